@@ -1,0 +1,27 @@
+#!/bin/bash
+# Starts the user's server, as NB_USER in any case. Started as root, it first hands the notebook folder over and, with
+# GRANT_SUDO=yes, lets NB_USER use sudo; then it drops to NB_USER for good. It runs no command that is not needed:
+# each would delay every start.
+set -euo pipefail
+
+server=(/opt/jupyter/bin/jupyterhub-singleuser "$@")
+export USER=$NB_USER LOGNAME=$NB_USER HOME=/home/$NB_USER SHELL=/bin/bash
+
+if [ "$EUID" -ne 0 ]; then
+    exec "${server[@]}"
+fi
+
+# Commands that run as root go by their full path: the user can write to the first folder of PATH.
+if [ -O "$NOTEBOOK_DIR" ]; then
+    /bin/chown "$NB_UID:users" "$NOTEBOOK_DIR"
+fi
+drop=(/usr/bin/setpriv --reuid "$NB_UID" --regid users --init-groups --inh-caps=-all)
+if [ "${GRANT_SUDO:-}" = yes ]; then
+    umask 0337
+    printf 'Defaults:%s secure_path="%s"\n%s ALL=(ALL) NOPASSWD: ALL\n' \
+        "$NB_USER" "$PATH" "$NB_USER" > /etc/sudoers.d/notebook-user
+    umask 0022
+else
+    drop+=(--no-new-privs)
+fi
+exec "${drop[@]}" -- "${server[@]}"

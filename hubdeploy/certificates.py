@@ -1,0 +1,245 @@
+"""TLS: makes the self-made certificate, checks any certificate and bundle. The only importer of OpenSSL and cryptography.
+
+A self-made certificate carries a comment that says so and from which inputs, so one that somebody brought is never
+taken for ours. A key never shows in a repr or a message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+import warnings
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from OpenSSL import SSL
+
+from hubdeploy.errors import InputError, Problem, read_file, read_text
+
+VALID_DAYS = 365
+# A self-made certificate with fewer days left than this is made anew.
+RENEW_DAYS = 30
+# What every current browser accepts; the old cert.conf asked for 1024.
+LEAST_BITS = 2048
+# The Netscape comment: a free text in a certificate, https://oid-base.com/get/2.16.840.1.113730.1.13
+_COMMENT = x509.ObjectIdentifier("2.16.840.1.113730.1.13")
+_MADE_BY = "self-made by hubdeploy from "
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_SUBJECT = {
+    "C": NameOID.COUNTRY_NAME, "countryname": NameOID.COUNTRY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME, "stateorprovincename": NameOID.STATE_OR_PROVINCE_NAME,
+    "L": NameOID.LOCALITY_NAME, "localityname": NameOID.LOCALITY_NAME,
+    "O": NameOID.ORGANIZATION_NAME, "organizationname": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME, "organizationalunitname": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "CN": NameOID.COMMON_NAME, "commonname": NameOID.COMMON_NAME,
+    "emailaddress": NameOID.EMAIL_ADDRESS,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What cert.conf and the settings ask of a self-made certificate."""
+
+    subject: tuple[tuple[str, str], ...]
+    bits: int
+    names: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate chain and its key, both PEM."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+    @property
+    def expires(self) -> datetime:
+        return _leaf(self.certificate).not_valid_after_utc
+
+    @property
+    def made_from(self) -> str | None:
+        """The fingerprint of the request that it was self-made from; None if somebody brought it."""
+        try:
+            extension = _leaf(self.certificate).extensions.get_extension_for_oid(_COMMENT)
+        except x509.ExtensionNotFound:
+            return None
+        assert isinstance(extension.value, x509.UnrecognizedExtension)
+        comment = extension.value.value[2:].decode("ascii", "replace")
+        return comment.removeprefix(_MADE_BY) if comment.startswith(_MADE_BY) else None
+
+
+def read_request(path: Path, host: str) -> Request:
+    """The request in an OpenSSL `req` file: the subject from its distinguished_name section, the key's size from
+    default_bits (raised to 2048); names are `host`, localhost and 127.0.0.1, and what subjectAltName adds.
+    """
+    sections = _sections(path)
+    req = sections.get("req", {})
+    section = req.get("distinguished_name", "")
+    where = path.name
+    if section not in sections:
+        mend = "write distinguished_name = SECTION under [ req ] and that section with lines such as CN = localhost"
+        raise InputError(
+            [Problem(where, "distinguished_name", "names no section of this file", "the subject's section", mend)]
+        )
+    subject, problems = [], []
+    for key, value in sections[section].items():
+        if key.endswith(("_default", "_min", "_max")) or not value:
+            continue
+        name = re.sub(r"^\d+\.", "", key)
+        oid = _SUBJECT.get(name) or _SUBJECT.get(name.lower())
+        if oid is None:
+            problems.append(
+                Problem(
+                    where, key, "is not a part of a subject", "C, ST, L, O, OU, CN or emailAddress", "delete the line"
+                )
+            )
+        else:
+            try:
+                x509.NameAttribute(oid, value)
+            except ValueError as error:
+                problems.append(Problem(where, key, str(error), "a value that fits a subject", "correct the value"))
+            subject.append((oid.dotted_string, value))
+    bits = req.get("default_bits", str(LEAST_BITS))
+    if not bits.isdigit() or int(bits) > 8192:
+        problems.append(
+            Problem(where, "default_bits", f"{bits} is not a key size", f"{LEAST_BITS} to 8192", f"write {LEAST_BITS}")
+        )
+    if problems:
+        raise InputError(problems)
+    names = tuple(dict.fromkeys((host, "localhost", "127.0.0.1", *_alternative_names(sections))))
+    return Request(tuple(subject), max(int(bits), LEAST_BITS), names)
+
+
+def raised_bits(path: Path) -> str | None:
+    """The key size that cert.conf asks for if it was raised, for the operator to know."""
+    asked = _sections(path).get("req", {}).get("default_bits", "")
+    return asked if asked.isdigit() and int(asked) < LEAST_BITS else None
+
+
+def make(request: Request) -> Pair:
+    """A self-signed pair, valid from now for 365 days."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=request.bits)
+    name = x509.Name([x509.NameAttribute(x509.ObjectIdentifier(oid), value) for oid, value in request.subject])
+    now = datetime.now(UTC)
+    comment = (_MADE_BY + request.fingerprint).encode("ascii")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A browser's clock may be a little behind ours.
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName([_general_name(one) for one in request.names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        # An IA5String by hand: tag 0x16 and one length byte, as the comment is under 128 bytes.
+        .add_extension(x509.UnrecognizedExtension(_COMMENT, bytes([0x16, len(comment)]) + comment), critical=False)
+    )
+    certificate = builder.sign(key, hashes.SHA256())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Pair(certificate.public_bytes(serialization.Encoding.PEM), private)
+
+
+def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
+    """Raises InputError unless the pair belongs together, loads into a TLS context and has not expired."""
+    try:
+        leaf = _leaf(pair.certificate)
+    except (ValueError, IndexError):
+        raise _unfit(certificate_name, "holds no certificate that can be read", "a PEM certificate") from None
+    try:
+        key = serialization.load_pem_private_key(pair.key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _unfit(key_name, "holds no key that can be read", "a PEM private key without a passphrase") from None
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    try:
+        context.use_certificate(leaf)
+        context.use_privatekey(key)  # type: ignore[arg-type]
+        context.check_privatekey()
+    except (SSL.Error, TypeError):
+        raise _unfit(
+            key_name, f"does not belong to {certificate_name}", "the key that the certificate was made for"
+        ) from None
+    if leaf.not_valid_after_utc <= datetime.now(UTC):
+        raise _unfit(
+            certificate_name, f"expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "a certificate that is valid today"
+        )
+
+
+def read_bundle(path: Path) -> tuple[bytes, ...]:
+    """Every certificate of a PEM file, in order, without repeats; raises InputError when there is none."""
+    found = []
+    # Bundles hold a few old roots with odd serial numbers; that is their owner's choice, not this deployment's news.
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    for pem in dict.fromkeys(_PEM.findall(read_file(path, str(path), "a PEM file of certificates"))):
+        try:
+            x509.load_pem_x509_certificate(pem)
+        except ValueError:
+            continue
+        found.append(pem + b"\n")
+    if not found:
+        wanted = "a PEM file with at least one certificate"
+        raise InputError([Problem("EXTRA_CA_BUNDLE", "", f"{path} holds no certificate", wanted, "correct the path")])
+    return tuple(found)
+
+
+def _alternative_names(sections: dict[str, dict[str, str]]) -> list[str]:
+    """The names of every `subjectAltName = DNS:a, IP:b`, and of the section that one as `@section` names."""
+    names: list[str] = []
+    for value in [section["subjectAltName"] for section in sections.values() if "subjectAltName" in section]:
+        if value.startswith("@"):
+            names += sections.get(value[1:], {}).values()
+        else:
+            names += [part.split(":", 1)[1].strip() for part in value.split(",") if ":" in part]
+    return names
+
+
+def _unfit(name: str, found: str, wanted: str) -> InputError:
+    mend = "bring a pair that fits, or delete both files: a self-made pair is made then"
+    return InputError([Problem(name, "", found, wanted, mend)])
+
+
+def _leaf(pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificates(pem)[0]
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _sections(path: Path) -> dict[str, dict[str, str]]:
+    """An OpenSSL configuration file as section -> key -> value; keys before the first section belong to `default`."""
+    text = read_text(path, path.name, "the self-made certificate's subject")
+    sections: dict[str, dict[str, str]] = {"default": {}}
+    current = sections["default"]
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.split("#", 1)[0].strip()
+        if line.startswith("[") and line.endswith("]"):
+            current = sections.setdefault(line[1:-1].strip(), {})
+        elif "=" in line:
+            key, value = line.split("=", 1)
+            current[key.strip()] = value.strip()
+        elif line:
+            problem = Problem(
+                f"{path.name}:{number}", "", "cannot be read", "[ section ] or key = value", "correct the line"
+            )
+            raise InputError([problem])
+    return sections

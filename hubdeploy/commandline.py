@@ -1,0 +1,35 @@
+"""Runs Invoke with one thing more: a task can also be named in the Makefile's spelling (`base_notebook_image`).
+
+Only words that stand where a task's name stands are read so; values of options never are. Knows no task by name and
+starts nothing itself. Invoke cannot do this alone: it spells all names one way, and an alias that differs from its
+task only in `-` and `_` sends it into endless recursion, so the second spelling is known to the parser only.
+"""
+
+from invoke import __version__
+from invoke.parser import Parser
+from invoke.program import Program
+
+
+class TwoSpellings(Program):
+    """Invoke's program, whose parser knows each task's name with underscores as well."""
+
+    def _make_parser(self) -> Parser:
+        # Invoke has no public place for this. Its version is pinned, and a test of the wrapper names a task both ways.
+        parser = super()._make_parser()
+        for name in list(parser.contexts):
+            if "-" in name:
+                parser.contexts.alias(name.replace("-", "_"), to=name)  # type: ignore[no-untyped-call]
+        return parser
+
+    def print_task_help(self, name: str) -> None:
+        """The help of the task that `name` means in either spelling."""
+        super().print_task_help(self.parser.contexts[name].name)
+
+
+def main() -> None:
+    """Run the command line, and end the process with Invoke's exit code."""
+    TwoSpellings(name="Invoke", binary="invoke", binary_names=["invoke"], version=__version__).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""Brings the parts together, one verb of the tasks each: load settings, observe, plan, show, ask, carry out.
+
+Nothing is decided here that plan decides, and nothing done that engine does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hubdeploy import blueprint as blue
+from hubdeploy import certificates, contexts, contract, execution, family, loading, plan, tls
+from hubdeploy import operations as op
+from hubdeploy.blueprint import Blueprint
+from hubdeploy.display import Display
+from hubdeploy.engine import Engine, context_paths
+from hubdeploy.errors import DeployError
+from hubdeploy.observed import Snapshot
+from hubdeploy.plan import Plan, Step
+from hubdeploy.settings import Settings
+
+# The checkout: where tasks.py and .env lie.
+ROOT = Path(__file__).resolve().parents[1]
+# Letters and digits that are not taken for one another.
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class Deployment:
+    """The deployment whose files are in `root`."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str], display: Display | None = None) -> None:
+        self.settings: Settings = loading.load(root, environ)
+        self.engine = Engine(environ)
+        self.display = display or Display()
+        bundle = self.settings.extra_ca_bundle
+        self._certificates = certificates.read_bundle(bundle) if bundle else ()
+
+    # -- what the tasks say -----------------------------------------------------------------------------------------
+
+    def up(self, *, yes: bool = False) -> None:
+        """Everything exists as the settings say; prints the plan, asks where a session or data would be lost."""
+        drawn = self.draw()
+        self.display.plan(drawn)
+        self._refuse_taken_port(drawn)
+        self._ask(drawn, yes)
+        pulls = drawn.only(op.ImagePulled)
+        if pulls.steps:
+            self.carry_out(pulls)
+            # What was pulled decides the contents of all that is built on it, and meanwhile somebody may have logged in.
+            drawn = self.draw()
+            self._ask(drawn, yes)
+        self.carry_out(drawn)
+        for name in (self.settings.proxy_name, self.settings.hub_name):
+            self.engine.await_healthy(name)
+        self.display.greeting(self._current_settings(drawn))
+
+    def show_plan(self) -> None:
+        """Prints what `up` would do, and does nothing."""
+        self.display.plan(self.draw())
+
+    def build(self, *names: str) -> None:
+        """The named images of ours are built with all they stand on; without a name, all that this deployment runs."""
+        images = names or family.needed(self.settings)
+        drawn = self._draw_images(images)
+        pulls = drawn.only(op.ImagePulled)
+        if pulls.steps:
+            self.display.plan(pulls)
+            self.carry_out(pulls)
+            drawn = self._draw_images(images)
+        self._show_and_do(drawn)
+
+    def notebook_image(self) -> None:
+        """DOCKER_NOTEBOOK_IMAGE is present: ours is built, any other is pulled."""
+        member = family.notebook_member(self.settings)
+        if member:
+            self.build(member)
+            return
+        reference = self.settings.notebook_image
+        steps = [step for step in self.draw().only(op.ImagePulled).steps if step.operation == op.ImagePulled(reference)]
+        self._show_and_do(Plan(tuple(steps)))
+
+    def apply_only(self, *kinds: type) -> None:
+        """Those steps of the plan whose operations are of these kinds."""
+        self._show_and_do(self.draw().only(*kinds))
+
+    def self_signed_certificate(self) -> None:
+        """A self-made certificate, new in any case; a brought one is not overwritten."""
+        pair = tls.from_files(self.settings)
+        if pair is not None and pair.made_from is None:
+            name = self.settings.certificate_path.name
+            raise DeployError(
+                wanted="no certificate, or a self-made one, to replace",
+                found=f"{name} was brought by somebody",
+                mend="delete it and its key first if you want a self-made pair",
+            )
+        _, steps = tls.make(self.settings, "asked for")
+        self._show_and_do(Plan(steps))
+
+    def down(self, *, servers: bool, yes: bool) -> None:
+        """Proxy and hub are stopped; users' servers go on unless `servers`."""
+        drawn = plan.stopping(self.observe(), self.settings.name, servers=servers)
+        self.display.plan(drawn)
+        self._ask(drawn, yes)
+        self.carry_out(drawn)
+
+    def clean(self, *, volumes: bool, yes: bool) -> None:
+        """Containers, networks and images are removed; volumes only if asked and the name is typed back."""
+        drawn = plan.removal(self.observe(), self.settings.name, volumes=volumes)
+        self.display.plan(drawn)
+        self._ask(drawn, yes)
+        self.carry_out(drawn)
+
+    def check_files(self) -> None:
+        """Certificate, key and context folders are fine (the settings were checked when they were read)."""
+        pair = tls.current(self.settings, self.engine.read_volume)
+        self.contexts(tuple(family.FAMILY))
+        self.display.checked(self.settings, pair)
+
+    # -- what they stand on -----------------------------------------------------------------------------------------
+
+    def observe(self) -> Snapshot:
+        s = self.settings
+        return self.engine.observe(
+            s.name,
+            names=(
+                s.network_name, s.api_network_name, s.data_volume, s.proxy_volume, s.hub_name, s.proxy_name,
+            ),
+            file_roots={s.hub_name: blue.HUB_DIRECTORY, s.proxy_name: blue.PROXY_DIRECTORY},
+            uid=s.nb_uid,
+        )  # fmt: skip
+
+    def draw(self) -> Plan:
+        """The plan from what is to what should be."""
+        snapshot = self.observe()
+        pair, certificate_steps = tls.decide(self.settings, self.engine.read_volume)
+        settings, password_steps = _with_passwords(self.settings)
+        drawn = plan.reconcile(
+            self.blueprint(settings, snapshot, pair), snapshot, local=(*password_steps, *certificate_steps)
+        )
+        self._refuse_full_disk(drawn, snapshot)
+        return drawn
+
+    def blueprint(self, settings: Settings, snapshot: Snapshot, pair: certificates.Pair) -> Blueprint:
+        names = family.with_ancestors(family.needed(settings))
+        memory = snapshot.engine.memory
+        return Blueprint(
+            deployment=settings.name,
+            data_volume=settings.data_volume,
+            foreign_images=blue.foreign_images(settings),
+            images=self._image_specs(names, snapshot),
+            networks=blue.networks(settings),
+            volumes=blue.volumes(settings),
+            containers=blue.containers(
+                settings, engine_memory=memory, api_password=_api_password(settings, snapshot), pair=pair
+            ),
+            server=blue.server(settings, memory),
+        )
+
+    def contexts(self, names: tuple[str, ...]) -> dict[str, contexts.Context]:
+        read = {}
+        for name in names:
+            member = family.FAMILY[name]
+            extra = self._certificates if member.parent is None else ()
+            read[name] = contexts.read(self.settings.root / member.folder, context_paths, extra)
+        return read
+
+    def carry_out(self, drawn: Plan) -> None:
+        execution.carry_out(drawn.steps, self.engine, self.display)
+
+    def _image_specs(self, names: tuple[str, ...], snapshot: Snapshot) -> tuple[blue.ImageSpec, ...]:
+        base = snapshot.images.get(self.settings.base_image)
+        return blue.images(self.settings, names, self.contexts(names), base.id if base else None)
+
+    def _draw_images(self, names: tuple[str, ...]) -> Plan:
+        snapshot = self.observe()
+        specs = self._image_specs(family.with_ancestors(names), snapshot)
+        drawn = plan.image_plan(specs, (self.settings.base_image,), snapshot)
+        self._refuse_full_disk(drawn, snapshot)
+        return drawn
+
+    def _show_and_do(self, drawn: Plan) -> None:
+        self.display.plan(drawn)
+        self.carry_out(drawn)
+
+    def _ask(self, drawn: Plan, yes: bool) -> None:
+        """Asks where a session or data would be lost; data only goes when the deployment's name is typed back."""
+        if any(step.impact is plan.Impact.DATA_REMOVED for step in drawn.steps):
+            self.display.confirm_by_name(self.settings.name)
+        elif drawn.loses and not yes:
+            self.display.confirm()
+
+    def _refuse_taken_port(self, drawn: Plan) -> None:
+        s = self.settings
+        starts = [step for step in drawn.steps if step.operation == op.ContainerStarted(s.proxy_name)]
+        if not starts:
+            return
+        everywhere = {"0.0.0.0", "::"}
+        containers = [
+            name
+            for (address, port), names in self.observe().port_holders.items()
+            if port == s.hub_port and (address == s.bind_address or {address, s.bind_address} & everywhere)
+            for name in names
+        ]
+        others = [f"the container {name}" for name in containers if name != s.proxy_name]
+        program = None if containers else self.engine.port_holder(s.bind_address, s.hub_port)
+        holder = next(iter(others), program)
+        if holder:
+            raise DeployError(
+                wanted=f"port {s.hub_port} on {s.bind_address} for the proxy",
+                found=f"port {s.hub_port} is taken by {holder}",
+                mend="stop it, or set another HUB_PORT in .env",
+            )
+
+    def _refuse_full_disk(self, drawn: Plan, snapshot: Snapshot) -> None:
+        builds = [step.operation.spec for step in drawn.steps if isinstance(step.operation, op.ImageBuilt)]
+        needed, free = sum(spec.disk for spec in builds), snapshot.engine.free_disk
+        if free is not None and needed > free:
+            raise DeployError(
+                wanted=f"about {needed / 1000**3:.0f} GB of disk for building {', '.join(spec.name for spec in builds)}",
+                found=f"the engine's disk has {free / 1000**3:.1f} GB left",
+                mend="make room, for example: docker system df, then docker image prune",
+            )
+
+    def _current_settings(self, drawn: Plan) -> Settings:
+        """The settings with the passwords that the plan wrote."""
+        written: dict[str, str] = {}
+        for step in drawn.steps:
+            if isinstance(step.operation, op.SecretsRemembered):
+                written.update(step.operation.values)
+        return _replace_passwords(self.settings, written)
+
+
+def load() -> Deployment:
+    """The deployment of this checkout, as the files and the shell say."""
+    return Deployment(ROOT, os.environ)
+
+
+def _api_password(settings: Settings, snapshot: Snapshot) -> str:
+    """The password between hub and proxy: the one the hub has, or a new one where there is no hub to disagree with."""
+    hub = snapshot.containers.get(settings.hub_name)
+    held = (hub.files or {}).get(contract.SECRETS_PATH) if hub else None
+    try:
+        password = json.loads(held or b"{}").get("proxy_api_password")
+    except ValueError:
+        password = None
+    return password if isinstance(password, str) and password else secrets.token_hex(32)
+
+
+def _with_passwords(settings: Settings) -> tuple[Settings, tuple[Step, ...]]:
+    """Settings with both passwords, generated where nobody set them, and the step that remembers them."""
+    if not settings.uses_passwords:
+        return settings, ()
+    makers: dict[str, tuple[str | None, Callable[[], str]]] = {
+        "USER_PASSWORD": (settings.user_password, _readable_password),
+        "ADMIN_PASSWORD": (settings.admin_password, lambda: secrets.token_urlsafe(30)),
+    }
+    made = {key: make() for key, (value, make) in makers.items() if value is None}
+    if not made:
+        return settings, ()
+    remembered = op.SecretsRemembered(
+        settings.local_path, made, "generated: the passwords of the shared-password login"
+    )
+    return _replace_passwords(settings, made), (Step(remembered, "nobody set them"),)
+
+
+def _replace_passwords(settings: Settings, values: Mapping[str, str]) -> Settings:
+    return dataclasses.replace(
+        settings,
+        user_password=values.get("USER_PASSWORD", settings.user_password),
+        admin_password=values.get("ADMIN_PASSWORD", settings.admin_password),
+    )
+
+
+def _readable_password() -> str:
+    """Three groups of four: 59 bits, and short enough to read out to a class."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(4)) for _ in range(3))

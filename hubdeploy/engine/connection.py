@@ -1,0 +1,118 @@
+"""The connection to the engine: opened at first use, one for each thread; and its errors turned into ours, here only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+
+import docker
+import docker.errors
+import docker.utils
+import requests
+from urllib3.exceptions import HTTPError
+
+from hubdeploy.errors import EngineError, EngineUnavailable
+
+# One request of the engine; a build streams its progress, so this is the longest silence.
+_REQUEST_TIMEOUT = 600
+
+
+class Connection:
+    """The engine that DOCKER_HOST names, or the local one."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = dict(environ)
+        self._threads = threading.local()
+
+    @property
+    def _where(self) -> str:
+        return self._environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+    @property
+    def local(self) -> bool:
+        """True if the engine runs on this machine: it is reached by a unix socket."""
+        return self._where.startswith("unix://")
+
+    @property
+    def _api(self) -> docker.APIClient:
+        client = getattr(self._threads, "client", None)
+        if client is None:
+            client = self._threads.client = self._connect()
+        return client
+
+    def _connect(self) -> docker.APIClient:
+        where = self._where
+        try:
+            arguments = docker.utils.kwargs_from_env(environment=self._environ)
+            return docker.APIClient(version="auto", timeout=_REQUEST_TIMEOUT, **arguments)
+        except _failures(where) as error:
+            denied = "Permission denied" in str(error) or isinstance(error, PermissionError)
+            raise EngineUnavailable(
+                wanted="a Docker engine that answers",
+                found=f"the engine at {where} refuses permission"
+                if denied
+                else f"no engine answers at {where} ({reason(error)})",
+                mend="run this as root, or as a member of the group docker: usermod -aG docker YOU, then log in again"
+                if denied
+                else "run ./invoke setup, or start Docker, or correct DOCKER_HOST",
+            ) from None
+
+    def ping(self) -> None:
+        """Raises EngineUnavailable unless the engine answers."""
+        with translated("the engine answers"):
+            self._api.ping()
+
+
+def _failures(where: str) -> tuple[type[Exception], ...]:
+    """What connecting may raise. The library for ssh takes long to import, so it is asked for ssh:// only."""
+    usual = (docker.errors.DockerException, requests.RequestException, OSError, ValueError)
+    if not where.startswith("ssh://"):
+        return usual
+    from paramiko import SSHException
+
+    return (*usual, SSHException)
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def reason(error: BaseException) -> str:
+    """What the operating system said at the bottom of an error, as `No such file or directory`; else the error's words."""
+    for inner in (error, *_within(error)):
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+    return str(error)[:160] or type(error).__name__
+
+
+def _within(error: BaseException) -> Iterator[BaseException]:
+    for inner in (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__):
+        if isinstance(inner, BaseException):
+            yield inner
+            yield from _within(inner)
+
+
+@contextmanager
+def already_gone() -> Iterator[None]:
+    """What is not there need not be stopped or removed; an up or clean that was killed comes here again."""
+    with suppress(docker.errors.NotFound):
+        yield
+
+
+@contextmanager
+def translated(wanted: str) -> Iterator[None]:
+    """Errors of docker-py and of the connection, as ours."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(
+            wanted=wanted, found=f"the engine says: {error.explanation}", mend="see the engine's words"
+        ) from error
+    except (docker.errors.DockerException, HTTPError, HTTPException, OSError) as error:
+        raise EngineUnavailable(
+            wanted=wanted,
+            found=f"the engine does not answer any more ({reason(error)})",
+            mend="start Docker, then run this again",
+        ) from error

@@ -1,0 +1,255 @@
+"""Looks at the engine: one snapshot of what a deployment has there, files and logs of its containers. Changes nothing,
+but for a container that is made, never run, and removed again where only that lets a volume be read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import psutil
+from docker.utils.build import exclude_paths
+
+from hubdeploy import labels
+from hubdeploy.engine.connection import Connection, already_gone, translated
+from hubdeploy.errors import EngineError
+from hubdeploy.observed import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
+
+
+def context_paths(folder: Path) -> list[str]:
+    """Names of the files below a build context's folder that its .dockerignore leaves in."""
+    ignore = folder / ".dockerignore"
+    patterns = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    kept = [line.strip() for line in patterns if line.strip() and not line.startswith("#")]
+    return sorted(exclude_paths(str(folder), [*kept, ".dockerignore"]))
+
+
+class Observing(Connection):
+    """What can be asked of the engine."""
+
+    def observe(
+        self, deployment: str, *, names: Sequence[str], file_roots: Mapping[str, str], uid: int | None = None
+    ) -> Snapshot:
+        """One snapshot: what carries the deployment's label, and whoever holds one of `names`.
+
+        `file_roots` maps a container to the directory whose files are read; volumes labelled with a user id other than
+        `uid` are looked into for their real owner.
+        """
+        with translated("the engine tells what it holds"):
+            info = self._api.info()
+            images = [_image(one) for one in self._api.images()]
+            networks = {one["Name"]: network_state(one) for one in self._api.networks()}
+            volumes = self._api.volumes()["Volumes"] or ()
+            listed = self._api.containers(all=True)
+        ours: dict[str, ContainerState] = {}
+        servers: list[ContainerState] = []
+        for one in listed:
+            state = _container(one)
+            # A container that somebody starts from an image of ours inherits its labels, but for these roles.
+            role = state.labels.get(labels.ROLE)
+            mine = state.labels.get(labels.DEPLOYMENT) == deployment and role in (
+                labels.HUB,
+                labels.PROXY,
+                labels.SERVER,
+            )
+            if mine and role == labels.SERVER:
+                servers.append(state)
+            elif mine or state.name in names:
+                root = file_roots.get(state.name) if mine else None
+                ours[state.name] = _container(one, self.read_files(state.id, root) if root else None)
+        wanted = {
+            one["Name"]: self._volume(one, deployment, uid)
+            for one in volumes
+            if one["Name"] in names or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
+        }
+        return Snapshot(
+            engine=self._facts(info),
+            images={reference: image for image in images for reference in (*image.references, *image.digests)},
+            networks={
+                name: state
+                for name, state in networks.items()
+                if name in names or state.labels.get(labels.DEPLOYMENT) == deployment
+            },
+            volumes=wanted,
+            containers=ours,
+            servers=tuple(servers),
+            port_holders=_port_holders(listed),
+            own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
+        )
+
+    def _facts(self, info: Mapping[str, Any]) -> EngineFacts:
+        free = None
+        if self.local:
+            try:
+                disk = os.statvfs(info.get("DockerRootDir", "/var/lib/docker"))
+                free = disk.f_bavail * disk.f_frsize
+            except OSError:
+                pass
+        return EngineFacts(info["ServerVersion"], info["MemTotal"], free, self.local)
+
+    def _volume(self, one: Mapping[str, Any], deployment: str, uid: int | None) -> VolumeState:
+        carried = one.get("Labels") or {}
+        labelled = carried.get(labels.UID)
+        doubtful = uid is not None and carried.get(labels.DEPLOYMENT) == deployment and labelled not in (None, str(uid))
+        return VolumeState(one["Name"], carried, self.volume_owner(one["Name"]) if doubtful else None)
+
+    def read_files(self, container: str, root: str) -> dict[str, bytes] | None:
+        """Path -> content of every file below `root` in a container, running or not; None if there is no such directory."""
+        try:
+            with translated(f"the files of {container} can be read"):
+                stream, _ = self._api.get_archive(container, root)
+                content = io.BytesIO(b"".join(stream))
+        except EngineError as error:
+            if isinstance(error.__cause__, docker.errors.NotFound):
+                return None
+            raise
+        parent = root.rpartition("/")[0]
+        with tarfile.open(fileobj=content) as tar:
+            return {f"{parent}/{member.name}": tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
+
+    def volume_owner(self, volume: str) -> int:
+        """The user id that owns a volume's root."""
+        with self._looking_into(volume) as container:
+            stream, _ = self._api.get_archive(container, "/volume", chunk_size=512)
+            header = next(iter(stream))
+            return tarfile.TarInfo.frombuf(header[:512], "utf-8", "surrogateescape").uid
+
+    def read_volume(self, volume: str) -> dict[str, bytes]:
+        """Name -> content of every file in a volume; nothing where there is no such volume."""
+        try:
+            with translated(f"volume {volume} can be read"):
+                self._api.inspect_volume(volume)
+        except EngineError as error:
+            if isinstance(error.__cause__, docker.errors.NotFound):
+                return {}
+            raise
+        with self._looking_into(volume) as container:
+            files = self.read_files(container, "/volume") or {}
+        return {path.removeprefix("/volume/"): content for path, content in files.items()}
+
+    @contextmanager
+    def _looking_into(self, volume: str) -> Iterator[str]:
+        """A container that mounts the volume and never runs, so any image will do."""
+        with translated(f"volume {volume} can be read"):
+            image = next((one["Id"] for one in self._api.images()), None)
+            if image is None:
+                raise EngineError(
+                    wanted=f"an image, to look into the volume {volume} with",
+                    found="the engine holds no image yet",
+                    mend="run ./invoke pull first",
+                )
+            host = self._api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
+            self._remove_reader(volume)
+            # The image may carry labels of a deployment; this container belongs to none.
+            nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}
+            self._api.create_container(
+                image, command=["true"], name=_reader(volume), labels=nobody, host_config=host, network_disabled=True
+            )
+            try:
+                yield _reader(volume)
+            finally:
+                self._remove_reader(volume)
+
+    def _remove_reader(self, volume: str) -> None:
+        with already_gone():
+            self._api.remove_container(_reader(volume), force=True, v=True)
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image that is on the engine; None if it is not."""
+        try:
+            with translated(f"the engine looks for image {reference}"):
+                inspected: dict[str, Any] = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+                return str(inspected["Id"])
+        except EngineError as error:
+            if isinstance(error.__cause__, docker.errors.NotFound):
+                return None
+            raise
+
+    def logs(self, container: str, *, follow: bool, tail: int) -> Iterator[bytes]:
+        """A container's output, oldest first, in pieces as they come."""
+        with translated(f"the log of {container} can be read"):
+            if not follow:
+                yield self._api.logs(container, tail=tail)
+                return
+            yield from self._api.logs(container, stream=True, follow=True, tail=tail)
+
+    def port_holder(self, address: str, port: int) -> str | None:
+        """The program of this machine that listens there, as `nginx (pid 7)`; None if the port is free, and for a remote
+        engine, whose machine cannot be asked."""
+        if not self.local:
+            return None
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except PermissionError:
+                return None
+            except OSError:
+                return _listener(port)
+        return None
+
+
+def _reader(volume: str) -> str:
+    """Name of the container that a volume is read through: fixed, so that one left by a run that was killed is found."""
+    return f"{volume}-reader"
+
+
+def _image(one: Mapping[str, Any]) -> ImageState:
+    return ImageState(
+        id=one["Id"],
+        labels=one.get("Labels") or {},
+        created=datetime.fromtimestamp(one["Created"], UTC),
+        size=one["Size"],
+        references=tuple(tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"),
+        digests=tuple(digest for digest in one.get("RepoDigests") or () if not digest.startswith("<none>")),
+    )
+
+
+def network_state(one: Mapping[str, Any]) -> NetworkState:
+    config = ((one.get("IPAM") or {}).get("Config") or [{}])[0]
+    return NetworkState(
+        one["Id"], one["Name"], one.get("Labels") or {}, config.get("Subnet"), config.get("IPRange") or None
+    )
+
+
+def _container(one: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> ContainerState:
+    networks = (one.get("NetworkSettings") or {}).get("Networks") or {}
+    return ContainerState(
+        id=one["Id"],
+        # A linked container is listed under its links' names too; its own has one slash.
+        name=next(name[1:] for name in one["Names"] if name.count("/") == 1),
+        image_id=one["ImageID"],
+        state=one["State"],
+        status=one["Status"],
+        labels=one.get("Labels") or {},
+        networks={name: endpoint.get("NetworkID", "") for name, endpoint in networks.items()},
+        files=files,
+    )
+
+
+def _port_holders(listed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[str, ...]]:
+    holders: dict[tuple[str, int], dict[str, None]] = {}
+    for one in listed:
+        for port in one.get("Ports") or ():
+            if port.get("PublicPort") and port.get("Type") == "tcp":
+                held = (port.get("IP") or "0.0.0.0", port["PublicPort"])
+                holders.setdefault(held, {})[one["Names"][0].lstrip("/")] = None
+    return {port: tuple(names) for port, names in holders.items()}
+
+
+def _listener(port: int) -> str:
+    """Who listens on a port; only root sees the programs of others."""
+    with suppress(psutil.Error, OSError):
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid:
+                return f"{psutil.Process(one.pid).name()} (pid {one.pid})"
+    return "another program on this machine"

@@ -1,0 +1,93 @@
+"""What an operator reads when something is wrong: one message, exit code 1, no traceback.
+
+DeployError (an invoke.Exit, so Invoke prints it and nothing else)
+ |- InputError           a file or setting that a person wrote
+ |- EngineError          the Docker engine refused or failed
+ |   |- EngineUnavailable    it does not answer, or refuses permission
+ |   `- BuildError           an image's build failed
+ `- NotReady             a container that we started does not become healthy
+A programming error is none of these and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from invoke.exceptions import Exit
+
+
+class DeployError(Exit):
+    """One message: what was found, what was wanted, what to do next."""
+
+    def __init__(self, *, wanted: str, found: str, mend: str) -> None:
+        self.wanted, self.found, self.mend = wanted, found, mend
+        super().__init__(f"error: {found}\n  wanted: {wanted}\n  do:     {mend}", code=1)
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in the operator's files: where (`.env:12`), which key, and how to mend it.
+
+    `found` never holds the value of a secret.
+    """
+
+    where: str
+    key: str
+    found: str
+    wanted: str
+    mend: str
+
+    def __str__(self) -> str:
+        subject = f"{self.where}: {self.key}" if self.key else self.where
+        return f"{subject}: {self.found}\n  wanted: {self.wanted}\n  do:     {self.mend}"
+
+
+class InputError(DeployError):
+    """All problems found in the operator's files, reported at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        text = "\n".join(str(problem) for problem in self.problems)
+        super().__init__(wanted="", found=count, mend="")
+        self.message = f"error: {count}, nothing was changed\n{text}"
+
+
+class EngineError(DeployError):
+    """The engine refused or failed; its own words are quoted."""
+
+
+class EngineUnavailable(EngineError):
+    """No engine answers, or it refuses permission."""
+
+
+class BuildError(EngineError):
+    """An image could not be built; the message carries the Dockerfile line and the end of the log."""
+
+
+class NotReady(DeployError):
+    """A container exited or did not become healthy in time; the message carries its last log lines."""
+
+
+def read_file(path: Path, name: str, wanted: str) -> bytes:
+    """The content of a file that a person wrote; raises InputError if it is missing, no file, or not readable."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        found = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise InputError(
+            [Problem(name, "", found, wanted, f"mend or restore {name}; see who owns it: ls -l {name}")]
+        ) from None
+
+
+def read_text(path: Path, name: str, wanted: str) -> str:
+    """As read_file, as UTF-8 text."""
+    try:
+        return read_file(path, name, wanted).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError([Problem(name, "", "is not UTF-8 text", wanted, "save the file as UTF-8")]) from None

@@ -1,0 +1,17 @@
+"""The labels by which a deployment knows what is its own. Their one home."""
+
+from __future__ import annotations
+
+DEPLOYMENT = "hubdeploy.deployment"
+ROLE = "hubdeploy.role"
+FINGERPRINT = "hubdeploy.fingerprint"
+CONTENT = "hubdeploy.content"
+SHAPE = "hubdeploy.shape"
+# The name that an image was built under. An image of others that is built on ours inherits the label, not the name.
+REPOSITORY = "hubdeploy.repository"
+INPUTS = "hubdeploy.inputs"
+USER = "hubdeploy.user"
+SUDO = "hubdeploy.sudo"
+UID = "hubdeploy.uid"
+
+HUB, PROXY, SERVER = "hub", "proxy", "server"

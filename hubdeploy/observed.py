@@ -1,0 +1,93 @@
+"""One snapshot of what the engine holds for a deployment. Plain data: it decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """The engine itself. `memory` and `free_disk` are bytes; `free_disk` is None where it cannot be known."""
+
+    version: str
+    memory: int
+    free_disk: int | None
+    local: bool
+
+
+@dataclass(frozen=True)
+class ImageState:
+    """`references` are its names with tags, `digests` those that a registry gave it (repository@sha256:...)."""
+
+    id: str
+    labels: Mapping[str, str]
+    created: datetime
+    size: int
+    references: tuple[str, ...]
+    digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NetworkState:
+    """`subnet` and `pool` (the part that addresses are given from) as CIDR, None where the engine chose."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    subnet: str | None
+    pool: str | None
+
+
+@dataclass(frozen=True)
+class VolumeState:
+    """`owner` is the user id at its root; read only where the label and the settings disagree, else None."""
+
+    name: str
+    labels: Mapping[str, str]
+    owner: int | None = None
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """`files` are those below the directory that is read back, None where they were not read; they may be secret."""
+
+    id: str
+    name: str
+    image_id: str
+    state: str
+    status: str
+    labels: Mapping[str, str]
+    networks: Mapping[str, str]
+    files: Mapping[str, bytes] | None = field(default=None, repr=False)
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def health(self) -> str:
+        """healthy, unhealthy or starting, as the engine's status line ends with it; empty without a health check."""
+        for word in ("unhealthy", "healthy", "health: starting"):
+            if self.status.endswith(f"({word})"):
+                return word.removeprefix("health: ")
+        return ""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that carries the deployment's label, and whoever else holds a name or port that it wants.
+
+    Images by reference; networks, volumes and containers by name. `servers` are users' containers.
+    `port_holders`: published (address, TCP port) -> names of the running containers that hold it.
+    """
+
+    engine: EngineFacts
+    images: Mapping[str, ImageState]
+    networks: Mapping[str, NetworkState]
+    volumes: Mapping[str, VolumeState]
+    containers: Mapping[str, ContainerState]
+    servers: tuple[ContainerState, ...]
+    port_holders: Mapping[tuple[str, int], tuple[str, ...]]
+    own_images: tuple[ImageState, ...] = ()

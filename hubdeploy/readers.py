@@ -1,0 +1,282 @@
+"""Turn a setting's text into its value, or say why it cannot be: raise Unfit with what was found, wanted, and the mend.
+
+Rules that are not ours are Docker's (names, references), Debian's (user names, ids) or the URL standard's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+_DEPLOYMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
+_RESOURCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_NAMESPACE = re.compile(rf"(?:[a-z0-9.-]+(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*\Z")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_REFERENCE = re.compile(
+    rf"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?\Z"
+)
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\Z"
+)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
+_UNSAFE_IN_PATH = re.compile(r"[\s:,{}\"'\\$`]")
+# Accounts that Debian and Ubuntu bases bring along; a server's user must not be one of them.
+_SYSTEM_USERS = frozenset(
+    (
+        "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data",
+        "backup", "list", "irc", "gnats", "nobody", "_apt", "messagebus", "sudo", "users",
+    )
+)  # fmt: skip
+_OWN_PATHS = (
+    "/srv/jupyterhub",
+    "/srv/proxy",
+    "/opt",
+    "/etc",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/run",
+    "/var/run",
+)
+# The engine refuses limits under 6 MiB; a server with less than this ends in the middle of its start.
+_LEAST_MEMORY = 256 * 1024**2
+
+
+class Unfit(ValueError):
+    """The text cannot be the setting's value; the parts become a Problem."""
+
+    def __init__(self, found: str, wanted: str, mend: str) -> None:
+        super().__init__(found)
+        self.found, self.wanted, self.mend = found, wanted, mend
+
+
+def _matching(pattern: re.Pattern[str], found: str, wanted: str, mend: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if pattern.match(text) is None:
+            raise Unfit(found, wanted, mend)
+        return text
+
+    return read
+
+
+deployment_name = _matching(
+    _DEPLOYMENT, "cannot name a deployment", "lower-case letters, digits and - inside, at most 40 characters",
+    "choose such a name, for example crypticlabs-jupyterhub",
+)  # fmt: skip
+image_tag = _matching(
+    _TAG, "is not an image tag", "letters, digits and _ . - , at most 128", "choose such a tag, for example latest"
+)
+
+
+def image_namespace(text: str) -> str:
+    """The first part of our images' names, as the engine lists it."""
+    name = _without_default_registry(text)
+    if _NAMESPACE.match(name) is None or name == "library":
+        wanted = "lower-case words joined by . _ - and /"
+        raise Unfit("cannot be the first part of an image's name", wanted, "choose such a name")
+    return name
+
+
+def image_reference(text: str) -> str:
+    """An image's name as the engine lists it: with a tag or a digest (not both), without the default registry's name."""
+    if _REFERENCE.match(text) is None:
+        wanted = "a reference such as ubuntu:24.04"
+        raise Unfit("is not an image reference", wanted, "correct it; repositories are lower case")
+    name = _without_default_registry(text).removeprefix("library/")
+    repository, at, digest = name.partition("@")
+    last = repository.rpartition("/")[2]
+    if at:
+        return f"{repository.removesuffix(last)}{last.partition(':')[0]}@{digest}"
+    return repository if ":" in last else f"{repository}:latest"
+
+
+def _without_default_registry(text: str) -> str:
+    return (
+        text.removeprefix("index.").removeprefix("docker.io/")
+        if text.startswith(("docker.io/", "index.docker.io/"))
+        else text
+    )
+
+
+def network_name(text: str) -> str:
+    if text in ("bridge", "host", "none", "default"):
+        raise Unfit("is a network of the engine itself", "a network of users' own", "choose another name")
+    return resource_name(text)
+
+
+def resource_name(text: str) -> str:
+    """A network's or volume's name."""
+    if "/" in text or text.startswith((".", "~")):
+        raise Unfit(
+            "is a path", "the name of a Docker volume or network", "give a name; the engine keeps the data itself"
+        )
+    if _RESOURCE.match(text) is None:
+        raise Unfit(
+            "is a name that Docker refuses", "letters, digits and _ . - , a letter or digit first", "choose such a name"
+        )
+    return text
+
+
+def user_name(text: str) -> str:
+    if text in _SYSTEM_USERS:
+        raise Unfit("is an account of the system", "a user of its own", "choose another name, for example cryptic")
+    if _USER.match(text) is None:
+        raise Unfit("is not a user name", "a lower-case letter, then at most 30 of a-z 0-9 _ -", "choose such a name")
+    return text
+
+
+def user_id(text: str) -> int:
+    number = _integer(text, "a user's number", 500, 2_000_000_000)
+    if number == 65534:
+        raise Unfit("is the number of `nobody`", "a user's number", "choose another, for example 1000")
+    return number
+
+
+def container_path(text: str) -> str:
+    if not text.startswith("/") or _UNSAFE_IN_PATH.search(text) or not text.isprintable():
+        raise Unfit(
+            "is not a path in a container", "an absolute path without spaces, quotes, : , { } $", "write such a path"
+        )
+    if ".." in PurePosixPath(text).parts or str(PurePosixPath(text)) != text:
+        raise Unfit("is not a plain path", "no `..`, `//`, `/.` or / at the end", "write the path out")
+    return text
+
+
+def data_mount(text: str) -> str:
+    path = container_path(text)
+    taken = [
+        own for own in _OWN_PATHS if path == own or path.startswith(own + "/") or own.startswith(path.rstrip("/") + "/")
+    ]
+    if taken or path in ("/", "/tmp", "/root", "/home"):
+        raise Unfit("hides files that the hub needs", "a directory of its own, such as /data", "choose another path")
+    return path
+
+
+def command(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise Unfit("has an open quote", "a command", "close the quote") from error
+    if not words:
+        raise Unfit("is empty", "a command", "give a command, for example start-singleuser.sh")
+    return words
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise Unfit("is not one of the choices", " or ".join(choices), "write one of these, in lower case")
+        return text
+
+    return read
+
+
+def host(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if _HOST.match(text) is None or re.fullmatch(r"[0-9.]+", text):
+        raise Unfit(
+            "is not a host name", "a name or address without https:// and port", "write it like jupyter.example.org"
+        )
+    return text.lower()
+
+
+def ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise Unfit("is not an address", "an IP address of this host, such as 127.0.0.1", "write an address") from error
+
+
+def port(text: str) -> int:
+    return _integer(text, "a port", 1, 65535)
+
+
+def url(text: str) -> str:
+    try:
+        split = urlsplit(text)
+        fits = split.scheme in ("http", "https") and bool(split.hostname) and (split.port is None or split.port > 0)
+    except ValueError:
+        fits = False
+    if not fits or any(c.isspace() for c in text) or "@" in text or "#" in text:
+        raise Unfit("is not a URL", "a URL such as https://github.com", "write it with https:// in front")
+    return text.rstrip("/")
+
+
+def token(text: str) -> str:
+    if any(c.isspace() or not c.isprintable() for c in text):
+        raise Unfit("holds white space", "the value as GitHub shows it", "copy it once more")
+    return text
+
+
+def at_least(length: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not text.isprintable():
+            raise Unfit("holds characters that cannot be typed", "letters, digits, signs and spaces", "choose another")
+        if len(text) < length:
+            raise Unfit(
+                "is too short", f"{length} characters or more", "make it longer, or delete the line: it is generated"
+            )
+        return text
+
+    return read
+
+
+def size(text: str) -> int:
+    match = _SIZE.match(text)
+    number = float(match[1]) * 1024.0 ** " kmgt".index(match[2].lower() or " ") if match else 0.0
+    if match is None or not _LEAST_MEMORY <= number < 2**62:
+        raise Unfit(
+            "is not an amount of memory", "256M or more, such as 2G or 1500M", "write a number and K, M, G or T"
+        )
+    return int(number)
+
+
+def cpus(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0.01 <= number <= 4096:
+        raise Unfit("is not a number of CPUs", "a number such as 1.5, at least 0.01", "write such a number")
+    return number
+
+
+def pids(text: str) -> int:
+    return _integer(text, "a number of processes", 64, 4_194_304)
+
+
+def yes_or_no(text: str) -> bool:
+    answers = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in answers:
+        raise Unfit("is neither yes nor no", "yes or no", "write yes or no")
+    return answers[text.lower()]
+
+
+def existing_file(text: str) -> Path:
+    if "\0" in text:
+        raise Unfit("is not a path", "a file", "correct the path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise Unfit("names a home that is not there", "a file", "write the path out") from error
+
+
+def _integer(text: str, what: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
+        raise Unfit(f"is not {what}", f"a whole number from {least} to {most}", "write such a number")
+    return int(text)

@@ -1,0 +1,23 @@
+"""Ends with 0 if the hub answers, else with 1. Needs nothing outside the standard library."""
+
+import http.client
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    port = json.loads((HERE / "contract.json").read_text())["hub"]["port"]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
+    try:
+        connection.request("GET", "/hub/health")
+        return 0 if connection.getresponse().status == 200 else 1
+    except OSError as error:
+        print(f"the hub does not answer: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Starts users' servers: DockerSpawner, made quick, hardened, and able to say why a server did not start.
+
+A server of our own images runs as NB_UID without a capability; only a server that may use sudo, and one of a
+foreign image, starts as root, with the few capabilities its start script needs to drop to the user. It never
+pulls an image and never mounts a path of the host.
+"""
+
+import asyncio
+import html
+import threading
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, DockerException, ImageNotFound
+from dockerspawner import DockerSpawner
+from tornado.web import HTTPError
+from traitlets import Bool, Dict, Int, Set, Unicode
+
+# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL, as
+# tini and sudo stay root: without it they cannot pass the stop signal on, and the server dies with its kernels unasked.
+ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
+ANSWER_STEP = 0.05
+EXIT_CHECK_STEP = 0.25
+LOG_LINES = 15
+# Left of start_timeout for what comes before and after the wait, so that our message wins over the hub's.
+TIMEOUT_MARGIN = 5
+
+
+class ServerFailed(HTTPError):
+    """A server did not start. JupyterHub logs it without a traceback, as any HTTPError, and shows the user its
+    `jupyterhub_html_message`."""
+
+    def __init__(self, reason: str, log_tail: str = "") -> None:
+        self.jupyterhub_message = f"{reason}\n{log_tail}".rstrip()
+        self.jupyterhub_html_message = f"<p>{html.escape(reason)}</p>"
+        if log_tail:
+            self.jupyterhub_html_message += f"<pre>{html.escape(log_tail)}</pre>"
+        super().__init__(500, self.jupyterhub_message)
+
+    def __str__(self) -> str:
+        return self.jupyterhub_message
+
+
+def process_options(*, ours: bool, sudo: bool, nb_uid: int) -> dict[str, Any]:
+    """`user` of the container, and `cap_drop`, `cap_add`, `security_opt` of its host config."""
+    starts_as_root = sudo or not ours
+    return {
+        "user": "0" if starts_as_root else str(nb_uid),
+        "cap_drop": ["ALL"],
+        "cap_add": list(ROOT_CAPABILITIES) if starts_as_root else [],
+        # sudo is a set-uid program: this very option would stop it
+        "security_opt": [] if sudo else ["no-new-privileges"],
+    }
+
+
+def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, notebook_dir: str) -> dict[str, str]:
+    """What the start script is told: sudo or not; a foreign image also whom to rename its user to."""
+    environment = {"GRANT_SUDO": "yes"} if sudo else {}
+    if not ours:
+        environment |= {
+            "NB_USER": nb_user,
+            "NB_UID": str(nb_uid),
+            "CHOWN_HOME": "yes",
+            # the volume is mounted below the home, and CHOWN_HOME does not descend
+            "CHOWN_EXTRA": notebook_dir,
+        }
+    return environment
+
+
+def unformatted(text: str) -> str:
+    """`text` such that DockerSpawner, which runs str.format over all it is given, gives it back unchanged."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+class ServerSpawner(DockerSpawner):
+    """One user's server, in a container of its own."""
+
+    ours = Bool(True, config=True, help="The image is one of the deployment's own.")
+    grant_sudo = Bool(False, config=True, help="Every server may use sudo.")
+    sudo_users = Set(Unicode(), config=True, help="Users whose servers may use sudo.")
+    nb_user = Unicode(config=True, help="User that the server runs as.")
+    nb_uid = Int(config=True, help="UID that the server runs as.")
+    pids_limit = Int(config=True, help="Most processes and threads of one server.")
+    labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of each server's container.")
+
+    # DockerSpawner queues all calls of all users on one thread; an APIClient is not made for several.
+    _executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
+    _of_thread = threading.local()
+
+    @property
+    def client(self) -> APIClient:
+        """This thread's own client of the engine."""
+        if not hasattr(self._of_thread, "client"):
+            self._of_thread.client = APIClient(version="auto")
+        return self._of_thread.client
+
+    @property
+    def may_sudo(self) -> bool:
+        return self.grant_sudo or self.user.name in self.sudo_users
+
+    def get_env(self) -> dict[str, str]:
+        return super().get_env() | start_environment(
+            ours=self.ours,
+            sudo=self.may_sudo,
+            nb_user=self.nb_user,
+            nb_uid=self.nb_uid,
+            notebook_dir=self.notebook_dir,
+        )
+
+    def create_options(self) -> dict[str, Any]:
+        """Arguments of the container's creation that depend on the user."""
+        options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
+        labels = self.labels | {"hubdeploy.user": self.user.name, "hubdeploy.sudo": "yes" if self.may_sudo else "no"}
+        return {
+            "user": options["user"],
+            "labels": {key: unformatted(value) for key, value in labels.items()},
+            # the hub asks servers itself; docker-stacks' own check costs a core for nine idle servers
+            "healthcheck": {"test": ["NONE"]},
+        }
+
+    def host_options(self) -> dict[str, Any]:
+        """The host config, as far as it depends on the user or DockerSpawner has no setting for it."""
+        options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
+        del options["user"]
+        options["pids_limit"] = self.pids_limit
+        # the engine removing a server that exits would take with it the log that says why; see poll()
+        options["auto_remove"] = False
+        if self.mem_limit is not None:
+            options["memswap_limit"] = self.mem_limit
+        return options
+
+    async def start(self) -> tuple[str, int]:
+        """Returns when the server accepts connections, so that the hub's first try succeeds.
+
+        A server that failed is removed before the error goes to the hub: while the hub would stop it, its pages
+        know neither of a starting nor of a failed server.
+        """
+        self._stages: list[str] = []
+        deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
+        try:
+            address, port = await self._start_container()
+            self._stage("Waiting for JupyterLab to answer")
+            await self._wait_until_it_answers(address, port, deadline)
+        except ServerFailed:
+            await self._remove_if_any()
+            raise
+        return address, port
+
+    async def _start_container(self) -> tuple[str, int]:
+        try:
+            return await super().start()
+        except ImageNotFound as error:
+            reason = f"The image {self.image} is not on this host. The operator gets it with `./invoke up`."
+            raise ServerFailed(reason) from error
+        except APIError as error:
+            raise ServerFailed(f"The engine refused to start the server: {error.explanation}") from error
+
+    async def create_object(self) -> dict[str, Any]:
+        self._stage("Creating the container")
+        return await super().create_object()
+
+    async def start_object(self) -> None:
+        self._stage("Starting the container")
+        await super().start_object()
+
+    async def remove_object(self) -> None:
+        """By force: a server that the hub lost track of may still be running, and its name is in the way."""
+        try:
+            await self.docker("remove_container", self.object_id, v=True, force=True)
+        except APIError as error:
+            if error.status_code not in (404, 409):
+                raise
+
+    async def poll(self) -> int | str | None:
+        """None while the server runs; one found exited is removed, its last words kept in the hub's log."""
+        if not self.object_id:
+            return 0
+        status = await super().poll()
+        if status is not None and self.object_id:
+            self.log.warning("%s has exited: %s\n%s", self.object_name, status, await self._log_tail())
+            await self._remove_if_any()
+        return status
+
+    async def _remove_if_any(self) -> None:
+        if self.object_id:
+            await self.remove_object()
+            self.object_id = ""
+
+    async def _wait_until_it_answers(self, address: str, port: int, deadline: float) -> None:
+        next_exit_check = 0.0
+        while not (address and await accepts_connections(address, port)):
+            if time.monotonic() >= next_exit_check:
+                await self._fail_if_exited()
+                next_exit_check = time.monotonic() + EXIT_CHECK_STEP
+            if time.monotonic() >= deadline:
+                reason = f"The server did not answer within {self.start_timeout - TIMEOUT_MARGIN} seconds."
+                raise ServerFailed(f"{reason} Its last words:", await self._log_tail())
+            await asyncio.sleep(ANSWER_STEP)
+
+    async def _fail_if_exited(self) -> None:
+        container = await self.get_object()
+        if container is None:
+            raise ServerFailed("The server's container was removed while it started.")
+        state = container["State"]
+        if not state["Running"]:
+            cause = "ran out of memory" if state["OOMKilled"] else f"ended with exit code {state['ExitCode']}"
+            reason = f"The server {cause} while it started. Its last words:"
+            raise ServerFailed(reason, await self._log_tail())
+
+    async def _log_tail(self) -> str:
+        try:
+            log: bytes = await self.docker("logs", self.object_id, tail=LOG_LINES)
+        except DockerException as error:
+            return f"(no log: {error})"
+        return log.decode(errors="replace").strip()
+
+    def _stage(self, message: str) -> None:
+        self._stages.append(message)
+        self.log.info("%s: %s", self.object_name, message)
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """What the page of a starting server shows; the hub ends this loop when the start is over."""
+        shown = 0
+        while True:
+            stages = getattr(self, "_stages", [])
+            for message in stages[shown:]:
+                shown += 1
+                yield {"progress": min(25 * shown, 90), "message": message}
+            await asyncio.sleep(ANSWER_STEP)
+
+
+async def accepts_connections(address: str, port: int) -> bool:
+    """Whether something listens; a Jupyter server listens last, so it then answers too."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), timeout=1)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,53 @@
+"""The hub container's command: brings the database in line with the userlist, then becomes the hub.
+
+One process for both, so that JupyterHub's packages are imported once. Never starts a hub that cannot reach
+the engine: it would take every running server for dead.
+"""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import accounts
+from docker import APIClient
+from docker.errors import DockerException, NotFound
+from jupyterhub.app import JupyterHub
+
+HERE = Path(__file__).parent
+
+
+class ServerRemover:
+    """Removes a user's containers, found by the deployment's labels."""
+
+    def __init__(self, engine: APIClient, labels: dict[str, str]) -> None:
+        self.engine = engine
+        self.labels = [f"{key}={value}" for key, value in labels.items()]
+
+    def __call__(self, user: str) -> None:
+        wanted = [*self.labels, "hubdeploy.role=server", f"hubdeploy.user={user}"]
+        for container in self.engine.containers(all=True, filters={"label": wanted}):
+            try:
+                # without grace: the hub waits for this, and who lost access needs no time to say goodbye
+                self.engine.remove_container(container["Id"], v=True, force=True)
+            except NotFound:
+                continue
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
+    # database, backups of it and the record are nobody else's business
+    os.umask(0o077)
+    contract = json.loads((HERE / "contract.json").read_text())
+    try:
+        engine = APIClient(version="auto")
+        engine.ping()
+    except DockerException as error:
+        sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
+    accounts.apply(contract, ServerRemover(engine, contract["labels"]))
+    JupyterHub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""The commands of this deployment: ./invoke --list shows them. Each says what the operator gets; hubdeploy does the rest."""
+
+import os
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+
+@task
+def self_signed_cert(c: Context) -> None:
+    """Make a new self-signed certificate."""
+    from hubdeploy import deployment
+
+    deployment.load().self_signed_certificate()
+
+
+@task
+def network(c: Context) -> None:
+    """Create the networks that are missing."""
+    from hubdeploy import deployment, operations
+
+    deployment.load().apply_only(operations.NetworkGone, operations.NetworkExists)
+
+
+@task
+def volumes(c: Context) -> None:
+    """Create the volumes that are missing."""
+    from hubdeploy import deployment, operations
+
+    deployment.load().apply_only(operations.VolumeExists)
+
+
+@task(help={"fix": "move secrets from .env to .env.local"})
+def check_files(c: Context, fix: bool = False) -> None:
+    """Check .env, userlist and certificate (--fix)."""
+    from hubdeploy import deployment, repair
+
+    if fix:
+        repair.move_secrets(deployment.ROOT)
+    deployment.load().check_files()
+
+
+@task
+def pull(c: Context) -> None:
+    """Pull the images that are not built here."""
+    from hubdeploy import deployment, operations
+
+    deployment.load().apply_only(operations.ImagePulled)
+
+
+@task
+def notebook_image(c: Context) -> None:
+    """Build or pull the image of users' servers."""
+    from hubdeploy import deployment
+
+    deployment.load().notebook_image()
+
+
+@task
+def anaconda3_image(c: Context) -> None:
+    """Build the image with the Python distribution."""
+    from hubdeploy import deployment
+
+    deployment.load().build("anaconda3")
+
+
+@task
+def base_notebook_image(c: Context) -> None:
+    """Build the image with JupyterLab."""
+    from hubdeploy import deployment
+
+    deployment.load().build("base-notebook")
+
+
+@task
+def minimal_notebook_image(c: Context) -> None:
+    """Build the image with editors, compiler, TeX."""
+    from hubdeploy import deployment
+
+    deployment.load().build("minimal-notebook")
+
+
+@task
+def hub_image(c: Context) -> None:
+    """Build the hub's image."""
+    from hubdeploy import deployment
+
+    deployment.load().build("hub")
+
+
+@task
+def proxy_image(c: Context) -> None:
+    """Build the proxy's image."""
+    from hubdeploy import deployment
+
+    deployment.load().build("proxy")
+
+
+@task
+def build(c: Context) -> None:
+    """Build all images that this deployment runs."""
+    from hubdeploy import deployment
+
+    deployment.load().build()
+
+
+@task(help={"yes": "do not ask before running servers stop"})
+def up(c: Context, yes: bool = False) -> None:
+    """Bring everything up as .env and userlist say."""
+    from hubdeploy import deployment
+
+    deployment.load().up(yes=yes)
+
+
+@task
+def plan(c: Context) -> None:
+    """Show what up would do, why, and to whom."""
+    from hubdeploy import deployment
+
+    deployment.load().show_plan()
+
+
+@task(help={"servers": "stop users' servers as well", "yes": "do not ask before running servers stop"})
+def down(c: Context, servers: bool = False, yes: bool = False) -> None:
+    """Stop proxy and hub (--servers: servers too)."""
+    from hubdeploy import deployment
+
+    deployment.load().down(servers=servers, yes=yes)
+
+
+@task(
+    help={
+        "volumes": "remove users' data as well, after the name is typed back",
+        "yes": "do not ask before servers stop",
+    }
+)
+def clean(c: Context, volumes: bool = False, yes: bool = False) -> None:
+    """Remove all but volumes (--volumes: all)."""
+    from hubdeploy import deployment
+
+    deployment.load().clean(volumes=volumes, yes=yes)
+
+
+@task(help={"explain": "say what the setting KEY means instead", "reference": "print docs/settings.md instead"})
+def config(c: Context, explain: str = "", reference: bool = False) -> None:
+    """Print every setting and where it comes from."""
+    from hubdeploy import deployment, reports
+
+    if explain or reference:
+        reports.reference(explain)
+    else:
+        reports.config(deployment.load())
+
+
+@task
+def status(c: Context) -> None:
+    """Show containers, servers, images, certificate."""
+    from hubdeploy import deployment, reports
+
+    reports.status(deployment.load())
+
+
+@task(
+    help={
+        "user": "the server of this user",
+        "proxy": "the proxy instead of the hub",
+        "follow": "go on with what comes; --no-follow ends here",
+        "tail": "how many lines to begin with",
+    }
+)
+def logs(c: Context, user: str = "", proxy: bool = False, follow: bool = True, tail: int = 100) -> None:
+    """Follow the hub's log (--proxy, --user NAME)."""
+    from hubdeploy import deployment, reports
+
+    reports.logs(deployment.load(), user=user, proxy=proxy, follow=follow, tail=tail)
+
+
+@task
+def setup(c: Context) -> None:
+    """Make this machine ready: engine, base image."""
+    from hubdeploy import deployment, machine
+
+    machine.prepare(deployment.ROOT, os.environ)
+
+
+@task(help={"all": "what takes longest too: other engines, a bare machine", "only": "unit, engine, hub or bare"})
+def test(c: Context, all: bool = False, only: str = "") -> None:
+    """Run the tests on a real engine (--all, --only)."""
+    from hubdeploy import deployment, testing
+
+    testing.run(deployment.ROOT, everything=all, only=only)
+
+
+namespace = Collection(
+    self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
+    minimal_notebook_image, hub_image, proxy_image, up, plan, down, clean, config, status, logs, setup, test,
+)  # fmt: skip
+namespace.add_task(build, default=True)

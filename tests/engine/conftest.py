@@ -1,0 +1,47 @@
+"""Fixtures on a real engine. Without one these tests fail: they do not skip."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.engine.project import Project, ensure_base
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    connected = docker.from_env()
+    ensure_base(connected)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def new_project(client: docker.DockerClient, tmp_path: Path) -> Iterator[Callable[[], Project]]:
+    """Makes projects side by side; removes what each left."""
+    made: list[Project] = []
+
+    def make() -> Project:
+        root = tmp_path / f"clone{len(made)}"
+        root.mkdir()
+        made.append(Project.make(root, _free_port()))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.remove(client)
+
+
+@pytest.fixture
+def project(new_project: Callable[[], Project]) -> Project:
+    return new_project()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,91 @@
+"""A whole project on tiny images: the real settings, blueprint, plan and engine, with a busybox in each container."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tarfile
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+
+from hubdeploy import labels
+from hubdeploy.deployment import Deployment
+from hubdeploy.family import FAMILY
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+BASE = "hubdeploy-test/busybox:1"
+TEST_LABEL = "hubdeploy.test"
+
+_DOCKERFILE = "ARG PARENT\nFROM ${PARENT}\n%sCOPY version /version\n%s"
+_RUNS = (
+    'HEALTHCHECK CMD ["/bin/busybox", "true"]\n'
+    'CMD ["/bin/busybox", "sh", "-c", "trap \'exit 0\' TERM; /bin/busybox sleep 3600 & wait"]\n'
+)
+
+
+def ensure_base(client: docker.DockerClient) -> None:
+    """The base of all tiny images: a static busybox and nothing else."""
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add("/bin/busybox", "bin/busybox")
+            for name in ("sh", "mv"):
+                link = tarfile.TarInfo(f"bin/{name}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+        archive.flush()
+        repository, tag = BASE.split(":")
+        client.api.import_image(archive.name, repository=repository, tag=tag, changes=[f"LABEL {TEST_LABEL}=base"])
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of its own under a name of its own, as a second person on the same engine would have."""
+
+    root: Path
+    name: str
+    environ: dict[str, str]
+
+    @classmethod
+    def make(cls, root: Path, port: int) -> Project:
+        name = f"t{uuid.uuid4().hex[:10]}"
+        shutil.copy(CHECKOUT / "userlist", root / "userlist")
+        for member in FAMILY.values():
+            folder = root / member.folder
+            (folder / "ca").mkdir(parents=True)
+            arguments = "".join(f"ARG {argument}\nENV {argument}=${{{argument}}}\n" for argument in member.arguments)
+            runs = _RUNS if member.name in ("hub", "proxy") else ""
+            (folder / "Dockerfile").write_text(_DOCKERFILE % (arguments, runs))
+            (folder / "version").write_text("1\n")
+            (folder / ".dockerignore").write_text("secrets\ncert.conf\n")
+        shutil.copy(CHECKOUT / "jupyterhub" / "cert.conf", root / "jupyterhub" / "cert.conf")
+        project = cls(root, name, {})
+        project.write_env(DOCKER_MACHINE_NAME=name, BASE_IMAGE=BASE, HUB_PORT=str(port))
+        return project
+
+    def write_env(self, **values: str) -> None:
+        """Sets keys in .env, keeping the others."""
+        path = self.root / ".env"
+        kept = dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+        path.write_text("".join(f"{key}={value}\n" for key, value in {**kept, **values}.items()))
+
+    def deployment(self) -> Deployment:
+        return Deployment(self.root, self.environ)
+
+    def remove(self, client: docker.DockerClient) -> None:
+        """Everything that carries this project's label, volumes included, and nothing else."""
+        own = {"label": f"{labels.DEPLOYMENT}={self.name}"}
+        for container in client.containers.list(all=True, filters=own):
+            container.remove(force=True)
+        for network in client.networks.list(filters=own):
+            network.remove()
+        for volume in client.volumes.list(filters=own):
+            volume.remove(force=True)
+        for image in sorted(client.images.list(filters=own), key=lambda one: one.attrs["Created"], reverse=True):
+            for tag in image.tags or [image.id]:
+                # A build that a test cut short leaves layers of the cache on it.
+                with contextlib.suppress(docker.errors.APIError):
+                    client.images.remove(tag, force=True)

@@ -1,0 +1,162 @@
+"""What a person reads when something is wrong: one message, exit code 1, no traceback, and nothing changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import docker
+import pytest
+
+from hubdeploy import labels
+from tests.engine.project import CHECKOUT, Project
+
+
+@pytest.fixture
+def checkout(project: Project) -> Project:
+    """A project with the commands in it."""
+    shutil.copytree(CHECKOUT / "hubdeploy", project.root / "hubdeploy", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "tasks.py", project.root / "tasks.py")
+    return project
+
+
+def invoke(
+    project: Project, *words: str, prefix: Sequence[str] = (), **environ: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "hubdeploy.commandline", *words],
+        cwd=project.root, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "do:" in result.stderr
+    return result.stderr
+
+
+def nothing_exists(client: docker.DockerClient, project: Project) -> bool:
+    own = {"label": f"{labels.DEPLOYMENT}={project.name}"}
+    return not (
+        client.containers.list(all=True, filters=own)
+        or client.networks.list(filters=own)
+        or client.volumes.list(filters=own)
+    )
+
+
+def test_no_engine_is_told_with_the_way_to_one(checkout: Project) -> None:
+    said = refused(invoke(checkout, "up", DOCKER_HOST="unix:///nowhere/docker.sock"))
+    assert "no engine answers at unix:///nowhere/docker.sock" in said
+    assert "./invoke setup" in said
+
+
+def test_no_remote_engine_is_told_with_its_address(checkout: Project) -> None:
+    assert "no engine answers at tcp://127.0.0.1:9" in refused(invoke(checkout, "up", DOCKER_HOST="tcp://127.0.0.1:9"))
+
+
+def test_an_engine_that_refuses_permission_is_told_with_the_group(checkout: Project) -> None:
+    path = checkout.root / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(path))
+        engine.listen()
+        path.chmod(0)
+        # Root without the capability to pass over permissions, as any other user is.
+        plain = [
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--inh-caps=-dac_override,-dac_read_search",
+        ]
+        said = refused(invoke(checkout, "status", prefix=plain, DOCKER_HOST=f"unix://{path}"))
+    assert "refuses permission" in said
+    assert "group docker" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("NB_USER=root", "account of the system"),
+        ("DOCKER_NOTEBOOK_DIRS=/x", "did you mean DOCKER_NOTEBOOK_DIR?"),
+        ("this is no line", "cannot be read"),
+        ("ADMIN_PASSWORD=canary", "check-files --fix"),
+    ],
+)
+def test_a_bad_env_stops_every_task_before_the_engine_is_asked(checkout: Project, line: str, words: str) -> None:
+    with (checkout.root / ".env").open("a") as env:
+        env.write(line + "\n")
+    for task in ("up", "plan", "check-files"):
+        said = refused(invoke(checkout, task, DOCKER_HOST="unix:///nowhere"))
+        assert words in said
+        assert "canary" not in said
+
+
+def test_a_refused_up_leaves_nothing_behind(client: docker.DockerClient, checkout: Project) -> None:
+    (checkout.root / "userlist").write_text("kaben boss\n")
+    assert "unknown flag boss" in refused(invoke(checkout, "up"))
+    assert nothing_exists(client, checkout)
+    assert not (checkout.root / ".env.local").exists()
+
+
+def test_both_spellings_of_a_task_work(checkout: Project) -> None:
+    for spelling in ("proxy-image", "proxy_image"):
+        assert invoke(checkout, spelling).returncode == 0
+
+
+def test_no_task_builds(client: docker.DockerClient, checkout: Project) -> None:
+    assert invoke(checkout).returncode == 0
+    assert client.images.get(f"{checkout.name}/hub:latest")
+    assert not client.containers.list(all=True, filters={"label": f"{labels.DEPLOYMENT}={checkout.name}"})
+
+
+def test_network_and_volumes_make_just_those(client: docker.DockerClient, checkout: Project) -> None:
+    own = {"label": f"{labels.DEPLOYMENT}={checkout.name}"}
+    assert invoke(checkout, "network").returncode == 0
+    assert len(client.networks.list(filters=own)) == 2
+    assert not client.volumes.list(filters=own)
+    assert invoke(checkout, "volumes").returncode == 0
+    assert len(client.volumes.list(filters=own)) == 2
+    assert invoke(checkout, "volumes").stdout == "nothing to do\n"
+
+
+def test_passwords_are_generated_once_and_shown_on_a_terminal_only(checkout: Project) -> None:
+    result = invoke(checkout, "up")
+    assert result.returncode == 0, result.stderr
+    local = (checkout.root / ".env.local").read_text()
+    password = local.partition("USER_PASSWORD=")[2].splitlines()[0]
+    assert len(password) >= 8
+    assert password not in result.stdout + result.stderr
+    assert (checkout.root / ".env.local").stat().st_mode & 0o777 == 0o600
+    assert "kaben" in result.stdout
+    invoke(checkout, "up")
+    assert (checkout.root / ".env.local").read_text() == local
+
+
+def test_fix_moves_a_secret_out_of_env(checkout: Project) -> None:
+    before = (checkout.root / ".env").read_text()
+    with (checkout.root / ".env").open("a") as env:
+        env.write("USER_PASSWORD='moved here'\n")
+    result = invoke(checkout, "check-files", "--fix")
+    assert result.returncode == 0, result.stderr
+    assert (checkout.root / ".env").read_text() == before + "#USER_PASSWORD is in .env.local\n"
+    assert "USER_PASSWORD='moved here'" in (checkout.root / ".env.local").read_text()
+
+
+def test_config_masks_secrets_and_says_where_each_value_comes_from(checkout: Project) -> None:
+    result = invoke(checkout, "config", USER_PASSWORD="canary-canary", HUB_HOST="127.0.0.1")
+    assert "canary" not in result.stdout
+    assert "USER_PASSWORD:\n  value: '***'\n  from: shell" in result.stdout
+    assert "HUB_HOST:\n  value: 127.0.0.1\n  from: shell" in result.stdout
+
+
+def test_status_and_logs_show_what_runs(checkout: Project) -> None:
+    assert invoke(checkout, "up").returncode == 0
+    status = invoke(checkout, "status")
+    assert f"{checkout.name}-hub" in status.stdout
+    assert "certificate: self-made" in status.stdout
+    assert invoke(checkout, "logs", "--no-follow").returncode == 0
+    assert "has none" in refused(invoke(checkout, "logs", "--user", "alice"))

@@ -1,0 +1,523 @@
+"""What `up`, `plan`, `down` and `clean` leave on a real engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import socket
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from hubdeploy import labels
+from hubdeploy import operations as op
+from hubdeploy.contract import CONTRACT_PATH
+from hubdeploy.errors import DeployError, InputError, NotReady
+from hubdeploy.family import FAMILY
+from hubdeploy.plan import Impact, Plan
+from tests.engine.project import BASE, Project
+
+NewProject = Callable[[], Project]
+
+
+def ids(client: docker.DockerClient, project: Project) -> dict[str, str]:
+    """Name -> id of everything that carries the project's label."""
+    own = {"label": f"{labels.DEPLOYMENT}={project.name}"}
+    found = {f"container {one.name}": one.id for one in client.containers.list(all=True, filters=own)}
+    found |= {f"network {one.name}": one.id for one in client.networks.list(filters=own)}
+    # A volume has no id, and its creation time follows what is written into it.
+    found |= {f"volume {one.name}": one.attrs["Mountpoint"] for one in client.volumes.list(filters=own)}
+    return found | {f"image {tag}": one.id for one in client.images.list(filters=own) for tag in one.tags}
+
+
+def touched(plan: Plan) -> set[str]:
+    """What the plan's steps change, as `kind name`."""
+    found = set()
+    for step in plan.steps:
+        words = str(step.operation).split()
+        found.add(" ".join(words[:2]) if words[0] in ("container", "image", "network", "volume") else words[0])
+    return found
+
+
+def causes(plan: Plan) -> str:
+    return " | ".join(step.cause for step in plan.steps)
+
+
+def start_server(client: docker.DockerClient, project: Project, user: str) -> docker.models.containers.Container:
+    """A user's server as the hub's spawner labels it, on the users' network."""
+    deployment = project.deployment()
+    drawn = deployment.draw()
+    assert not drawn.steps, "start servers of a deployment that is up"
+    hub = client.containers.get(deployment.settings.hub_name)
+    contract = (deployment.engine.read_files(hub.id, "/srv/jupyterhub") or {})[CONTRACT_PATH]
+    server = json.loads(contract)["server"]
+    return client.containers.run(
+        server["image"],
+        ["/bin/busybox", "sleep", "600"],
+        name=server["name_template"].format(username=user),
+        detach=True,
+        network=server["network"],
+        stop_signal="SIGKILL",
+        labels={
+            labels.DEPLOYMENT: project.name,
+            labels.ROLE: labels.SERVER,
+            labels.USER: user,
+            labels.FINGERPRINT: server["fingerprint"],
+        },
+    )
+
+
+@pytest.fixture
+def up(project: Project) -> Project:
+    project.deployment().up()
+    return project
+
+
+def test_up_twice_changes_nothing(client: docker.DockerClient, up: Project) -> None:
+    before = ids(client, up)
+    assert up.deployment().draw().steps == ()
+    up.deployment().up()
+    assert ids(client, up) == before
+
+
+def test_hub_has_a_fixed_address_outside_the_pool(client: docker.DockerClient, up: Project) -> None:
+    network = client.networks.get(f"{up.name}-network").attrs["IPAM"]["Config"][0]
+    hub = client.containers.get(f"{up.name}-hub")
+
+    def address() -> str:
+        hub.reload()
+        return str(hub.attrs["NetworkSettings"]["Networks"][f"{up.name}-network"]["IPAddress"])
+
+    before = address()
+    assert network["IPRange"] != network["Subnet"]
+    (up.root / "userlist").write_text("kaben admin\ndana\n")
+    up.deployment().up()
+    hub = client.containers.get(f"{up.name}-hub")
+    assert address() == before
+
+
+def test_no_capability_and_no_new_privileges_for_hub_and_proxy(client: docker.DockerClient, up: Project) -> None:
+    for name in (f"{up.name}-hub", f"{up.name}-proxy"):
+        host = client.containers.get(name).attrs["HostConfig"]
+        assert host["CapDrop"] == ["ALL"]
+        assert "no-new-privileges" in host["SecurityOpt"]
+        assert not host["Privileged"]
+
+
+def test_nothing_listens_beyond_this_machine(client: docker.DockerClient, up: Project) -> None:
+    for container in client.containers.list(filters={"label": f"{labels.DEPLOYMENT}={up.name}"}):
+        bindings = container.attrs["HostConfig"]["PortBindings"] or {}
+        assert {one["HostIp"] for many in bindings.values() for one in many} <= {"127.0.0.1"}
+
+
+# Edit -> what the plan touches, the words that its causes hold, its impact on users.
+EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Impact]]] = {
+    "userlist": (
+        lambda p: (p.root / "userlist").write_text("kaben admin\ndana sudo\n"),
+        {"container NAME-hub"},
+        ["user dana added", "user carriere4 removed"],
+        {Impact.HUB_RESTARTS},
+    ),
+    "cert.conf": (
+        lambda p: _replace(p.root / "jupyterhub" / "cert.conf", "Mountain View", "Berkeley"),
+        {"NAME.crt", "container NAME-proxy"},
+        ["cert.conf or the names in it changed", "the certificate changed"],
+        set(),
+    ),
+    "NB_USER": (
+        lambda p: p.write_env(NB_USER="ada"),
+        {"image NAME/base-notebook:latest", "container NAME-hub"},
+        ["NB_USER: cryptic -> ada", "server.nb_user: cryptic -> ada"],
+        {Impact.HUB_RESTARTS},
+    ),
+    "HUB_PORT": (
+        lambda p: p.write_env(HUB_PORT=str(_free_port())),
+        {"container NAME-proxy"},
+        ["ports: 127.0.0.1:"],
+        {Impact.PROXY_RESTARTS},
+    ),
+    "GRANT_SUDO": (
+        lambda p: p.write_env(GRANT_SUDO="yes"),
+        {"container NAME-hub"},
+        ["server.grant_sudo: no -> yes"],
+        {Impact.HUB_RESTARTS},
+    ),
+    "proxy/": (
+        lambda p: _append(p.root / "proxy" / "Dockerfile"),
+        {"image NAME/proxy:latest", "container NAME-proxy"},
+        ["proxy/ changed"],
+        {Impact.PROXY_RESTARTS},
+    ),
+    "jupyterhub/": (
+        lambda p: _append(p.root / "jupyterhub" / "Dockerfile"),
+        {"image NAME/hub:latest", "container NAME-hub"},
+        ["jupyterhub/ changed"],
+        {Impact.HUB_RESTARTS},
+    ),
+    "anaconda3/": (
+        lambda p: _append(p.root / "anaconda3" / "Dockerfile"),
+        {"image NAME/anaconda3:latest", "image NAME/base-notebook:latest"},
+        ["anaconda3/ changed", "its parent changed"],
+        set(),
+    ),
+    "base-notebook/": (
+        lambda p: _append(p.root / "base-notebook" / "Dockerfile"),
+        {"image NAME/base-notebook:latest"},
+        ["base-notebook/ changed"],
+        set(),
+    ),
+    "minimal-notebook/": (lambda p: _append(p.root / "minimal-notebook" / "Dockerfile"), set(), [], set()),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_changes_what_shows_it_and_no_more(client: docker.DockerClient, up: Project, edit: str) -> None:
+    change, expected, words, impacts = EDITS[edit]
+    before = ids(client, up)
+    change(up)
+    drawn = up.deployment().draw()
+    assert touched(drawn) == {one.replace("NAME", up.name) for one in expected}
+    assert all(word in causes(drawn) for word in words), causes(drawn)
+    assert {step.impact for step in drawn.steps} - {Impact.NONE} == impacts
+    up.deployment().up()
+    after = ids(client, up)
+    changed = {name for name in before if before[name] != after.get(name)}
+    recreated = {one for one in touched(drawn) if " " in one}
+    assert changed == (recreated if edit != "cert.conf" else set()), "a new certificate restarts nothing"
+    assert up.deployment().draw().steps == ()
+
+
+def test_running_servers_go_on_and_the_plan_names_who_gets_a_change_later(
+    client: docker.DockerClient, up: Project
+) -> None:
+    server = start_server(client, up, "alice")
+    assert up.deployment().draw().pending == ()
+    up.write_env(USER_PIDS_LIMIT="512")
+    _append(up.root / "base-notebook" / "Dockerfile")
+    drawn = up.deployment().draw()
+    assert [pending.users for pending in drawn.pending] == [("alice",), ("alice",)]
+    assert not drawn.loses
+    up.deployment().up()
+    server.reload()
+    assert server.status == "running"
+
+
+def test_a_user_who_leaves_the_list_is_named_before_the_server_stops(client: docker.DockerClient, up: Project) -> None:
+    server = start_server(client, up, "carriere4")
+    (up.root / "userlist").write_text("kaben admin\n")
+    drawn = up.deployment().draw()
+    assert [(step.impact, step.users) for step in drawn.loses] == [(Impact.SERVERS_STOP, ("carriere4",))]
+    with pytest.raises(DeployError, match="no terminal to ask"):
+        up.deployment().up()
+    server.reload()
+    assert server.status == "running"
+
+
+def test_another_network_stops_servers_only_when_that_is_meant(client: docker.DockerClient, up: Project) -> None:
+    server = start_server(client, up, "alice")
+    up.write_env(DOCKER_NETWORK_NAME=f"{up.name}-other")
+    with pytest.raises(DeployError, match="no terminal to ask"):
+        up.deployment().up()
+    up.deployment().up(yes=True)
+    server.reload()
+    assert server.status == "exited"
+    assert up.deployment().draw().steps == ()
+    client.containers.get(f"{up.name}-hub").remove(force=True)
+    client.containers.get(f"{up.name}-proxy").remove(force=True)
+
+
+def test_down_stops_and_up_starts_the_same_containers(client: docker.DockerClient, up: Project) -> None:
+    before = ids(client, up)
+    up.deployment().down(servers=False, yes=False)
+    assert client.containers.get(f"{up.name}-hub").status == "exited"
+    up.deployment().up()
+    assert ids(client, up) == before
+
+
+def test_down_leaves_servers_unless_asked(client: docker.DockerClient, up: Project) -> None:
+    server = start_server(client, up, "alice")
+    up.deployment().down(servers=False, yes=False)
+    server.reload()
+    assert server.status == "running"
+    up.deployment().down(servers=True, yes=True)
+    server.reload()
+    assert server.status == "exited"
+
+
+def test_clean_keeps_every_volume(client: docker.DockerClient, up: Project) -> None:
+    own = {"label": f"{labels.DEPLOYMENT}={up.name}"}
+    client.volumes.create(f"{up.name}-user-alice", labels={labels.DEPLOYMENT: up.name})
+    volumes = {one.name for one in client.volumes.list(filters=own)}
+    up.deployment().clean(volumes=False, yes=True)
+    assert {one.name for one in client.volumes.list(filters=own)} == volumes
+    assert not client.containers.list(all=True, filters=own)
+    assert not client.networks.list(filters=own)
+    assert not client.images.list(filters=own)
+
+
+def test_clean_with_volumes_asks_for_the_name_even_with_yes(client: docker.DockerClient, up: Project) -> None:
+    before = ids(client, up)
+    with pytest.raises(DeployError, match="no terminal"):
+        up.deployment().clean(volumes=True, yes=True)
+    assert ids(client, up) == before
+
+
+def test_two_clones_on_one_engine_leave_each_other_alone(client: docker.DockerClient, new_project: NewProject) -> None:
+    one, other = new_project(), new_project()
+    other.write_env(NB_USER="ada")
+    one.deployment().up()
+    other.deployment().up()
+    before = ids(client, other)
+    one.deployment().clean(volumes=False, yes=True)
+    assert ids(client, other) == before
+    assert other.deployment().draw().steps == ()
+
+
+def test_a_volume_of_others_is_refused_when_derived_and_used_when_set(
+    client: docker.DockerClient, project: Project
+) -> None:
+    volume = client.volumes.create(f"{project.name}-data", labels={"hubdeploy.test": project.name})
+    try:
+        with pytest.raises(DeployError, match="set DATA_VOLUME_HOST="):
+            project.deployment().up()
+        assert ids(client, project) == {}
+        project.write_env(DATA_VOLUME_HOST=volume.name)
+        project.deployment().up()
+        mounts = client.containers.get(f"{project.name}-hub").attrs["Mounts"]
+        assert volume.name in [mount.get("Name") for mount in mounts]
+        project.deployment().clean(volumes=False, yes=True)
+        assert client.volumes.get(volume.name).attrs["Labels"] == volume.attrs["Labels"]
+    finally:
+        project.remove(client)
+        volume.remove()
+
+
+def test_a_network_of_others_is_used_when_set_and_survives_clean(client: docker.DockerClient, project: Project) -> None:
+    network = client.networks.create(f"{project.name}-theirs", labels={"hubdeploy.test": project.name})
+    try:
+        project.write_env(DOCKER_NETWORK_NAME=network.name)
+        project.deployment().up()
+        assert project.deployment().draw().steps == ()
+        project.deployment().clean(volumes=False, yes=True)
+        assert client.networks.get(network.id).name == network.name
+    finally:
+        project.remove(client)
+        network.remove()
+
+
+def test_a_container_of_another_owner_is_refused(client: docker.DockerClient, project: Project) -> None:
+    stranger = client.containers.create(BASE, ["/bin/busybox", "true"], name=f"{project.name}-hub")
+    try:
+        with pytest.raises(DeployError, match=f"the container {project.name}-hub was not made by this deployment"):
+            project.deployment().up()
+        assert ids(client, project) == {}
+    finally:
+        stranger.remove()
+
+
+def test_a_taken_port_is_refused_and_the_container_that_holds_it_is_named(
+    client: docker.DockerClient, new_project: NewProject
+) -> None:
+    one, other = new_project(), new_project()
+    one.deployment().up()
+    port = dict(line.split("=", 1) for line in (one.root / ".env").read_text().splitlines())["HUB_PORT"]
+    other.write_env(HUB_PORT=port)
+    with pytest.raises(DeployError, match=f"port {port} is taken by the container {one.name}-proxy"):
+        other.deployment().up()
+
+
+def test_a_port_that_another_program_holds_is_refused_before_anything_is_made(
+    client: docker.DockerClient, project: Project
+) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        project.write_env(HUB_PORT=str(holder.getsockname()[1]))
+        with pytest.raises(DeployError, match=r"is taken by \S+ \(pid \d+\)"):
+            project.deployment().up()
+    assert ids(client, project) == {}
+
+
+def test_a_changed_user_id_is_refused_until_the_volumes_are_given_away(
+    client: docker.DockerClient, up: Project
+) -> None:
+    name = f"{up.name}-user-alice"
+    client.volumes.create(name, labels={labels.DEPLOYMENT: up.name, labels.UID: "1000"})
+
+    def give_to(uid: int) -> None:
+        command = ["/bin/busybox", "chown", str(uid), "/v"]
+        client.containers.run(BASE, command, remove=True, volumes={name: {"bind": "/v"}})
+
+    give_to(1000)
+    up.write_env(NB_UID="2000")
+    with pytest.raises(DeployError, match="set NB_UID=1000 again, or"):
+        up.deployment().up()
+    give_to(2000)
+    up.deployment().up()
+
+
+def test_a_failing_build_tells_the_line_and_the_end_of_its_log(client: docker.DockerClient, project: Project) -> None:
+    with (project.root / "proxy" / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write('RUN ["/bin/busybox", "sh", "-c", "echo this is why; exit 3"]\n')
+    with pytest.raises(DeployError) as failure:
+        project.deployment().up()
+    assert 'RUN ["/bin/busybox", "sh", "-c"' in failure.value.message
+    assert "this is why" in failure.value.message
+
+
+def test_a_disk_that_is_too_small_for_the_builds_is_refused_beforehand(
+    client: docker.DockerClient, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = dataclasses.replace(FAMILY["hub"], disk=10**18)
+    monkeypatch.setitem(FAMILY, "hub", huge)
+    with pytest.raises(DeployError, match="the engine's disk has"):
+        project.deployment().up()
+    assert ids(client, project) == {}
+
+
+def test_a_base_image_that_cannot_be_had_is_named(project: Project) -> None:
+    project.write_env(BASE_IMAGE="127.0.0.1:1/nothing:here")
+    with pytest.raises(DeployError, match=r"image 127\.0\.0\.1:1/nothing:here") as failure:
+        project.deployment().up()
+    assert "./invoke setup" in failure.value.message
+
+
+def test_a_hub_that_exits_is_reported_at_once_with_its_last_lines(project: Project) -> None:
+    dockerfile = project.root / "jupyterhub" / "Dockerfile"
+    dockerfile.write_text(
+        "ARG PARENT\nFROM ${PARENT}\n"
+        'HEALTHCHECK CMD ["/bin/busybox", "true"]\n'
+        'CMD ["/bin/busybox", "sh", "-c", "echo no database here; exit 7"]\n'
+    )
+    with pytest.raises(NotReady, match="no database here"):
+        project.deployment().up()
+
+
+def test_equal_content_under_another_tag_is_tagged_and_not_built(client: docker.DockerClient, up: Project) -> None:
+    up.write_env(IMAGE_TAG="v2")
+    kinds = {type(step.operation) for step in up.deployment().draw().steps}
+    assert op.ImageTagged in kinds
+    assert op.ImageBuilt not in kinds
+
+
+def test_certificates_come_from_a_volume_when_one_is_set(client: docker.DockerClient, up: Project) -> None:
+    secrets = up.root / "jupyterhub" / "secrets"
+    name = f"{up.name}-secrets"
+    up.write_env(SECRETS_VOLUME=name)
+    with pytest.raises(InputError, match="missing in the volume"):
+        up.deployment().up()
+    with pytest.raises(docker.errors.NotFound):
+        client.volumes.get(name)
+    holder = client.containers.create(BASE, ["/bin/busybox", "true"], volumes={name: {"bind": "/volume"}})
+    try:
+        holder.put_archive("/volume", _tar(secrets))
+    finally:
+        holder.remove()
+    for path in secrets.iterdir():
+        path.unlink()
+    try:
+        up.deployment().up()
+        assert up.deployment().draw().steps == ()
+    finally:
+        up.remove(client)
+        client.volumes.get(name).remove()
+
+
+def kill_after(project: Project, steps: int) -> bool:
+    """Runs `up` in a process that is killed right after so many steps; False if the plan had no more steps."""
+    child = os.fork()
+    if child == 0:
+        deployment = project.deployment()
+        apply, done = deployment.engine.apply, 0
+
+        def counting(operation: op.Operation, *rest: object) -> None:
+            nonlocal done
+            apply(operation, *rest)
+            done += 1
+            if done == steps:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        deployment.engine.apply = counting  # type: ignore[assignment]
+        try:
+            deployment.up(yes=True)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def end_state(client: docker.DockerClient, project: Project) -> dict[str, object]:
+    """What must be the same wherever an `up` was killed: everything but ids, times and random secrets."""
+    state: dict[str, object] = {
+        "resources": sorted(name.replace(project.name, "NAME") for name in ids(client, project))
+    }
+    for role in ("hub", "proxy"):
+        container = client.containers.get(f"{project.name}-{role}")
+        networks = container.attrs["NetworkSettings"]["Networks"]
+        state[role] = (
+            container.status,
+            sorted(name.replace(project.name, "NAME") for name in networks),
+            sorted(mount["Destination"] for mount in container.attrs["Mounts"]),
+        )
+        files = project.deployment().engine.read_files(container.id, {"hub": "/srv", "proxy": "/etc/traefik"}[role])
+        state[f"{role} files"] = len(files or {})
+    return state
+
+
+def test_killed_after_any_step_and_run_again_ends_the_same(
+    client: docker.DockerClient, new_project: NewProject
+) -> None:
+    whole = new_project()
+    total = len(whole.deployment().draw().steps)
+    whole.deployment().up()
+    expected = end_state(client, whole)
+    for steps in range(1, total):
+        project = new_project()
+        assert kill_after(project, steps), f"the plan has {total} steps, {steps} were to be done"
+        project.deployment().up()
+        assert end_state(client, project) == expected, f"killed after step {steps}"
+        assert project.deployment().draw().steps == (), f"killed after step {steps}"
+        project.remove(client)
+
+
+def test_killed_while_the_hub_is_replaced_and_run_again_ends_the_same(client: docker.DockerClient, up: Project) -> None:
+    expected = end_state(client, up)
+    for steps in range(1, 8):
+        (up.root / "jupyterhub" / "version").write_text(f"{steps + 1}\n")
+        (up.root / "proxy" / "version").write_text(f"{steps + 1}\n")
+        assert kill_after(up, steps * 2 - 1)
+        up.deployment().up()
+        now = end_state(client, up)
+        assert {**now, "resources": None} == {**expected, "resources": None}
+        assert up.deployment().draw().steps == ()
+
+
+def _replace(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def _append(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("LABEL edited=yes\n")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _tar(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for path in folder.iterdir():
+            tar.add(path, path.name)
+    return content.getvalue()

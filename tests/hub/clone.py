@@ -1,0 +1,178 @@
+"""A copy of the checkout, deployed for real under a name and a port of its own, operated through its command line.
+
+It carries over how images can be built on this machine, and nothing else of the checkout's own settings. `remove` takes
+away what carries its label or bears its name, and touches nobody else's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.models.containers import Container
+
+from hubdeploy import family, labels, loading, localfile, settings
+from hubdeploy.settings import Settings
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# What decides how images are built here; `setup` may have found it out.
+_CARRIED_OVER = ("BASE_IMAGE", "PYTHON_DISTRIBUTION", "EXTRA_CA_BUNDLE")
+# Where the checkout is not a git repository: what .gitignore names.
+_NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", ".env.local", "secrets", "artifacts", "__pycache__", ".*_cache", ".hypothesis"
+)
+# The whole image family, built from nothing on a slow line.
+_COMMAND_WITHIN = 1800
+_LOG_TAIL = 25
+
+
+@dataclass(frozen=True)
+class Clone:
+    """`root` is the copy; `printed` gathers all that its commands ever printed, none of them on a terminal."""
+
+    root: Path
+    name: str
+    port: int
+    client: docker.DockerClient
+    printed: list[str] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def make(cls, root: Path, client: docker.DockerClient, userlist: str, **local: str) -> Clone:
+        """The copy with its settings written; `local` are further keys of .env.local. Nothing is deployed yet."""
+        copy_checkout(root)
+        clone = cls(root, f"hubtest-{secrets.token_hex(4)}", free_port(), client)
+        (root / ".env").write_text(f"DOCKER_MACHINE_NAME={clone.name}\nHUB_PORT={clone.port}\n")
+        carried_over = settings.masked(loading.load(CHECKOUT, os.environ))
+        clone.set_local(**{key: carried_over[key] for key in _CARRIED_OVER if carried_over[key] is not None}, **local)
+        clone.write_userlist(userlist)
+        return clone
+
+    def set_local(self, **values: str) -> None:
+        localfile.remember(self.root / ".env.local", values, "for these tests")
+
+    def write_userlist(self, text: str) -> None:
+        (self.root / "userlist").write_text(text)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """This process's environment without any setting in it, so that the clone's files alone decide."""
+        return {key: value for key, value in os.environ.items() if key not in settings.declarations()}
+
+    @property
+    def settings(self) -> Settings:
+        return loading.load(self.root, self.environ)
+
+    @property
+    def url(self) -> str:
+        return self.settings.public_url
+
+    def invoke(self, *words: str) -> str:
+        """What a command of the clone printed; raises AssertionError if it failed."""
+        finished = subprocess.run(
+            [sys.executable, "-m", "hubdeploy.commandline", *words],
+            cwd=self.root, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=_COMMAND_WITHIN, check=False,
+        )  # fmt: skip
+        self.printed.append(finished.stdout)
+        assert finished.returncode == 0, f"./invoke {' '.join(words)} failed:\n{finished.stdout}"
+        return finished.stdout
+
+    def up(self) -> str:
+        return self.invoke("up", "--yes")
+
+    def share_images_of(self, other: Clone) -> None:
+        """The other clone's images are this one's too: equal content is not built again."""
+        for tag in other.image_tags():
+            repository, _, version = tag.removeprefix(f"{other.name}/").rpartition(":")
+            if version != other.settings.image_tag:
+                self.client.images.get(tag).tag(f"{self.name}/{repository}", version)
+
+    # -- what the engine holds ----------------------------------------------------------------------------------------
+
+    def containers(self) -> list[Container]:
+        """Proxy, hub and users' servers, in whatever state."""
+        return self.client.containers.list(all=True, filters=self._own)
+
+    def container(self, name: str) -> Container:
+        return self.client.containers.get(name)
+
+    def has_container(self, name: str) -> bool:
+        return name in {container.name for container in self.containers()}
+
+    def has_volume(self, name: str) -> bool:
+        return name in {volume.name for volume in self.client.volumes.list(filters=self._own)}
+
+    def image_tags(self) -> list[str]:
+        tags = [tag for image in self.client.images.list() for tag in image.tags]
+        return [tag for tag in tags if tag.startswith(f"{self.name}/")]
+
+    def server_name(self, user: str) -> str:
+        """Name of a user's container and volume; for names that need no escaping."""
+        return self.settings.server_name_template.format(username=user)
+
+    def secrets_of_hub(self) -> dict[str, Any]:
+        """The document of secrets, as it lies in the hub's container."""
+        _, output = self.container(self.settings.hub_name).exec_run(["cat", "/srv/jupyterhub/secrets.json"])
+        return dict(json.loads(output))
+
+    def condition(self) -> str:
+        """States and last log lines of all containers: what one wants to see when a test fails."""
+        parts = []
+        for container in self.containers():
+            log = container.logs(tail=_LOG_TAIL).decode(errors="replace")
+            code = container.attrs["State"]["ExitCode"]
+            parts.append(f"{container.name}: {container.status}, exit code {code}\n{log}")
+        return "\n".join(parts) or f"{self.name} has no container"
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def remove(self) -> None:
+        """Containers, networks, volumes and images' names are gone; layers that the next clone can use stay."""
+        for container in self.containers():
+            container.remove(force=True, v=True)
+        for network in self.client.networks.list(filters=self._own):
+            network.remove()
+        for volume in self.client.volumes.list(filters=self._own):
+            volume.remove(force=True)
+        # Children first. What stands on an image of this deployment is in nobody's cache but its own.
+        for member in sorted(
+            family.FAMILY.values(), key=lambda one: len(family.with_ancestors([one.name])), reverse=True
+        ):
+            for tag in self.image_tags():
+                if tag.startswith(f"{self.name}/{member.name}:"):
+                    self.client.images.remove(tag, force=True, noprune=member.parent is None)
+
+    @property
+    def _own(self) -> dict[str, str]:
+        return {"label": f"{labels.DEPLOYMENT}={self.name}"}
+
+
+def copy_checkout(target: Path) -> None:
+    """What git tracks or would track, links as links."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    ) if shutil.which("git") else None  # fmt: skip
+    if listed is None or listed.returncode != 0:
+        shutil.copytree(CHECKOUT, target, symlinks=True, ignore=_NOT_COPIED, dirs_exist_ok=True)
+        return
+    for name in filter(None, listed.stdout.split("\0")):
+        source = CHECKOUT / name
+        if source.is_symlink() or source.exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name, follow_symlinks=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,162 @@
+"""The deployments and the browser that stories are told with. They are made once and shared, so a test leaves nothing
+behind that another would stumble over: users have names of their own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.hub.clone import CHECKOUT, Clone
+from tests.hub.github_standin import GitHubStandIn
+from tests.hub.person import Person
+
+ARTIFACTS = CHECKOUT / "tests" / "artifacts"
+USERLIST = "boss admin\nada\ngrace\nlinus\nsam sudo\nleaver\n"
+GITHUB_USERLIST = "octoadmin admin\noctocat\nhubot\n"
+_CHROMIUM = "/usr/bin/chromium"
+# HTTP/2: Chromium drops all its connections when an interface of this machine comes or goes, as a container's start makes.
+_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-http2",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+_LIVING = pytest.StashKey[list[Clone]]()
+
+
+def canary(secret: str) -> str:
+    """A value that shows wherever it turns up whose it is."""
+    return f"canary-{secret}-{secrets.token_hex(20)}"
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[docker.DockerClient]:
+    connected = docker.from_env(timeout=120)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="session")
+def new_clone(
+    client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Callable[..., Clone]]:
+    """Makes clones; removes all that they left, whatever happened."""
+    living = pytestconfig.stash.setdefault(_LIVING, [])
+
+    def make(userlist: str, **local: str) -> Clone:
+        living.append(Clone.make(tmp_path_factory.mktemp("clone"), client, userlist, **local))
+        return living[-1]
+
+    yield make
+    while living:
+        living.pop().remove()
+
+
+@pytest.fixture(scope="session")
+def clone(new_clone: Callable[..., Clone]) -> Clone:
+    """The first clone: shared-password login. Not deployed by this fixture; `hub` does."""
+    return new_clone(USERLIST, USER_PASSWORD=canary("user"), ADMIN_PASSWORD=canary("admin"))
+
+
+@pytest.fixture(scope="session")
+def hub(clone: Clone) -> Clone:
+    """The first clone, brought up by its own command line."""
+    clone.up()
+    return clone
+
+
+@pytest.fixture(scope="session")
+def notebook_image(clone: Clone) -> str:
+    """Reference of the image of users' servers, really built."""
+    clone.invoke("notebook-image")
+    return clone.settings.notebook_image
+
+
+@pytest.fixture(scope="session")
+def minimal_notebook_image(clone: Clone) -> str:
+    """Reference of the image with TeX and the other tools, really built."""
+    clone.invoke("minimal-notebook-image")
+    return clone.settings.image_reference("minimal-notebook")
+
+
+@pytest.fixture(scope="session")
+def github_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
+    """A second deployment beside the first, whose users log in with GitHub; a stand-in plays GitHub."""
+    second = new_clone(GITHUB_USERLIST)
+    second.share_images_of(hub)
+    # The bridge's own address is one that the browser here and the hub in its container both reach.
+    second.invoke("network")
+    network = second.client.networks.get(second.settings.network_name)
+    gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    client_id, client_secret = "client-of-the-tests", canary("github")
+    with GitHubStandIn(gateway, client_id, client_secret) as github:
+        second.set_local(GITHUB_URL=github.url, GITHUB_CLIENT_ID=client_id, GITHUB_CLIENT_SECRET=client_secret)
+        second.up()
+        yield second
+
+
+@pytest.fixture
+def logged_in(hub: Clone) -> Callable[[str], Person]:
+    """A user of the first deployment who has logged in and holds a token."""
+
+    def log_in(name: str) -> Person:
+        person = Person(hub, name)
+        answer = person.log_in(hub.settings.user_password or "")
+        assert answer.status_code == 200
+        person.take_token()
+        return person
+
+    return log_in
+
+
+# Not for the session: while it is open no other test of this process could run an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Opens windows that know nothing of one another's logins. (Person verifies the certificate; a browser cannot be
+    told about it without changing the machine.)"""
+    contexts = []
+
+    def open_page() -> Page:
+        contexts.append(browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}))
+        contexts[-1].set_default_timeout(30_000)
+        return contexts[-1].new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: Callable[[], Page]) -> Page:
+    return new_page()
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where screenshots go, for people to look at."""
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    return ARTIFACTS
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: pytest.TestReport = yield
+    if report.failed and report.when in ("setup", "call"):
+        for clone in item.config.stash.get(_LIVING, []):
+            report.sections.append((f"containers of {clone.name}", clone.condition()))
+        page = getattr(item, "funcargs", {}).get("page")
+        if page is not None and report.when == "call":
+            page.screenshot(path=ARTIFACTS / f"failed-{item.name}.png")
+    return report

@@ -1,0 +1,128 @@
+"""A user without a browser: logs in with a password, starts a server, speaks to its kernels. TLS is always verified,
+against the deployment's own certificate.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+import uuid
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import requests
+import websocket
+
+from tests.hub.clone import Clone
+from tests.hub.waiting import until
+
+_ANSWER_WITHIN = 30
+_START_WITHIN = 120
+_RUN_WITHIN = 60
+
+
+class Person:
+    """One user: `log_in` keeps cookies as a browser would; `call` speaks with a token alone, as a program would."""
+
+    def __init__(self, clone: Clone, name: str) -> None:
+        self.name = name
+        self.url = clone.url
+        self.certificate = str(clone.settings.certificate_path)
+        self._window = self._new_session()
+        self._program = self._new_session()
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.verify = self.certificate
+        # A bundle or a proxy that the environment names would count more than what is said here.
+        session.trust_env = False
+        return session
+
+    def log_in(self, password: str) -> requests.Response:
+        """The hub's answer to the login form: 200 at the page after it, or 403."""
+        self._window.get(f"{self.url}/hub/login", timeout=_ANSWER_WITHIN)
+        form = {"username": self.name, "password": password, "_xsrf": self._window.cookies["_xsrf"]}
+        there = {"next": "/hub/home"}
+        return self._window.post(f"{self.url}/hub/login", params=there, data=form, timeout=_ANSWER_WITHIN)
+
+    def log_in_with_github(self) -> requests.Response:
+        """The hub's answer to a login through the stand-in for GitHub."""
+        question = self._window.get(f"{self.url}/hub/oauth_login", timeout=_ANSWER_WITHIN)
+        asked = parse_qs(urlsplit(question.url).query)
+        form = {"login": self.name, "redirect_uri": asked["redirect_uri"], "state": asked["state"]}
+        return self._window.get(urljoin(question.url, "/session"), params=form, timeout=_ANSWER_WITHIN)
+
+    def take_token(self) -> None:
+        """An API token of their own, which speaks for them from now on."""
+        headers = {"X-XSRFToken": self._window.cookies.get("_xsrf", path="/hub/"), "Referer": f"{self.url}/hub/token"}
+        url = f"{self.url}/hub/api/users/{self.name}/tokens"
+        answer = self._window.post(url, json={}, headers=headers, timeout=_ANSWER_WITHIN)
+        answer.raise_for_status()
+        self.token = answer.json()["token"]
+        self._program.headers["Authorization"] = f"token {self.token}"
+
+    def call(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """A request with the token, and without cookies."""
+        return self._program.request(method, f"{self.url}{path}", timeout=_ANSWER_WITHIN, **arguments)
+
+    def start_server(self) -> None:
+        """Returns when the server is ready; one that runs already will do."""
+        answer = self.call("POST", f"/hub/api/users/{self.name}/server")
+        assert answer.status_code in (201, 202, 400), answer.text
+        until(self._is_ready, _START_WITHIN, f"the server of {self.name} is ready")
+
+    def _is_ready(self) -> bool:
+        servers = self.call("GET", f"/hub/api/users/{self.name}").json()["servers"]
+        return bool(servers.get("", {}).get("ready"))
+
+    def open_kernel(self) -> Kernel:
+        answer = self.call("POST", f"/user/{self.name}/api/kernels", json={"name": "python3"})
+        answer.raise_for_status()
+        return Kernel(self, answer.json()["id"])
+
+
+class Kernel:
+    """A running kernel, over one websocket that stays open until `close`."""
+
+    def __init__(self, person: Person, kernel: str) -> None:
+        self.path = f"/user/{person.name}/api/kernels/{kernel}"
+        self._id = uuid.uuid4().hex
+        self.socket = websocket.create_connection(
+            f"{person.url.replace('https', 'wss', 1)}{self.path}/channels?session_id={self._id}",
+            header=[f"Authorization: token {person.token}"],
+            sslopt={"ca_certs": person.certificate, "cert_reqs": ssl.CERT_REQUIRED},
+            timeout=_RUN_WITHIN,
+        )
+
+    def run(self, code: str) -> str:
+        """What the code printed; raises AssertionError if it raised an exception."""
+        request = self._send(code)
+        printed: list[str] = []
+        deadline = time.monotonic() + _RUN_WITHIN
+        while time.monotonic() < deadline:
+            message = self.receive()
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            content = message["content"]
+            assert message["msg_type"] != "error", "\n".join(content["traceback"])
+            if message["msg_type"] == "stream" and content["name"] == "stdout":
+                printed.append(content["text"])
+            if message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return "".join(printed)
+        raise AssertionError(f"the kernel was still busy after {_RUN_WITHIN} s with:\n{code}")
+
+    def receive(self) -> dict[str, Any]:
+        """The next message of any channel."""
+        return dict(json.loads(self.socket.recv()))
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _send(self, code: str) -> str:
+        header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": self._id}
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        header |= {"version": "5.3", "date": ""}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        self.socket.send(json.dumps(message))
+        return header["msg_id"]

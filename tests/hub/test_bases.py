@@ -1,0 +1,77 @@
+"""Bases differ: official ones lack ca-certificates, ubuntu:24.04 has a person with UID 1000 already. All images build on
+such a base, with an installer that was laid in, as the operator's own command builds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+
+from tests.hub.clone import Clone
+
+pytestmark = pytest.mark.slow
+
+# An installer as Anaconda's is called: `-b -p PREFIX`. It brings Python and nothing else.
+STAND_IN = b'#!/bin/bash\n[ "$1 $2" = "-b -p" ] || exit 9\n/usr/bin/python3 -m venv --without-pip "$3"\n'
+WITHOUT_AUTHORITIES = (
+    "apt-get update && apt-get install -y --no-install-recommends passwd && useradd --uid 1000 --create-home ubuntu "
+    "&& dpkg --purge --force-all ca-certificates && rm -rf /etc/ssl/certs /usr/share/ca-certificates /var/lib/apt/lists/*"
+)
+
+
+@pytest.fixture(scope="module")
+def built(client: docker.DockerClient, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
+    """A clone whose images were built on such a base, with the stand-in for Anaconda's installer."""
+    clone = new_clone("ada admin\n")
+    dockerfile = f"FROM {clone.settings.base_image}\nRUN {WITHOUT_AUTHORITIES}\n"
+    base = f"{clone.name}/base:bare"
+    client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=base, rm=True)
+    installers = clone.root / "anaconda3" / "installers"
+    (installers / "Anaconda3-stand-in.sh").write_bytes(STAND_IN)
+    (installers / "SHA256SUMS").write_text(f"{hashlib.sha256(STAND_IN).hexdigest()}  Anaconda3-stand-in.sh\n")
+    with (clone.root / ".env").open("a") as env:
+        env.write(f"BASE_IMAGE={base}\nPYTHON_DISTRIBUTION=anaconda\n")
+    kept = [
+        line
+        for line in (clone.root / ".env.local").read_text().splitlines()
+        if not line.startswith(("BASE_", "PYTHON_"))
+    ]
+    (clone.root / ".env.local").write_text("\n".join(kept) + "\n")
+    try:
+        clone.invoke("build")
+        yield clone
+    finally:
+        for image in ("base-notebook", "anaconda3", "hub", "proxy", "base"):
+            for tag in clone.image_tags():
+                if tag.startswith(f"{clone.name}/{image}:"):
+                    client.images.remove(tag, force=True)
+
+
+def output(client: docker.DockerClient, image: str, *command: str) -> str:
+    return client.containers.run(image, ["-c", *command], entrypoint="/bin/sh", remove=True).decode()
+
+
+def test_the_person_of_the_base_makes_room_for_nb_user(client: docker.DockerClient, built: Clone) -> None:
+    assert output(client, built.settings.notebook_image, "id -un; id -u; getent passwd ubuntu || echo gone").split() == [
+        "cryptic", "1000", "gone",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("image", ["hub", "proxy", "base-notebook"])
+def test_every_image_knows_the_public_authorities(client: docker.DockerClient, built: Clone, image: str) -> None:
+    count = "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt"
+    assert int(output(client, built.settings.image_reference(image), count)) > 100
+
+
+def test_the_laid_in_installer_filled_conda_and_a_kernel_came_with_it(
+    client: docker.DockerClient, built: Clone
+) -> None:
+    python = "/opt/conda/bin/python -c"
+    script = f"{python} 'import ipykernel, sys; print(sys.prefix)'; {python} 'import numpy' 2>&1 | tail -1"
+    assert output(client, built.settings.notebook_image, script).splitlines() == [
+        "/opt/conda", "ModuleNotFoundError: No module named 'numpy'",
+    ]  # fmt: skip

@@ -1,0 +1,164 @@
+"""The story on a second, newer engine that DOCKER_HOST names: it shares no file and no loopback address with this machine, so
+all is built there, and the user who logs in is a container there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import pytest
+
+from tests import nested
+from tests.hub.clone import Clone
+from tests.nested import Machine, SecondEngine
+
+pytestmark = pytest.mark.nested
+
+USERLIST = "boss admin\nada\n"
+_HUB_FOLDER = Path(__file__).parent
+_STORY = "/tmp/story"
+# The longest silence of a command: one step of an image's build that prints nothing, on a busy machine.
+_SILENCE = 1800
+
+Chapter = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RemoteClone(Clone):
+    """A clone whose commands work on the engine that `docker_host` names; `client` is connected to that one."""
+
+    docker_host: str = ""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, "DOCKER_HOST": self.docker_host}
+
+    def identities(self) -> dict[str, tuple[str, str]]:
+        """Container -> its id and when it was started."""
+        return {one.name: (one.id, one.attrs["State"]["StartedAt"]) for one in self.containers()}
+
+
+@pytest.fixture(scope="module")
+def second_engine() -> Iterator[SecondEngine]:
+    client = docker.from_env(timeout=_SILENCE)
+    with nested.second_engine(client, uuid.uuid4().hex) as engine:
+        yield engine
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def remote(
+    second_engine: SecondEngine, client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> RemoteClone:
+    """A clone brought up there by its own command line. It goes when the engine goes."""
+    there = docker.DockerClient(base_url=second_engine.url, timeout=_SILENCE)
+    clone = RemoteClone.make(
+        tmp_path_factory.mktemp("remote"),
+        there,
+        USERLIST,
+        USER_PASSWORD=uuid.uuid4().hex,
+        ADMIN_PASSWORD=uuid.uuid4().hex * 2,
+    )
+    remote = dataclasses.replace(clone, docker_host=second_engine.url)
+    _send_image(remote.settings.base_image, client, there)
+    remote.up()
+    return remote
+
+
+def _send_image(reference: str, here: docker.DockerClient, there: docker.DockerClient) -> None:
+    """What this engine holds need not come from a registry, which may be out of reach; else `up` pulls it there."""
+    try:
+        image = here.images.get(reference)
+    except docker.errors.ImageNotFound:
+        return
+    there.images.load(image.save(named=reference))
+
+
+@pytest.fixture(scope="module")
+def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapter:
+    """Has a user of that host live through a chapter of the story, and tells what they saw."""
+    folder = tmp_path_factory.mktemp("story")
+    (folder / "password").write_text(remote.settings.user_password or "")
+    # Only named there, in annotations; the real one needs the docker library.
+    (folder / "clone.py").write_text("Clone = object\n")
+    files = {name: _HUB_FOLDER / name for name in ("person.py", "waiting.py", "remote_story.py")}
+    files |= {name: folder / name for name in ("password", "clone.py")}
+    files["certificate.pem"] = remote.settings.certificate_path
+
+    def chapter(name: str, *words: str) -> dict[str, Any]:
+        command = ["/opt/jupyter/bin/python", "-m", "tests.hub.remote_story", remote.url, name, *words]
+        container = remote.client.containers.create(
+            remote.settings.notebook_image, command, user="root", network_mode="host", working_dir=_STORY
+        )
+        try:
+            Machine(container).put(files, f"{_STORY}/tests/hub")
+            container.start()
+            failed = container.wait()["StatusCode"] != 0
+            assert not failed, f"{container.logs().decode()}\n{remote.condition()}"
+            return dict(json.loads(container.logs(stderr=False).splitlines()[-1]))
+        finally:
+            container.remove(force=True)
+
+    return chapter
+
+
+@pytest.fixture(scope="module")
+def told(read: Chapter) -> dict[str, Any]:
+    """What ada saw from her first login to the file she found again."""
+    return read("ada", "tell")
+
+
+def test_the_second_engine_is_newer_and_shares_no_loopback(remote: RemoteClone, client: docker.DockerClient) -> None:
+    assert _version(remote.client) > _version(client)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", remote.port), timeout=5).close()
+
+
+def test_user_logs_in_runs_a_cell_and_finds_a_file_again(told: dict[str, Any]) -> None:
+    assert told["login"] == 200
+    assert told["cell"] == "six times seven is 42\n"
+    assert told["written"] == "10\n"
+    assert told["stopped"] != 200
+    assert told["found"] == "still here\n"
+
+
+def test_a_second_up_has_nothing_to_do(remote: RemoteClone, told: dict[str, Any]) -> None:
+    before = remote.identities()
+    assert "nothing to do" in remote.up()
+    assert remote.identities() == before
+
+
+def test_a_new_user_replaces_the_hub_and_disturbs_no_server(
+    remote: RemoteClone, told: dict[str, Any], read: Chapter
+) -> None:
+    assert read("grace", "enter") == {"login": 403}
+    before = remote.identities()
+    remote.write_userlist(USERLIST + "grace\n")
+    remote.up()
+
+    after = remote.identities()
+    assert {name for name in before if before[name] != after.get(name)} == {remote.settings.hub_name}
+    assert set(after) == set(before)
+    assert read("grace", "enter") == {"login": 200}
+    assert read("ada", "go-on", told["kernel"])["kept"] == "42\n"
+
+
+def test_clean_leaves_nothing_but_volumes(remote: RemoteClone, told: dict[str, Any]) -> None:
+    remote.invoke("clean", "--yes")
+    assert remote.containers() == []
+    assert remote.image_tags() == []
+    assert [one.name for one in remote.client.networks.list() if one.name.startswith(remote.name)] == []
+    assert remote.has_volume(remote.server_name("ada"))
+
+
+def _version(client: docker.DockerClient) -> tuple[int, ...]:
+    return tuple(int(part) for part in client.version()["ApiVersion"].split("."))

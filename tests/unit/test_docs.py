@@ -1,0 +1,156 @@
+"""The documents say what is so: commands, settings, messages, links and the two commands are compared with the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from invoke.exceptions import ParseError
+from invoke.parser import Parser, ParserContext
+
+import tasks
+from hubdeploy import settings
+from hubdeploy.commandline import TwoSpellings
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+README = CHECKOUT / "README.md"
+DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")])
+TEST_COMMAND = "./invoke setup test"
+# Where a shell's command ends within a line.
+_SHELL_ENDS = frozenset(("&&", "||", "|", ";", ">", ">>", "<"))
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(CHECKOUT))
+
+
+def section(heading: str) -> str:
+    """The README's text under `## heading`, up to the next heading of that rank."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert found, f"README.md has no section {heading}"
+    return found[1]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of every table row in a section, heads and rules left out."""
+    lines = [line for line in section(heading).splitlines() if line.startswith("| `")]
+    return [re.split(r"\s*\|\s*", line.strip("| ")) for line in lines]
+
+
+def plain(cell: str) -> str:
+    return cell.replace("`", "").strip()
+
+
+def options(task: str) -> set[str]:
+    """The options of a task as a person types them: what is on by default is known by its --no- form."""
+    context = ParserContext(args=tasks.namespace[task].get_arguments())
+    flags = {flag for flag in context.flags if flag.startswith("--")}
+    return (flags - set(context.inverse_flags.values())) | set(context.inverse_flags)
+
+
+def test_each_task_has_a_row_and_each_row_a_task() -> None:
+    assert [plain(row[0]) for row in rows("Commands")] == sorted(tasks.namespace.task_names)
+
+
+def test_each_row_of_the_commands_names_the_options_of_its_task() -> None:
+    told = {plain(row[0]): set(re.findall(r"--[a-z-]+", row[1])) for row in rows("Commands")}
+    assert told == {task: options(task) for task in tasks.namespace.task_names}
+
+
+def test_each_setting_has_a_row_with_its_derivation_and_each_row_a_setting() -> None:
+    told = {plain(row[0]): plain(row[1]) for row in rows("Settings")}
+    assert told == {key: declared.derivation for key, (_, declared) in settings.declarations().items()}
+
+
+def test_each_setting_but_the_passwords_is_shown_in_the_committed_env() -> None:
+    shown = set(re.findall(r"^#?([A-Z_]+)(?==| goes into)", (CHECKOUT / ".env").read_text(), re.MULTILINE))
+    assert shown == settings.declarations().keys() - {"USER_PASSWORD", "ADMIN_PASSWORD"}
+
+
+def said_by_the_code() -> str:
+    """Every text in the code that an operator may read, one a line; `…` stands where a value goes in."""
+    said = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
+    for path in sorted((CHECKOUT / "hubdeploy").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                said.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))  # type: ignore[misc]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+                said.append(node.value)
+    return "\n".join(said)
+
+
+def test_each_error_of_the_readme_is_worded_as_the_code_words_it() -> None:
+    said = said_by_the_code()
+    messages = [words for row in rows("Errors") for words in re.findall(r"`([^`]+)`", row[0])]
+    assert len(messages) > 25
+    pieces = {
+        message: [piece.strip() for piece in message.split("…") if len(piece.strip()) > 2] for message in messages
+    }
+    assert [message for message, parts in pieces.items() if not parts or any(part not in said for part in parts)] == []
+
+
+def commands(text: str) -> Iterator[str]:
+    """What stands behind `./invoke` in a document's code, in blocks and within sentences."""
+    in_lines = re.findall(r"^(?:    |\t)?[^`|#\n]*?\./invoke(?: (.*))?$", text, re.MULTILINE)
+    in_words = re.findall(r"`[^`\n]*?\./invoke(?: ([^`\n]*))?`", text)
+    yield from (*in_lines, *in_words)
+
+
+def parse(command: str) -> None:
+    """Reads a command as ./invoke would; raises ParseError for a task or an option that there is none of."""
+    words = shlex.split(command, comments=True)
+    end = next((at for at, word in enumerate(words) if word in _SHELL_ENDS), len(words))
+    program = TwoSpellings(binary_names=["invoke"])
+    program.create_config()
+    program.collection = tasks.namespace
+    core = Parser(initial=program.initial_context, ignore_unknown=True).parse_argv(words[:end])
+    program._make_parser().parse_argv(core.unparsed)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_each_command_in_the_documents_exists(path: Path) -> None:
+    for command in commands(path.read_text()):
+        try:
+            parse(command)
+        except ParseError as error:
+            pytest.fail(f"{named(path)}: ./invoke {command}: {error}")
+
+
+def test_a_command_that_does_not_exist_is_found() -> None:
+    told = list(commands("Run `./invoke nothing`, then\n\n    ./invoke up --now\n"))
+    assert told == ["up --now", "nothing"]
+    for command in told:
+        with pytest.raises(ParseError):
+            parse(command)
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_each_local_link_leads_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), f"{named(path)} links to {link}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{named(path)} links to {link}"
+
+
+def test_the_readme_gives_both_commands_and_ci_runs_the_second() -> None:
+    lines = README.read_text().splitlines()
+    assert "    ./invoke setup up       # then https://localhost, login and password on the screen" in lines
+    assert f"    {TEST_COMMAND}" in lines
+    ran = (CHECKOUT / ".ci" / "run").read_text()
+    assert re.findall(r"^(?:exec )?(\./invoke .*?)(?: <\S+)?$", ran, re.MULTILINE) == [TEST_COMMAND]
