@@ -17,7 +17,7 @@ from hubdeploy.errors import DeployError
 
 # Debian's package for each program that tests run, and for the library that the browser's driver is linked to.
 _LIBRARIES = {"atomic": "libatomic1"}
-_PROGRAMS = {"/usr/bin/chromium": "chromium", "/bin/busybox": "busybox-static", "/usr/bin/mmdebstrap": "mmdebstrap"}
+_PROGRAMS = {"/bin/busybox": "busybox-static", "/usr/bin/mmdebstrap": "mmdebstrap"}
 SUITES = ("unit", "engine", "hub", "bare")
 
 

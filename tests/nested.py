@@ -82,8 +82,8 @@ def bare_machine(client: docker.DockerClient, run: str, suite: str = "bookworm")
 
     If this machine knows authorities of its own, they are added as a company's administrator would add them.
     """
-    image = _image(client, "bare", suite, ["python3", "ca-certificates"])
-    with _machine(client, run, image, ["sleep", "infinity"], ports={}) as container:
+    bare = image(client, "bare", suite, ["python3", "ca-certificates"])
+    with _machine(client, run, bare, ["sleep", "infinity"], ports={}) as container:
         machine = Machine(container)
         own = {path.name: path for path in _AUTHORITIES.glob("*.crt")} if _AUTHORITIES.is_dir() else {}
         if own:
@@ -105,9 +105,9 @@ class SecondEngine:
 def second_engine(client: docker.DockerClient, run: str) -> Iterator[SecondEngine]:
     """A newer Docker engine, with buildx and compose beside it; it answers when this begins."""
     packages = ["ca-certificates", "docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables", "iproute2"]
-    image = _image(client, "engine", "forky", packages)
+    engine = image(client, "engine", "forky", packages)
     command = ["dockerd", "-H", "unix:///var/run/docker.sock", "-H", "tcp://0.0.0.0:2375", "--tls=false"]
-    with _machine(client, run, image, command, ports={"2375/tcp": ("127.0.0.1", 0)}) as container:
+    with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", 0)}) as container:
         container.reload()
         port = container.attrs["NetworkSettings"]["Ports"]["2375/tcp"][0]["HostPort"]
         url = f"tcp://127.0.0.1:{port}"
@@ -171,7 +171,7 @@ def clear(client: docker.DockerClient, run: str) -> None:
         volume.remove(force=True)
 
 
-def _image(client: docker.DockerClient, name: str, suite: str, packages: Sequence[str]) -> str:
+def image(client: docker.DockerClient, name: str, suite: str, packages: Sequence[str]) -> str:
     """The image's reference; made from Debian's packages at first use (about a minute) and kept on the engine."""
     reference = f"hubdeploy-test/{name}:{suite}-{_EDITION}"
     try:

@@ -140,6 +140,10 @@ class Clone:
         for container in self.containers():
             container.remove(force=True, v=True)
         for network in self.client.networks.list(filters=self._own):
+            network.reload()
+            # The tests' browser, which outlives the clone.
+            for guest in network.attrs["Containers"]:
+                network.disconnect(guest, force=True)
             network.remove()
         for volume in self.client.volumes.list(filters=self._own):
             volume.remove(force=True)

@@ -5,6 +5,7 @@ behind that another would stumble over: users have names of their own.
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import docker
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.hub.browser import BrowserMachine, browser_machine
 from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.github_standin import GitHubStandIn
 from tests.hub.person import Person
@@ -19,12 +21,6 @@ from tests.hub.person import Person
 ARTIFACTS = CHECKOUT / "tests" / "artifacts"
 USERLIST = "boss admin\nada\ngrace\nlinus\nsam sudo\nleaver\n"
 GITHUB_USERLIST = "octoadmin admin\noctocat\nhubot\n"
-_CHROMIUM = "/usr/bin/chromium"
-# HTTP/2: Chromium drops all its connections when an interface of this machine comes or goes, as a container's start makes.
-_FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-http2",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 _LIVING = pytest.StashKey[list[Clone]]()
 
 
@@ -113,19 +109,25 @@ def logged_in(hub: Clone) -> Callable[[str], Person]:
     return log_in
 
 
+@pytest.fixture(scope="session")
+def chromium(client: docker.DockerClient) -> Iterator[BrowserMachine]:
+    with browser_machine(client, uuid.uuid4().hex) as machine:
+        yield machine
+
+
 # Not for the session: while it is open no other test of this process could run an event loop.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(chromium: BrowserMachine) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
-        yield chromium
-        chromium.close()
+        yield chromium.connect(playwright)
 
 
 @pytest.fixture
-def new_page(browser: Browser) -> Iterator[Callable[[], Page]]:
+def new_page(browser: Browser, chromium: BrowserMachine, pytestconfig: pytest.Config) -> Iterator[Callable[[], Page]]:
     """Opens windows that know nothing of one another's logins. (Person verifies the certificate; a browser cannot be
     told about it without changing the machine.)"""
+    for clone in pytestconfig.stash.get(_LIVING, []):
+        chromium.reach(clone)
     contexts = []
 
     def open_page() -> Page:

@@ -38,5 +38,5 @@ def test_an_unlisted_user_is_turned_away_until_an_admin_adds_them(
 
 def test_a_plain_user_sees_no_admin_page(github_hub: Clone, page: Page) -> None:
     assert window.log_in_with_github(page, github_hub.url, "octocat") == 302
-    window.visit(page, f"{github_hub.url}/hub/admin")
+    page.goto(f"{github_hub.url}/hub/admin")
     expect(page.get_by_role("heading", name="403")).to_be_visible()

@@ -13,7 +13,7 @@ from tests.hub.person import Kernel, Person
 
 
 def test_user_logs_in_runs_a_cell_and_finds_a_file_again(hub: Clone, page: Page, artifacts: Path) -> None:
-    window.visit(page, f"{hub.url}/")
+    page.goto(f"{hub.url}/")
     expect(page.get_by_label("Username:")).to_be_visible()
     page.screenshot(path=artifacts / "login-page.png")
     window.log_in(page, hub.url, "ada", hub.settings.user_password or "")
@@ -40,7 +40,7 @@ def test_user_logs_in_runs_a_cell_and_finds_a_file_again(hub: Clone, page: Page,
 
 def test_admin_sees_the_users_in_the_admin_page(hub: Clone, page: Page, artifacts: Path) -> None:
     window.log_in(page, hub.url, "boss", hub.settings.admin_password or "")
-    window.visit(page, f"{hub.url}/hub/admin")
+    page.goto(f"{hub.url}/hub/admin")
     for name in ("boss", "ada", "sam"):
         expect(window.user_row(page, name)).to_be_visible()
     page.screenshot(path=artifacts / "admin-page.png")
