@@ -181,6 +181,21 @@ def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
         )
 
 
+def names(pair: Pair) -> tuple[str, ...]:
+    """The names and addresses that a certificate is for, as browsers read them: its subject's CN does not count."""
+    try:
+        found = _leaf(pair.certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return (*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress)))
+
+
+def is_for(pair: Pair, host: str) -> bool:
+    """True if a browser takes the certificate for `host`; `*` stands for one label, the first (RFC 9525, 6.3)."""
+    either = {host.lower(), f"*.{host.lower().partition('.')[2]}"}
+    return any(name.lower() in either for name in names(pair))
+
+
 def read_bundle(path: Path) -> tuple[bytes, ...]:
     """Every certificate of a PEM file, in order, without repeats; raises InputError when there is none."""
     found = []

@@ -63,6 +63,8 @@ def from_files(settings: Settings) -> Pair | None:
     except InputError:
         if not (_is_self_made(pair) and _is_due(pair)):
             raise
+    if not _is_self_made(pair):
+        _refuse_other_host(settings, pair, "delete both files: a self-made pair is made then")
     return pair
 
 
@@ -109,4 +111,16 @@ def _from_volume(settings: Settings, volume: str, read_volume: ReadVolume) -> Pa
         )
     pair = Pair(files[names[0]], files[names[1]])
     certificates.check(pair, certificate_name=names[0], key_name=names[1])
+    _refuse_other_host(settings, pair, "take SECRETS_VOLUME away")
     return pair
+
+
+def _refuse_other_host(settings: Settings, pair: Pair, else_: str) -> None:
+    """A certificate for other names: every browser would warn, and every program refuse."""
+    host = settings.hub_host
+    if certificates.is_for(pair, host):
+        return
+    names = ", ".join(certificates.names(pair)) or "no name (browsers do not read the subject's CN)"
+    mend = f"set HUB_HOST to the name that users type, bring a certificate for {host}, or {else_}"
+    found = f"is for {names}, not for HUB_HOST={host}"
+    raise InputError([Problem(settings.certificate_path.name, "HUB_HOST", found, "one that fits HUB_HOST", mend)])

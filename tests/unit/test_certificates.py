@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -108,6 +109,43 @@ def test_an_expired_brought_certificate_is_refused(deployment: Settings, monkeyp
     write(deployment, made)
     with pytest.raises(InputError, match="expired on"):
         tls.decide(deployment, no_volume)
+
+
+@pytest.mark.parametrize("host", ["hub.example.org", "localhost", "127.0.0.1"])
+def test_a_certificate_is_for_the_names_in_it(pair: Pair, host: str) -> None:
+    assert certificates.is_for(pair, host)
+
+
+@pytest.mark.parametrize("host", ["example.org", "a.hub.example.org", "10.0.0.1", "xhub.example.org"])
+def test_a_certificate_is_for_no_other_name(pair: Pair, host: str) -> None:
+    assert not certificates.is_for(pair, host)
+
+
+def test_a_wildcard_stands_for_one_label(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "names", lambda _: ("*.example.org",))
+    assert certificates.is_for(pair, "Hub.example.org")
+    assert not certificates.is_for(pair, "example.org")
+    assert not certificates.is_for(pair, "a.hub.example.org")
+
+
+def test_a_brought_certificate_for_another_host_is_refused(
+    deployment: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificates, "_MADE_BY", "brought by ")
+    made, _ = tls.decide(deployment, no_volume)
+    monkeypatch.undo()
+    write(deployment, made)
+    elsewhere = replace(deployment, hub_host="hub.example.org")
+    with pytest.raises(InputError, match=r"is for localhost, 127\.0\.0\.1, not for HUB_HOST=hub\.example\.org"):
+        tls.decide(elsewhere, no_volume)
+
+
+def test_a_certificate_for_another_host_in_the_secrets_volume_is_refused(deployment: Settings, pair: Pair) -> None:
+    elsewhere = replace(deployment, hub_host="other.example.org", secrets_volume="lab-secrets")
+    files = {f"{deployment.name}.crt": pair.certificate, f"{deployment.name}.key": pair.key}
+    with pytest.raises(InputError, match=r"not for HUB_HOST=other\.example\.org"):
+        tls.decide(elsewhere, lambda _: files)
+    assert tls.decide(replace(elsewhere, hub_host="hub.example.org"), lambda _: files)[1] == ()
 
 
 def test_a_key_without_its_certificate_is_refused(deployment: Settings, pair: Pair) -> None:
