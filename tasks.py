@@ -31,22 +31,21 @@ def volumes(c: Context) -> None:
     deployment.load().apply_only(operations.VolumeExists)
 
 
-@task(help={"fix": "move secrets from .env to .env.local"})
+@task(help={"fix": "write the mended .env beside it, move its secrets to .env.local"})
 def check_files(c: Context, fix: bool = False) -> None:
     """Check .env, userlist and certificate (--fix)."""
     from hubdeploy import deployment, repair
 
-    if fix:
-        repair.move_secrets(deployment.ROOT)
-    deployment.load().check_files()
+    if not (fix and repair.mend(deployment.ROOT, os.environ)):
+        deployment.load().check_files()
 
 
 @task
 def pull(c: Context) -> None:
     """Pull the images that are not built here."""
-    from hubdeploy import deployment, operations
+    from hubdeploy import deployment
 
-    deployment.load().apply_only(operations.ImagePulled)
+    deployment.load().pull()
 
 
 @task
@@ -169,7 +168,7 @@ def status(c: Context) -> None:
         "tail": "how many lines to begin with",
     }
 )
-def logs(c: Context, user: str = "", proxy: bool = False, follow: bool = True, tail: int = 100) -> None:
+def logs(c: Context, user: str = "", proxy: bool = False, follow: bool = True, tail: str = "100") -> None:
     """Follow the hub's log (--proxy, --user NAME)."""
     from hubdeploy import deployment, reports
 
@@ -184,12 +183,18 @@ def setup(c: Context) -> None:
     machine.prepare(deployment.ROOT, os.environ)
 
 
-@task(help={"all": "what takes longest too: other engines, a bare machine", "only": "unit, engine, hub or bare"})
-def test(c: Context, all: bool = False, only: str = "") -> None:
-    """Run the tests on a real engine (--all, --only)."""
+@task(
+    help={
+        "all": "what takes longest too: every kind of deployment, long searches, other engines, a bare machine",
+        "rest": "only what a run without --all leaves out",
+        "only": "unit, engine, hub or bare",
+    }
+)
+def test(c: Context, all: bool = False, rest: bool = False, only: str = "") -> None:
+    """Run the tests on a real engine (--all, --rest, --only)."""
     from hubdeploy import deployment, testing
 
-    testing.run(deployment.ROOT, everything=all, only=only)
+    testing.run(deployment.ROOT, everything=all, rest=rest, only=only)
 
 
 namespace = Collection(

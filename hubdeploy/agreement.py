@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubdeploy import family
+from hubdeploy import family, readers, uservolumes
 from hubdeploy.errors import Problem
 from hubdeploy.settings import Settings, loopback_address
 
@@ -17,8 +17,8 @@ def contradictions(s: Settings, where: Where) -> list[Problem]:
     """Every disagreement; `where` tells where a key's value stands, such as `.env:12`."""
     problems: list[Problem] = []
 
-    def problem(key: str, found: str, wanted: str, mend: str) -> None:
-        problems.append(Problem(where(key), key, found, wanted, mend))
+    def problem(key: str, found: str, wanted: str, mend: str, instead: tuple[str, ...] | None = None) -> None:
+        problems.append(Problem(where(key), key, found, wanted, mend, instead))
 
     home = f"/home/{s.nb_user}"
     if not s.notebook_dir.startswith(home + "/"):
@@ -28,6 +28,7 @@ def contradictions(s: Settings, where: Where) -> list[Problem]:
             f"{s.notebook_dir} lies outside the home of NB_USER={s.nb_user}",
             f"a path under {home}",
             mend,
+            _said_by_directory(s),
         )
     if not _same_callback(s.callback_url, f"{s.public_url}/hub/oauth_callback"):
         wanted = f"{s.public_url}/hub/oauth_callback, as HUB_HOST={s.hub_host} and HUB_PORT={s.hub_port} say"
@@ -36,6 +37,7 @@ def contradictions(s: Settings, where: Where) -> list[Problem]:
             f"{s.callback_url} is not this hub's",
             wanted,
             "set HUB_HOST and HUB_PORT, delete this line",
+            _said_by_callback(s),
         )
     keys = {"GITHUB_CLIENT_ID": s.github_client_id, "GITHUB_CLIENT_SECRET": s.github_client_secret}
     missing = [key for key, value in keys.items() if not value]
@@ -60,10 +62,17 @@ def contradictions(s: Settings, where: Where) -> list[Problem]:
     if s.secrets_volume in reserved:
         found = f"{s.secrets_volume} is {reserved[s.secrets_volume]}"
         problem("SECRETS_VOLUME", found, "a volume of its own", "choose another name")
-    of_users = s.server_name_template.partition("{")[0]
-    for key, volume in (("DATA_VOLUME_HOST", s.data_volume), ("SECRETS_VOLUME", s.secrets_volume)):
-        if volume and volume.startswith(of_users):
-            problem(key, f"{volume} is the name of a user's volume", "a name of its own", "choose another name")
+    # Users' names are free, so no other volume may bear a name that the template can give.
+    others = {"DATA_VOLUME_HOST": s.data_volume, "SECRETS_VOLUME": s.secrets_volume, "USER_VOLUME": s.proxy_volume}
+    for key, volume in others.items():
+        if volume and uservolumes.may_name(s.user_volume, volume):
+            found = f"{volume} is the name of a user's volume ({s.user_volume})"
+            problem(key, found, "a name of its own", "choose another name")
+    unfit = uservolumes.unfit_users(s.user_volume, tuple(user.name for user in s.users))
+    if unfit:
+        found = f"{s.user_volume} is no name that Docker takes for {', '.join(unfit)}"
+        mend = f"write {uservolumes.ESCAPED} instead, or take these users off the list"
+        problem("USER_VOLUME", found, "letters, digits and _ . - in a volume's name", mend)
     if s.network_name == s.api_network_name:
         problem(
             "DOCKER_NETWORK_NAME",
@@ -75,6 +84,28 @@ def contradictions(s: Settings, where: Where) -> list[Problem]:
     return problems
 
 
+def _said_by_directory(s: Settings) -> tuple[str, ...] | None:
+    """Whose home it is, where nobody said who the user is; else it derives."""
+    if s.is_set("NB_USER"):
+        return ()
+    home, _, user = s.notebook_dir.removesuffix("/work").rpartition("/")
+    try:
+        readers.user_name(user)
+    except readers.Unfit:
+        return None
+    return (f"NB_USER={user}",) if home == "/home" and s.notebook_dir.endswith("/work") else None
+
+
+def _said_by_callback(s: Settings) -> tuple[str, ...] | None:
+    """Host and port, where nobody said another."""
+    url = urlsplit(s.callback_url)
+    said = {"HUB_HOST": (url.hostname, s.hub_host), "HUB_PORT": (url.port or 443, s.hub_port)}
+    differs = {key: there for key, (there, here) in said.items() if there != here}
+    if url.scheme != "https" or url.path != "/hub/oauth_callback" or any(s.is_set(key) for key in differs):
+        return None
+    return tuple(f"{key}={value}" for key, value in differs.items())
+
+
 def _own_image_problems(s: Settings, where: Where) -> list[Problem]:
     repository, _, tag = (
         s.notebook_image.rpartition(":")
@@ -83,10 +114,11 @@ def _own_image_problems(s: Settings, where: Where) -> list[Problem]:
     )
     prefix = s.image_namespace + "/"
     key = "DOCKER_NOTEBOOK_IMAGE"
-    if not repository.startswith(prefix):
-        return []
-    image = repository.removeprefix(prefix)
     serving = [member.name for member in family.FAMILY.values() if member.serves_users]
+    if not repository.startswith(prefix):
+        image = repository.rpartition("/")[2]
+        return [_of_the_older_layout(s, where(key), image)] if tag == "0.0.0" and image in serving else []
+    image = repository.removeprefix(prefix)
     if image not in serving:
         wanted = f"{' or '.join(prefix + name for name in serving)}, or an image of others"
         return [
@@ -100,10 +132,24 @@ def _own_image_problems(s: Settings, where: Where) -> list[Problem]:
                 key,
                 f"has the tag {tag} but IMAGE_TAG is {s.image_tag}",
                 wanted,
-                "leave the tag to IMAGE_TAG",
+                "write that tag, or set IMAGE_TAG",
+                _naming(s, image),
             )
         ]
     return []
+
+
+def _of_the_older_layout(s: Settings, where: str, image: str) -> Problem:
+    """Its Makefile built these under a name of its own, and tagged all of them so; nobody offers them."""
+    found = f"{s.notebook_image} is an image that the older layout built, and that cannot be pulled"
+    wanted = f"{s.image_reference(image)}, which is built here"
+    mend = "write that, or delete the line: base-notebook is built then"
+    return Problem(where, "DOCKER_NOTEBOOK_IMAGE", found, wanted, mend, _naming(s, image))
+
+
+def _naming(s: Settings, image: str) -> tuple[str, ...]:
+    """What names this image of ours; nothing for the one that derives."""
+    return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
 
 
 def _same_callback(one: str, other: str) -> bool:

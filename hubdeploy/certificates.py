@@ -128,9 +128,13 @@ def raised_bits(path: Path) -> str | None:
     return asked if asked.isdigit() and int(asked) < LEAST_BITS else None
 
 
+def new_key(bits: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
 def make(request: Request) -> Pair:
     """A self-signed pair, valid from now for 365 days."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=request.bits)
+    key = new_key(request.bits)
     name = x509.Name([x509.NameAttribute(x509.ObjectIdentifier(oid), value) for oid, value in request.subject])
     now = datetime.now(UTC)
     comment = (_MADE_BY + request.fingerprint).encode("ascii")

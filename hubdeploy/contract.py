@@ -51,6 +51,7 @@ def server_contract(settings: Settings, engine_memory: int) -> dict[str, Any]:
         "notebook_dir": settings.notebook_dir,
         "network": settings.network_name,
         "name_template": settings.server_name_template,
+        "user_volume": settings.user_volume,
         # Rounded, as an engine in a virtual machine reports a few pages more or less after each start.
         "memory_limit": settings.memory_limit or engine_memory // 2 // (64 * _MIB) * (64 * _MIB),
         "cpu_limit": settings.cpu_limit,

@@ -6,6 +6,7 @@ Nothing is decided here that plan decides, and nothing done that engine does.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hubdeploy import blueprint as blue
-from hubdeploy import certificates, contexts, contract, execution, family, loading, plan, tls
+from hubdeploy import certificates, contexts, contract, execution, family, loading, looks, plan, tls, uservolumes
 from hubdeploy import operations as op
 from hubdeploy.blueprint import Blueprint
 from hubdeploy.display import Display
@@ -43,15 +44,16 @@ class Deployment:
 
     def up(self, *, yes: bool = False) -> None:
         """Everything exists as the settings say; prints the plan, asks where a session or data would be lost."""
-        drawn = self.draw()
+        drawn, snapshot = self._draw_and_look()
         self.display.plan(drawn)
-        self._refuse_taken_port(drawn)
+        self._refuse_taken_port(drawn, snapshot)
         self._ask(drawn, yes)
         pulls = drawn.only(op.ImagePulled)
         if pulls.steps:
             self.carry_out(pulls)
-            # What was pulled decides the contents of all that is built on it, and meanwhile somebody may have logged in.
-            drawn = self.draw()
+            # What was pulled decides the contents of all that is built on it, and may not fit; and meanwhile somebody may
+            # have logged in.
+            drawn, _ = self._draw_and_look()
             self._ask(drawn, yes)
         self.carry_out(drawn)
         for name in (self.settings.proxy_name, self.settings.hub_name):
@@ -60,7 +62,8 @@ class Deployment:
 
     def show_plan(self) -> None:
         """Prints what `up` would do, and does nothing."""
-        self.display.plan(self.draw())
+        drawn, _ = self._draw_and_look()
+        self.display.plan(drawn)
 
     def build(self, *names: str) -> None:
         """The named images of ours are built with all they stand on; without a name, all that this deployment runs."""
@@ -74,7 +77,7 @@ class Deployment:
         self._show_and_do(drawn)
 
     def notebook_image(self) -> None:
-        """DOCKER_NOTEBOOK_IMAGE is present: ours is built, any other is pulled."""
+        """DOCKER_NOTEBOOK_IMAGE is present: ours is built, any other is pulled, and fits the hub."""
         member = family.notebook_member(self.settings)
         if member:
             self.build(member)
@@ -82,6 +85,12 @@ class Deployment:
         reference = self.settings.notebook_image
         steps = [step for step in self.draw().only(op.ImagePulled).steps if step.operation == op.ImagePulled(reference)]
         self._show_and_do(Plan(tuple(steps)))
+        self._refuse_misfit(self.observe())
+
+    def pull(self) -> None:
+        """The images that are not built here are present, and the one of users' servers fits the hub."""
+        self.apply_only(op.ImagePulled)
+        self._refuse_misfit(self.observe())
 
     def apply_only(self, *kinds: type) -> None:
         """Those steps of the plan whose operations are of these kinds."""
@@ -131,11 +140,14 @@ class Deployment:
             ),
             file_roots={s.hub_name: blue.HUB_DIRECTORY, s.proxy_name: blue.PROXY_DIRECTORY},
             uid=s.nb_uid,
+            is_users=functools.partial(uservolumes.may_name, s.user_volume),
         )  # fmt: skip
 
     def draw(self) -> Plan:
         """The plan from what is to what should be."""
-        snapshot = self.observe()
+        return self._draw(self.observe())
+
+    def _draw(self, snapshot: Snapshot) -> Plan:
         pair, certificate_steps = tls.decide(self.settings, self.engine.read_volume)
         settings, password_steps = _with_passwords(self.settings)
         drawn = plan.reconcile(
@@ -143,6 +155,13 @@ class Deployment:
         )
         self._refuse_full_disk(drawn, snapshot)
         return drawn
+
+    def _draw_and_look(self) -> tuple[Plan, Snapshot]:
+        """The plan, and what it was drawn from; refused if users' servers would not fit the hub."""
+        snapshot = self.observe()
+        drawn = self._draw(snapshot)
+        self._refuse_misfit(snapshot)
+        return drawn, snapshot
 
     def blueprint(self, settings: Settings, snapshot: Snapshot, pair: certificates.Pair) -> Blueprint:
         names = family.with_ancestors(family.needed(settings))
@@ -193,7 +212,10 @@ class Deployment:
         elif drawn.loses and not yes:
             self.display.confirm()
 
-    def _refuse_taken_port(self, drawn: Plan) -> None:
+    def _refuse_misfit(self, snapshot: Snapshot) -> None:
+        looks.refuse_misfit(self.settings, snapshot, self.engine, self.display.line)
+
+    def _refuse_taken_port(self, drawn: Plan, snapshot: Snapshot) -> None:
         s = self.settings
         starts = [step for step in drawn.steps if step.operation == op.ContainerStarted(s.proxy_name)]
         if not starts:
@@ -201,7 +223,7 @@ class Deployment:
         everywhere = {"0.0.0.0", "::"}
         containers = [
             name
-            for (address, port), names in self.observe().port_holders.items()
+            for (address, port), names in snapshot.port_holders.items()
             if port == s.hub_port and (address == s.bind_address or {address, s.bind_address} & everywhere)
             for name in names
         ]

@@ -43,6 +43,8 @@ class Display:
         """Every step with its cause, and below it whom it touches."""
         if not drawn.steps:
             self.line("nothing to do")
+        for found in drawn.taken_over:
+            self.line(f"     {found} is there and used as it is: nothing is copied, and clean never removes it")
         previous = ""
         for number, step in enumerate(drawn.steps, start=1):
             because = f" - {step.cause}" if step.cause != previous else ""

@@ -33,7 +33,8 @@ class DeployError(Exit):
 class Problem:
     """One thing that is wrong in the operator's files: where (`.env:12`), which key, and how to mend it.
 
-    `found` never holds the value of a secret.
+    `found` never holds the value of a secret. `instead` are the lines that may stand in place of the key's statement in
+    .env (none: the setting derives); None where only a person can tell.
     """
 
     where: str
@@ -41,6 +42,7 @@ class Problem:
     found: str
     wanted: str
     mend: str
+    instead: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
         subject = f"{self.where}: {self.key}" if self.key else self.where
@@ -48,14 +50,14 @@ class Problem:
 
 
 class InputError(DeployError):
-    """All problems found in the operator's files, reported at once."""
+    """All problems found in the operator's files, reported at once; `done` says what was changed nevertheless."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], done: str = "nothing was changed") -> None:
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         text = "\n".join(str(problem) for problem in self.problems)
         super().__init__(wanted="", found=count, mend="")
-        self.message = f"error: {count}, nothing was changed\n{text}"
+        self.message = f"error: {count}, {done}\n{text}"
 
 
 class EngineError(DeployError):
@@ -72,6 +74,11 @@ class BuildError(EngineError):
 
 class NotReady(DeployError):
     """A container exited or did not become healthy in time; the message carries its last log lines."""
+
+
+def indented(text: str) -> str:
+    """The last lines of somebody else's log, as they stand below a message."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def read_file(path: Path, name: str, wanted: str) -> bytes:

@@ -14,4 +14,4 @@ USER = "hubdeploy.user"
 SUDO = "hubdeploy.sudo"
 UID = "hubdeploy.uid"
 
-HUB, PROXY, SERVER = "hub", "proxy", "server"
+HUB, PROXY, SERVER, LOOK = "hub", "proxy", "server", "look"

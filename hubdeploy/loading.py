@@ -5,7 +5,7 @@ place and its mend, and never with a secret's value. Reads files and nothing els
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,28 +20,32 @@ from hubdeploy.userlist import User
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
     """Settings of the deployment in `root`; raises InputError with every problem of its files."""
     problems: list[Problem] = []
-    entries = {name: _read_file(root, name, environ, problems) for name in (SHARED, LOCAL)}
+    unread: list[Problem] = []
+    entries = {name: _read_file(root, name, environ, problems, unread) for name in (SHARED, LOCAL)}
     users = _read_userlist(root, problems)
     sources = _sources(environ, entries)
-    found = Settings(**_resolve(root, sources, problems), users=users, origins=_origins(sources), root=root)
-    if not problems:
-        problems += agreement.contradictions(found, _whereabouts(sources))
+    found = Settings(**_resolve(root, sources, unread), users=users, origins=_origins(sources), root=root)
+    # Where a value could not be read its derivation stands in, which contradicts what nobody wrote.
+    problems += unread or agreement.contradictions(found, _whereabouts(sources))
     if problems:
         raise InputError(problems)
     return found
 
 
-def _read_file(root: Path, name: str, environ: Mapping[str, str], problems: list[Problem]) -> dict[str, dotenv.Entry]:
+def _read_file(
+    root: Path, name: str, environ: Mapping[str, str], problems: list[Problem], unread: list[Problem]
+) -> dict[str, dotenv.Entry]:
+    """The file's settings; `unread` gets what leaves a value unknown, `problems` what else is wrong."""
     path = root / name
     if not path.exists():
         return {}
     try:
         text = read_text(path, name, "settings, one KEY=value a line")
     except InputError as refused:
-        problems += refused.problems
+        unread += refused.problems
         return {}
     entries, found = dotenv.parse(text, source=name, environ=environ)
-    problems += found
+    unread += found
     if name == LOCAL and stat.S_IMODE(path.stat().st_mode) & 0o077:
         problems.append(
             Problem(name, "", "can be read by others", "mode 0600, as it holds secrets", f"chmod 600 {name}")
@@ -50,20 +54,21 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], problems: list
     for key, entry in list(entries.items()):
         where = f"{name}:{entry.line}"
         if key not in known:
-            problems.append(_unknown(where, key, known))
+            # A key that the file sets already cannot be the one that was meant.
+            problems.append(_unknown(where, key, known.keys() - entries.keys()))
             del entries[key]
         elif name == SHARED and known[key][1].secret and not dotenv.is_unset(entry.value):
+            said = "is a secret in a file that is committed"
             mend = "./invoke check-files --fix moves it; or move the line by hand"
-            problems.append(
-                Problem(where, key, "is a secret in a file that is committed", "secrets in .env.local", mend)
-            )
+            instead = (f"#{key} is in {LOCAL}",)
+            problems.append(Problem(where, key, said, "secrets in .env.local", mend, instead))
     return entries
 
 
-def _unknown(where: str, key: str, known: Mapping[str, Any]) -> Problem:
+def _unknown(where: str, key: str, known: Collection[str]) -> Problem:
     close = get_close_matches(key, known, n=1)
     mend = f"did you mean {close[0]}?" if close else "delete the line; ./invoke config lists every setting"
-    return Problem(where, key, "is not a setting", "a setting of README.md", mend)
+    return Problem(where, key, "is not a setting", "a setting of README.md", mend, instead=())
 
 
 def _read_userlist(root: Path, problems: list[Problem]) -> tuple[User, ...]:

@@ -55,6 +55,7 @@ class Pending:
 class Plan:
     steps: tuple[Step, ...]
     pending: tuple[Pending, ...] = ()
+    taken_over: tuple[str, ...] = ()  # what somebody else made, and the new hub uses as it is
 
     @property
     def loses(self) -> tuple[Step, ...]:
@@ -69,7 +70,8 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
     """All steps from the snapshot to the blueprint; `local` are those for files on this machine, which come first."""
     _refuse_strangers(blueprint, snapshot)
     _refuse_other_owner(blueprint, snapshot)
-    pulled_and_built = image_plan(blueprint.images, blueprint.foreign_images, snapshot).steps
+    served = blueprint.server.image
+    pulled_and_built = image_plan(blueprint.images, blueprint.foreign_images, snapshot, served).steps
     networks = [
         step for network in blueprint.networks for step in _network_steps(network, snapshot, blueprint.deployment)
     ]
@@ -90,12 +92,20 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
         for step in _with_losses(spec, _container_steps(spec, snapshot, changed), blueprint, snapshot)
     ]
     steps = (*local, *pulled_and_built, *displaced, *networks, *volumes, *containers)
-    return Plan(steps, _pending(blueprint, snapshot, changed))
+    return Plan(steps, _pending(blueprint, snapshot, changed), _taken_over(blueprint, snapshot))
 
 
-def image_plan(images: Iterable[ImageSpec], foreign: Iterable[str], snapshot: Snapshot) -> Plan:
-    """The steps for images alone: foreign ones pulled, ours built or tagged, parents first."""
-    pulls = [Step(op.ImagePulled(one), "it is not on the engine") for one in foreign if one not in snapshot.images]
+def image_plan(images: Iterable[ImageSpec], foreign: Iterable[str], snapshot: Snapshot, served: str = "") -> Plan:
+    """The steps for images alone: foreign ones pulled, ours built or tagged, parents first. `served` is the image of users'
+    servers: a foreign one is looked into once it is there."""
+    cause = "it is not on the engine"
+    pulls = [
+        Step(
+            op.ImagePulled(one), f"{cause}; then its JupyterHub is compared with the hub's" if one == served else cause
+        )
+        for one in foreign
+        if one not in snapshot.images
+    ]
     ours = [step for spec in images for step in _image_steps(spec, snapshot)]
     return Plan((*pulls, *ours))
 
@@ -165,13 +175,23 @@ def _refuse_strangers(blueprint: Blueprint, snapshot: Snapshot) -> None:
         )
 
 
+def _taken_over(blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
+    """What the first hub of a deployment finds under the names that are set; later it is no news."""
+    if any(spec.role == labels.HUB and spec.name in snapshot.containers for spec in blueprint.containers):
+        return ()
+    wanted = {spec.name for spec in blueprint.volumes}
+    networks = [f"network {one.name}" for one in snapshot.networks.values() if not one.labels.get(labels.DEPLOYMENT)]
+    volumes = [one for one in snapshot.volumes.values() if not one.labels.get(labels.DEPLOYMENT)]
+    return (
+        *networks,
+        *(f"volume {one.name}" for one in volumes if one.name in wanted),
+        *sorted(f"user's volume {one.name}" for one in volumes if one.name not in wanted),
+    )
+
+
 def _refuse_other_owner(blueprint: Blueprint, snapshot: Snapshot) -> None:
     uid = blueprint.server.uid
-    others = {
-        volume.name: volume.owner
-        for volume in snapshot.volumes.values()
-        if volume.owner is not None and volume.labels.get(labels.DEPLOYMENT) == blueprint.deployment
-    }
+    others = {volume.name: volume.owner for volume in snapshot.volumes.values() if volume.owner is not None}
     foreign = {name: owner for name, owner in others.items() if owner != uid}
     if not foreign:
         return

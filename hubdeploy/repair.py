@@ -1,35 +1,53 @@
-"""Mends what `check-files` finds and a program may mend: secrets that stand in .env move to .env.local. Loses nothing."""
+"""`check-files --fix`: writes the mended `.env` beside the old one, moves secrets to `.env.local`, shows what differs.
+
+`.env` itself is never written: moving the mended file over it is a person's step, so that nothing changes unread, and a
+run that is killed anywhere has lost nothing.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 
-from hubdeploy import dotenv, localfile
-from hubdeploy.errors import InputError, Problem, read_text
-from hubdeploy.settings import LOCAL, SHARED, declarations
+from hubdeploy import dotenv, loading, localfile, mending
+from hubdeploy.errors import DeployError, InputError, Problem, read_text
+from hubdeploy.mending import MENDED
+from hubdeploy.settings import LOCAL, SHARED
 
 
-def move_secrets(root: Path) -> None:
-    """Moves every secret of .env to .env.local, leaves a comment in its place, and says which keys moved."""
+def mend(root: Path, environ: Mapping[str, str]) -> bool:
+    """True if there was something in `.env` that a program can mend, and the mended file is there; raises InputError then
+    if something else is left to a person."""
     path = root / SHARED
     text = read_text(path, SHARED, "settings") if path.exists() else ""
-    entries, _ = dotenv.parse(text, source=SHARED, environ=os.environ)
-    secret = {key for key, (_, declaration) in declarations().items() if declaration.secret}
-    moving = {key: entry for key, entry in entries.items() if key in secret and not dotenv.is_unset(entry.value)}
-    if not moving:
-        return
-    _refuse_conflicts(root, moving)
-    values = {key: entry.value for key, entry in moving.items()}
-    localfile.remember(root / LOCAL, values, "moved here from .env, which is committed")
-    lines = text.split("\n")
-    for key, entry in reversed(moving.items()):
-        lines[entry.line - 1 : entry.last_line] = [f"#{key} is in {LOCAL}"]
-    localfile.replace(path, "\n".join(lines).encode(), mode=0o644)
-    print(f"moved from {SHARED} to {LOCAL}: {', '.join(moving)}")
+    mended = mending.mend(text, _problems(root, environ), environ)
+    if not mended.replacements:
+        print(f"there is nothing in {SHARED} that a program can mend")
+        return False
+    _refuse_conflicts(root, mended.secrets)
+    _refuse_another(root / MENDED, mended.text)
+    secrets = {key: entry.value for key, entry in mended.secrets.items()}
+    if secrets:
+        localfile.remember(root / LOCAL, secrets, f"moved here from {SHARED}, which is committed")
+    localfile.replace(root / MENDED, mended.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
+    print("\n".join(mending.difference(text, mended)))
+    print(_next_steps(secrets))
+    if mended.left:
+        raise InputError(mended.left, done="left to you, as no program can tell the right value")
+    return True
 
 
-def _refuse_conflicts(root: Path, moving: dict[str, dotenv.Entry]) -> None:
+def _problems(root: Path, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    try:
+        loading.load(root, environ)
+    except InputError as refused:
+        return refused.problems
+    return ()
+
+
+def _refuse_conflicts(root: Path, moving: Mapping[str, dotenv.Entry]) -> None:
     path = root / LOCAL
     text = read_text(path, LOCAL, "settings") if path.exists() else ""
     there, _ = dotenv.parse(text, source=LOCAL, environ=os.environ)
@@ -46,3 +64,22 @@ def _refuse_conflicts(root: Path, moving: dict[str, dotenv.Entry]) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def _refuse_another(path: Path, text: str) -> None:
+    """What somebody wrote into an earlier mended file must not be lost."""
+    if path.exists() and path.read_bytes() != text.encode():
+        raise DeployError(
+            wanted=f"no {MENDED}, or the one that would be written now",
+            found=f"{MENDED} is another one",
+            mend=f"move it into place (mv {MENDED} {SHARED}) or delete it, then run this again",
+        )
+
+
+def _next_steps(secrets: Mapping[str, str]) -> str:
+    moved = f"\nnow in {LOCAL}: {', '.join(secrets)}. Where a commit holds them, renew them" if secrets else ""
+    return f"""{moved}
+{MENDED} is {SHARED} with these lines changed; {SHARED} itself is as it was. Read it, then
+
+    mv {MENDED} {SHARED}
+    ./invoke plan"""

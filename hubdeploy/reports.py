@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import UTC, datetime
 
@@ -42,16 +43,28 @@ def status(deployment: Deployment) -> None:
     console.print(_certificate(deployment.settings, pair), markup=False)
 
 
-def logs(deployment: Deployment, *, user: str, proxy: bool, follow: bool, tail: int) -> None:
-    """The log of one user's server, the proxy, or the hub, as it comes."""
+def logs(deployment: Deployment, *, user: str, proxy: bool, follow: bool, tail: str) -> None:
+    """The log of one user's server, the proxy, or the hub, as it comes, from `tail` lines back."""
+    lines = _lines(tail)
     found = deployment.settings
     name = _server_of(deployment.observe(), user) if user else found.proxy_name if proxy else found.hub_name
     try:
-        for piece in deployment.engine.logs(name, follow=follow, tail=tail):
+        for piece in deployment.engine.logs(name, follow=follow, tail=lines):
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
     except KeyboardInterrupt:
         return
+
+
+def _lines(tail: str) -> int:
+    """Read here and not by Invoke, which answers anything but a number with its traceback."""
+    if not re.fullmatch(r"[0-9]{1,9}", tail):
+        raise DeployError(
+            wanted="a number of lines to begin with",
+            found=f"--tail {tail} is none",
+            mend="write one, such as --tail 20",
+        )
+    return int(tail)
 
 
 def _server_of(snapshot: Snapshot, user: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hubdeploy import readers
+from hubdeploy import readers, uservolumes
 from hubdeploy.userlist import User
 
 # Where a value comes from: the shell, a file, or nobody set it.
@@ -52,10 +52,8 @@ def setting(
     said = derivation if derivation is not None else ("not set" if default is None else str(default))
     optional = derive is None and default is None
     declared = Declaration(key, read, derive or (lambda _: default), said, meaning, example, since, secret, optional)
-    return field(
-        metadata={"declaration": declared},
-        repr=not secret,
-    )
+    # Without a value only while the settings are being resolved, in the order of declaration.
+    return field(default=None, metadata={"declaration": declared}, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,11 @@ class Settings:
         default="/data",
         example="/srv/hub-data",
     )
+    user_volume: str = setting(
+        "USER_VOLUME", "volume of each user; {username} stands for their name, {raw_username} for the name unescaped",
+        uservolumes.template, derive=lambda s: f"{s.name}-user-{uservolumes.ESCAPED}",
+        derivation="NAME-user-{username}", example="jupyterhub-user-{raw_username}"
+    )  # fmt: skip
     image_namespace: str = setting(
         "IMAGE_NAMESPACE", "first part of our images' names", readers.image_namespace,
         derive=lambda s: s.name, derivation="NAME", example="registry.example.org/lab"
@@ -223,7 +226,7 @@ class Settings:
 
     @property
     def server_name_template(self) -> str:
-        """Name of a user's container and volume, as DockerSpawner's template."""
+        """Name of a user's container, as DockerSpawner's template."""
         return f"{self.name}-user-{{username}}"
 
     @property

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyterhub import dbutil, orm, roles
-from sqlalchemy import create_engine, inspect
+import database
+from jupyterhub import orm, roles
 from sqlalchemy.orm import Session
 
 log = logging.getLogger("accounts")
@@ -76,23 +76,14 @@ def decide_on_database(users: list[dict[str, Any]], data: Path, stop_server: Sto
     file = data / "jupyterhub.sqlite"
     if not file.exists() or file.stat().st_size == 0:
         return decide(users, [], record)
-    url = f"sqlite:///{file}"
-    # an older schema cannot be asked for users; backs the file up first
-    dbutil.upgrade_if_needed(url, log=log)
-    if not has_users(url):
+    # an older schema cannot be asked for users
+    database.upgrade_if_needed(file)
+    if not database.columns_of(file, orm.User.__tablename__):
         return decide(users, [], record)
-    with orm.new_session_factory(url)() as session:
+    with orm.new_session_factory(database.url(file))() as session:
         changes = decide(users, (user.name for user in session.query(orm.User)), record)
         take_away(session, changes, stop_server)
     return changes
-
-
-def has_users(url: str) -> bool:
-    engine = create_engine(url)
-    try:
-        return inspect(engine).has_table(orm.User.__tablename__)
-    finally:
-        engine.dispose()
 
 
 def take_away(session: Session, changes: Changes, stop_server: StopServer) -> None:

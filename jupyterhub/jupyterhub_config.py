@@ -105,12 +105,12 @@ def configure_servers(c: Any, contract: dict[str, Any]) -> None:
 
 
 def user_volume(contract: dict[str, Any]) -> dict[str, Any]:
-    """As a mount, not a bind: only so does the engine label the volume that it makes."""
+    """As a mount, not a bind: only so does the engine label the volume that it makes. One that is there is used as it is."""
     server = contract["server"]
     labels = contract["labels"] | {"hubdeploy.role": "volume", "hubdeploy.uid": str(server["nb_uid"])}
     return {
         "type": "volume",
-        "source": server["name_template"],
+        "source": server["user_volume"],
         "target": server["notebook_dir"],
         "labels": labels,
     }

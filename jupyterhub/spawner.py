@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
 from typing import Any
 
 from docker import APIClient
@@ -64,10 +65,17 @@ def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, note
             "NB_USER": nb_user,
             "NB_UID": str(nb_uid),
             "CHOWN_HOME": "yes",
-            # the volume is mounted below the home, and CHOWN_HOME does not descend
-            "CHOWN_EXTRA": notebook_dir,
+            # the engine makes the volume's mount point, as root, with every folder on the way, and CHOWN_HOME does not
+            # descend
+            "CHOWN_EXTRA": ",".join(folders_below_home(nb_user, notebook_dir)),
         }
     return environment
+
+
+def folders_below_home(nb_user: str, notebook_dir: str) -> list[str]:
+    """The notebook directory and every folder between it and the user's home, outermost first."""
+    home, path = PurePosixPath("/home", nb_user), PurePosixPath(notebook_dir)
+    return [str(folder) for folder in reversed([path, *path.parents]) if home in folder.parents]
 
 
 def unformatted(text: str) -> str:
@@ -117,6 +125,8 @@ class ServerSpawner(DockerSpawner):
         return {
             "user": options["user"],
             "labels": {key: unformatted(value) for key, value in labels.items()},
+            # an image of others has its own, and a kernel that is started without a path begins there
+            "working_dir": self.notebook_dir,
             # the hub asks servers itself; docker-stacks' own check costs a core for nine idle servers
             "healthcheck": {"test": ["NONE"]},
         }

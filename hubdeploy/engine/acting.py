@@ -19,9 +19,10 @@ from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 from hubdeploy import labels, localfile
 from hubdeploy import operations as op
 from hubdeploy.blueprint import Attachment, ContainerSpec, ImageSpec
-from hubdeploy.engine.connection import already_gone, indented, translated
+from hubdeploy.engine.connection import already_gone, translated
+from hubdeploy.engine.looking import Looking
 from hubdeploy.engine.observing import Observing, network_state
-from hubdeploy.errors import BuildError, EngineError, NotReady
+from hubdeploy.errors import BuildError, EngineError, NotReady, indented
 
 # A hub that upgrades its database may take this long; a dead one is noticed at once.
 HEALTHY_WITHIN = 180.0
@@ -31,7 +32,7 @@ _LOG_TAIL = 20
 Progress = Callable[[str], None]
 
 
-class Engine(Observing):
+class Engine(Observing, Looking):
     """The engine, to look at and to act on."""
 
     @singledispatchmethod
@@ -315,5 +316,6 @@ def _pull_error(reference: str, said: str) -> EngineError:
     return EngineError(
         wanted=f"image {reference}, which is not built here",
         found=f"it is not on the engine and cannot be pulled: {said}",
-        mend="correct BASE_IMAGE or DOCKER_NOTEBOOK_IMAGE; without a registry within reach ./invoke setup makes a base image",
+        mend="name an image that can be had in the setting that names this one. Without DOCKER_NOTEBOOK_IMAGE ours is built; "
+        "those of jupyter/docker-stacks are quay.io/jupyter/NAME; ./invoke setup makes a BASE_IMAGE without a registry",
     )

@@ -75,10 +75,6 @@ def _failures(where: str) -> tuple[type[Exception], ...]:
     return (*usual, SSHException)
 
 
-def indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
-
-
 def reason(error: BaseException) -> str:
     """What the operating system said at the bottom of an error, as `No such file or directory`; else the error's words."""
     for inner in (error, *_within(error)):

@@ -8,7 +8,7 @@ import io
 import os
 import socket
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,12 +36,19 @@ class Observing(Connection):
     """What can be asked of the engine."""
 
     def observe(
-        self, deployment: str, *, names: Sequence[str], file_roots: Mapping[str, str], uid: int | None = None
+        self,
+        deployment: str,
+        *,
+        names: Sequence[str],
+        file_roots: Mapping[str, str],
+        uid: int | None = None,
+        is_users: Callable[[str], bool] = lambda volume: False,
     ) -> Snapshot:
-        """One snapshot: what carries the deployment's label, and whoever holds one of `names`.
+        """One snapshot: what carries the deployment's label, whoever holds one of `names`, and users' volumes, whoever made
+        them: `is_users` knows these by their names.
 
-        `file_roots` maps a container to the directory whose files are read; volumes labelled with a user id other than
-        `uid` are looked into for their real owner.
+        `file_roots` maps a container to the directory whose files are read; users' volumes that are not labelled with the
+        user id `uid` are looked into for their real owner.
         """
         with translated("the engine tells what it holds"):
             info = self._api.info()
@@ -59,6 +66,7 @@ class Observing(Connection):
                 labels.HUB,
                 labels.PROXY,
                 labels.SERVER,
+                labels.LOOK,
             )
             if mine and role == labels.SERVER:
                 servers.append(state)
@@ -66,9 +74,11 @@ class Observing(Connection):
                 root = file_roots.get(state.name) if mine else None
                 ours[state.name] = _container(one, self.read_files(state.id, root) if root else None)
         wanted = {
-            one["Name"]: self._volume(one, deployment, uid)
+            one["Name"]: self._volume(one, deployment, uid, is_users(one["Name"]))
             for one in volumes
-            if one["Name"] in names or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
+            if one["Name"] in names
+            or is_users(one["Name"])
+            or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
         }
         return Snapshot(
             engine=self._facts(info),
@@ -95,10 +105,11 @@ class Observing(Connection):
                 pass
         return EngineFacts(info["ServerVersion"], info["MemTotal"], free, self.local)
 
-    def _volume(self, one: Mapping[str, Any], deployment: str, uid: int | None) -> VolumeState:
+    def _volume(self, one: Mapping[str, Any], deployment: str, uid: int | None, is_users: bool) -> VolumeState:
         carried = one.get("Labels") or {}
         labelled = carried.get(labels.UID)
-        doubtful = uid is not None and carried.get(labels.DEPLOYMENT) == deployment and labelled not in (None, str(uid))
+        ours = carried.get(labels.DEPLOYMENT) == deployment and labelled is not None
+        doubtful = uid is not None and (is_users or ours) and labelled != str(uid)
         return VolumeState(one["Name"], carried, self.volume_owner(one["Name"]) if doubtful else None)
 
     def read_files(self, container: str, root: str) -> dict[str, bytes] | None:

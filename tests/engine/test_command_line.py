@@ -142,8 +142,12 @@ def test_fix_moves_a_secret_out_of_env(checkout: Project) -> None:
         env.write("USER_PASSWORD='moved here'\n")
     result = invoke(checkout, "check-files", "--fix")
     assert result.returncode == 0, result.stderr
+    assert "moved here" not in result.stdout + result.stderr
+    assert "mv .env.mended .env" in result.stdout
+    (checkout.root / ".env.mended").rename(checkout.root / ".env")
     assert (checkout.root / ".env").read_text() == before + "#USER_PASSWORD is in .env.local\n"
     assert "USER_PASSWORD='moved here'" in (checkout.root / ".env.local").read_text()
+    assert invoke(checkout, "check-files", "--fix").returncode == 0
 
 
 def test_config_masks_secrets_and_says_where_each_value_comes_from(checkout: Project) -> None:
@@ -160,3 +164,10 @@ def test_status_and_logs_show_what_runs(checkout: Project) -> None:
     assert "certificate: self-made" in status.stdout
     assert invoke(checkout, "logs", "--no-follow").returncode == 0
     assert "has none" in refused(invoke(checkout, "logs", "--user", "alice"))
+    assert invoke(checkout, "logs", "--no-follow", "--tail", "0").stdout == ""
+
+
+@pytest.mark.parametrize("tail", ["abc", "-5", "1.5", "", "٣", "9999999999"])
+def test_a_tail_that_is_no_number_of_lines_is_told_before_the_engine_is_asked(checkout: Project, tail: str) -> None:
+    said = refused(invoke(checkout, "logs", f"--tail={tail}", DOCKER_HOST="unix:///nowhere"))
+    assert f"--tail {tail} is none" in said

@@ -11,6 +11,7 @@ import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -20,6 +21,7 @@ from hubdeploy import operations as op
 from hubdeploy.contract import CONTRACT_PATH
 from hubdeploy.errors import DeployError, InputError, NotReady
 from hubdeploy.family import FAMILY
+from hubdeploy.observed import Snapshot
 from hubdeploy.plan import Impact, Plan
 from tests.engine.project import BASE, Project
 
@@ -319,6 +321,19 @@ def test_a_container_of_another_owner_is_refused(client: docker.DockerClient, pr
         assert ids(client, project) == {}
     finally:
         stranger.remove()
+
+
+def test_up_decides_all_it_refuses_on_one_snapshot(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment = project.deployment()
+    taken, observe = [], deployment.engine.observe
+
+    def counted(*arguments: Any, **options: Any) -> Snapshot:
+        taken.append(observe(*arguments, **options))
+        return taken[-1]
+
+    monkeypatch.setattr(deployment.engine, "observe", counted)
+    deployment.up()
+    assert len(taken) == 1
 
 
 def test_a_taken_port_is_refused_and_the_container_that_holds_it_is_named(

@@ -32,6 +32,7 @@ def contract(**changes: Any) -> dict[str, Any]:
         "notebook_dir": "/home/cryptic/work",
         "network": "lab-network",
         "name_template": "lab-user-{username}",
+        "user_volume": "lab-user-{username}",
         "memory_limit": 2**30,
         "cpu_limit": 1.5,
         "pids_limit": 4096,

@@ -98,6 +98,19 @@ def test_a_foreign_image_is_told_whom_to_drop_to(make: Make) -> None:
     assert (host["CapAdd"], host["SecurityOpt"]) == (DROPPED_TO, ["no-new-privileges"])
 
 
+def test_a_foreign_image_is_told_to_hand_over_every_folder_below_the_home(make: Make) -> None:
+    """Found by the matrix: the engine makes /home/cryptic/lab, where the user could not write then."""
+    options = created(make, "ann", server={"ours": False, "notebook_dir": "/home/cryptic/lab/notebooks"})
+    assert options["environment"]["CHOWN_EXTRA"] == "/home/cryptic/lab,/home/cryptic/lab/notebooks"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_server_begins_in_the_notebook_directory(make: Make, ours: bool) -> None:
+    """Found by the matrix: in an image of others a kernel that is started without a path began in the image's own folder."""
+    options = created(make, "ann", server={"ours": ours, "notebook_dir": "/home/cryptic/notebooks"})
+    assert options["working_dir"] == "/home/cryptic/notebooks"
+
+
 def test_limits_reach_the_engine(make: Make) -> None:
     host = created(make, "ann")["host_config"]
     assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (2**30, 2**30, 4096)

@@ -1,0 +1,110 @@
+"""Whether a foreign image of users' servers fits the hub: what to ask it, what its answer means, and the refusal.
+
+A server and a hub of different major versions of JupyterHub do not understand each other; which is found by a user
+whose login goes round in circles, unless it is refused here. Pure: it runs nothing and remembers nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hubdeploy.errors import DeployError, InputError, Problem, indented
+
+_ANSWER = "hubdeploy-look"
+# Only what every /bin/sh has, as the image may hold little else. What stands on the PATH there, behind the image's own
+# entrypoint, is what a start script finds too.
+_SCRIPT = f"""\
+set -f
+answer=no-command
+command -v "$1" >/dev/null && answer=command
+version=absent
+command -v jupyterhub-singleuser >/dev/null && version=$(jupyterhub-singleuser --version)
+printf '\\n%s\\n' "{_ANSWER} $answer $(echo $version)"
+"""
+_VERSION = re.compile(r"\d+\.\d+[\w.+-]*\Z")
+_PIN = re.compile(r"^jupyterhub==(\S+)", re.MULTILINE)
+_TAIL = 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an image holds: the command that starts a server, and which JupyterHub (None: it has none)."""
+
+    command: bool
+    jupyterhub: str | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What servers of `image`, started by `command`, must fit: a hub of version `hub`. `ours` is an image of ours, to
+    build on instead."""
+
+    image: str
+    command: Sequence[str]
+    hub: str
+    ours: str
+
+
+def question(command: str) -> tuple[str, ...]:
+    """What to run in an image to find the single-user server, and the program `command` that starts it."""
+    return ("/bin/sh", "-c", _SCRIPT, "look", command)
+
+
+def answer(output: str) -> Look | None:
+    """What the question's output says; None if it was not answered, as by an image that does not start."""
+    for line in reversed(output.splitlines()):
+        words = line.split()
+        if words[:1] != [_ANSWER] or len(words) < 3:
+            continue
+        version = words[-1]
+        if version == "absent" or _VERSION.match(version):
+            return Look(words[1] == "command", None if version == "absent" else version)
+    return None
+
+
+def hub_version(lock: str, name: str) -> str:
+    """The JupyterHub that the hub's image is built with, from the text of the lock file called `name`."""
+    pinned = _PIN.search(lock)
+    if pinned is None or not _VERSION.match(pinned[1]):
+        mend = "make it anew with the command at the head of requirements.in beside it"
+        raise InputError([Problem(name, "", "pins no jupyterhub", "the version of the hub", mend)])
+    return pinned[1]
+
+
+def refuse_misfit(look: Look, wanted: Wanted) -> None:
+    """Raises DeployError unless what was found in the image fits."""
+    if look.jupyterhub is None:
+        raise _misfit(f"image {wanted.image} has no jupyterhub-singleuser on its PATH", wanted)
+    if _major(look.jupyterhub) != _major(wanted.hub):
+        raise _misfit(f"image {wanted.image} has JupyterHub {look.jupyterhub}", wanted)
+    if not look.command:
+        raise DeployError(
+            wanted=f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
+            found=f"image {wanted.image} has no command {wanted.command[0]}",
+            mend="set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
+        )
+
+
+def unanswered(output: str, wanted: Wanted) -> DeployError:
+    """The refusal of an image that does not even say which JupyterHub it has; `output` is what it said instead."""
+    # What the server said instead of a version stands in our own line.
+    lines = [re.sub(rf"^{_ANSWER} \S+", "", line) for line in output.splitlines()]
+    tail = "\n".join([line.strip() for line in lines if line.strip()][-_TAIL:])
+    said = f"; its last lines:\n{indented(tail)}" if tail else ", and it printed nothing"
+    return _misfit(f"jupyterhub-singleuser does not start in image {wanted.image}", wanted, said)
+
+
+def _misfit(found: str, wanted: Wanted, said: str = "") -> DeployError:
+    major = _major(wanted.hub)
+    return DeployError(
+        wanted=f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
+        found=found,
+        mend=f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
+        f"with RUN pip install jupyterhub=={wanted.hub}, or FROM {wanted.ours}{said}",
+    )
+
+
+def _major(version: str) -> str:
+    return version.partition(".")[0]

@@ -1,0 +1,61 @@
+"""Brings JupyterHub's database to the schema of this JupyterHub, after copying the file beside itself.
+
+Never touches one that is up to date. Cut short anywhere and run again, it ends the same.
+"""
+
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from jupyterhub import dbutil, orm
+from sqlalchemy import create_engine, inspect
+
+log = logging.getLogger("database")
+
+
+def upgrade_if_needed(file: Path) -> None:
+    """Upgrades the database in `file`. From one older than JupyterHub 0.9 the users come over, with who is admin; tokens
+    and groups stay in the copy."""
+    if is_too_old(file):
+        carry_users_over(file)
+    else:
+        dbutil.upgrade_if_needed(url(file), log=log)
+
+
+def url(file: Path) -> str:
+    return f"sqlite:///{file}"
+
+
+def is_too_old(file: Path) -> bool:
+    """True if JupyterHub cannot upgrade it. Its step from 0.8 to 0.9 (99a28a4418e1, which brings users.created) calls a
+    method that datetime does not have, and a later one wants a table that 0.7 did not have yet: seen up to 6.1.1."""
+    columns = columns_of(file, orm.User.__tablename__)
+    return bool(columns) and "created" not in columns
+
+
+def columns_of(file: Path, table: str) -> set[str]:
+    """The names of a table's columns; none if there is no such table."""
+    engine = create_engine(url(file))
+    try:
+        known = inspect(engine)
+        return {column["name"] for column in known.get_columns(table)} if known.has_table(table) else set()
+    finally:
+        engine.dispose()
+
+
+def carry_users_over(file: Path) -> None:
+    dbutil.backup_db_file(str(file), log)
+    with closing(sqlite3.connect(file)) as old:
+        users = old.execute("SELECT name, admin FROM users ORDER BY id").fetchall()
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with orm.new_session_factory(url(new))() as session:
+        session.add_all(orm.User(name=name, admin=bool(admin)) for name, admin in users)
+        session.commit()
+        session.get_bind().dispose()
+    os.replace(new, file)
+    log.warning(
+        "the database is older than JupyterHub 0.9: its %d users came over, tokens and groups did not", len(users)
+    )

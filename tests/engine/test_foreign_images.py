@@ -1,0 +1,407 @@
+"""A foreign image that does not fit the hub is refused by `up`, after one look in a container that leaves no trace."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import tarfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import docker
+import pytest
+
+from hubdeploy import labels, looks
+from hubdeploy import operations as op
+from hubdeploy.errors import DeployError
+from tests.engine.project import BASE, Project
+from tests.engine.registry import serving
+from tests.engine.test_command_line import nothing_exists
+from tests.hub.waiting import until
+
+HUB = "6.1.1"
+MakeImage = Callable[..., str]
+START = {"/bin/start-singleuser.sh": "exec jupyterhub-singleuser"}
+
+
+def singleuser(prints: str) -> dict[str, str]:
+    """Files of an image with a start command, and a single-user server that runs `prints` when asked for its version."""
+    return {**START, "/bin/jupyterhub-singleuser": prints}
+
+
+@pytest.fixture
+def make_image(client: docker.DockerClient) -> Iterator[MakeImage]:
+    """Builds tiny images with these programs in them; gives each one's reference, or takes the one given."""
+    made: list[str] = []
+
+    def make(programs: dict[str, str], *instructions: str, reference: str = "", base: str = BASE) -> str:
+        reference = reference or f"hubdeploy-test/foreign-{uuid.uuid4().hex[:10]}:1"
+        dockerfile = "\n".join([f"FROM {base}", *(f"COPY .{path} {path}" for path in programs), *instructions, ""])
+        files = {"Dockerfile": dockerfile} | {path: f"#!/bin/sh\n{script}\n" for path, script in programs.items()}
+        made.append(reference)
+        client.images.build(fileobj=_tar(files), custom_context=True, tag=reference, rm=True)
+        return reference
+
+    yield make
+    for reference in set(made):
+        client.images.remove(reference, force=True)
+
+
+@pytest.fixture
+def project(project: Project) -> Project:
+    """The project, with a hub of version HUB."""
+    set_hub(project, HUB)
+    return project
+
+
+def set_hub(project: Project, version: str) -> None:
+    (project.root / "jupyterhub" / "requirements.lock").write_text(f"jupyterhub=={version} \\\n    --hash=sha256:00\n")
+
+
+def _tar(files: dict[str, str]) -> io.BytesIO:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for path, text in files.items():
+            info = tarfile.TarInfo(path.lstrip("/"))
+            info.size, info.mode = len(text), 0o755
+            tar.addfile(info, io.BytesIO(text.encode()))
+    content.seek(0)
+    return content
+
+
+def own(project: Project) -> dict[str, str]:
+    return {"label": f"{labels.DEPLOYMENT}={project.name}"}
+
+
+def nothing_made(client: docker.DockerClient, project: Project) -> bool:
+    return nothing_exists(client, project) and not client.images.list(filters=own(project))
+
+
+def refused(project: Project) -> DeployError:
+    """The refusal of `up`, which is that of `plan` and `notebook-image` too."""
+    with pytest.raises(DeployError) as caught:
+        project.deployment().up(yes=True)
+    for verb in (project.deployment().show_plan, project.deployment().notebook_image, project.deployment().pull):
+        with pytest.raises(DeployError) as again:
+            verb()
+        assert str(again.value) == str(caught.value)
+    return caught.value
+
+
+@contextmanager
+def containers_made(client: docker.DockerClient, project: Project) -> Iterator[list[str]]:
+    """Fills with the names of the project's containers that the engine creates within the block, those of builds aside."""
+    names: list[str] = []
+    wanted = {"type": "container", "event": "create", **own(project)}
+    stream = client.events(since=f"{time.time():.9f}", filters=wanted, decode=True)
+    yield names
+    # The stream has no end of its own.
+    last = client.containers.create(BASE, ["true"], labels={labels.DEPLOYMENT: project.name})
+    last.remove()
+    for event in stream:
+        name = event["Actor"]["Attributes"]["name"]
+        if name == last.name:
+            break
+        if name.startswith(project.name):
+            names.append(name)
+    stream.close()
+
+
+@pytest.mark.parametrize("version", ["5.3.0", "7.0.0b1"])
+def test_another_major_version_is_refused_with_both_named_and_nothing_made(
+    client: docker.DockerClient, project: Project, make_image: MakeImage, version: str
+) -> None:
+    image = make_image(singleuser(f"echo {version}"))
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    error = refused(project)
+    assert error.found == f"image {image} has JupyterHub {version}"
+    assert f"the hub has {HUB}" in error.wanted
+    assert nothing_made(client, project)
+    assert not (project.root / ".env.local").exists()
+
+
+def test_an_image_without_jupyterhub_is_refused_with_the_hubs_version_and_nothing_made(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    image = make_image(START)
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    error = refused(project)
+    assert error.found == f"image {image} has no jupyterhub-singleuser on its PATH"
+    assert f"the hub has {HUB}" in error.wanted
+    assert f"FROM {project.name}/base-notebook:latest" in error.mend
+    assert nothing_made(client, project)
+
+
+def test_an_image_that_fits_is_looked_into_once_and_works(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
+    with containers_made(client, project) as made:
+        project.deployment().up()
+    assert made == [f"{project.name}-{role}" for role in ("look", "proxy", "hub")]
+    assert {one.name for one in client.containers.list(all=True, filters=own(project))} == set(made[1:])
+    with containers_made(client, project) as made:
+        project.deployment().up()
+    assert made == []
+
+
+def test_network_and_volumes_are_made_for_any_image(project: Project, make_image: MakeImage) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(START))
+    project.deployment().apply_only(op.NetworkExists, op.VolumeExists)
+    assert not (project.root / looks.MEMORY).exists()
+
+
+def test_a_refused_image_is_looked_into_once(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(START))
+    with containers_made(client, project) as made:
+        first, second = refused(project), refused(project)
+    assert str(first) == str(second)
+    assert made == [f"{project.name}-look"]
+
+
+def test_an_image_of_ours_is_not_looked_into(client: docker.DockerClient, project: Project) -> None:
+    with containers_made(client, project) as made:
+        project.deployment().up()
+    assert made == [f"{project.name}-proxy", f"{project.name}-hub"]
+    assert not (project.root / looks.MEMORY).exists()
+
+
+def test_a_hub_of_a_new_major_version_refuses_the_image_it_had_taken(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    image = make_image(singleuser("echo 6.0.0"))
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    project.deployment().up()
+    before = {one.name: one.id for one in client.containers.list(filters=own(project))}
+    set_hub(project, "7.0.0")
+    with containers_made(client, project) as made:
+        error = refused(project)
+    assert (error.found, made) == (f"image {image} has JupyterHub 6.0.0", [])
+    assert "the hub has 7.0.0" in error.wanted
+    assert {one.name: one.id for one in client.containers.list(filters=own(project))} == before
+
+
+def test_a_tag_that_names_another_image_is_looked_into_anew(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    image = make_image(singleuser("echo 6.0.0"))
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    project.deployment().show_plan()
+    make_image(singleuser("echo 5.0.0"), reference=image)
+    assert refused(project).found == f"image {image} has JupyterHub 5.0.0"
+    make_image(singleuser("echo 6.0.0"), reference=image)
+    with containers_made(client, project) as made:
+        project.deployment().show_plan()
+    assert made == []
+
+
+def test_two_tags_of_one_image_are_looked_into_once(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    for image in (make_image(singleuser("echo 6.0.0")), make_image(singleuser("echo 6.0.0"))):
+        project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+        with containers_made(client, project) as made:
+            project.deployment().show_plan()
+    assert made == []
+
+
+def test_another_start_command_is_looked_for_in_the_same_image(project: Project, make_image: MakeImage) -> None:
+    image = make_image(singleuser("echo 6.0.0"))
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image, DOCKER_SPAWN_CMD="start.py --debug")
+    assert refused(project).found == f"image {image} has no command start.py"
+    project.write_env(DOCKER_SPAWN_CMD="jupyterhub-singleuser --debug")
+    project.deployment().show_plan()
+
+
+@pytest.mark.parametrize("memory", ["", "[]", '{"a": 1', "null", "{wrong}"])
+def test_a_memory_that_is_lost_costs_a_look_and_no_more(
+    client: docker.DockerClient, project: Project, make_image: MakeImage, memory: str
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
+    project.deployment().show_plan()
+    path = project.root / looks.MEMORY
+    kept = path.read_text()
+    path.write_text(json.dumps(dict.fromkeys(json.loads(kept), "x")) if memory == "{wrong}" else memory)
+    with containers_made(client, project) as made:
+        project.deployment().show_plan()
+    assert made == [f"{project.name}-look"]
+    assert path.read_text() == kept
+
+
+def test_a_memory_that_cannot_be_written_costs_a_look_and_no_more(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
+    (project.root / looks.MEMORY).mkdir()
+    for _ in range(2):
+        with containers_made(client, project) as made:
+            project.deployment().show_plan()
+        assert made == [f"{project.name}-look"]
+    assert sorted(path.name for path in project.root.iterdir() if path.name.startswith(looks.MEMORY)) == [looks.MEMORY]
+
+
+def test_a_server_found_by_the_entrypoints_path_counts(project: Project, make_image: MakeImage) -> None:
+    programs = {
+        "/bin/entry": 'PATH=/env:$PATH; echo activated 1.2.3; exec "$@"',
+        "/env/start-singleuser.sh": "exec jupyterhub-singleuser",
+        "/env/jupyterhub-singleuser": "echo 6.0.0",
+    }
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(programs, 'ENTRYPOINT ["/bin/entry"]'))
+    project.deployment().show_plan()
+
+
+def test_an_entrypoint_that_needs_more_rights_than_a_look_has_does_not_matter(
+    project: Project, make_image: MakeImage
+) -> None:
+    programs = {**singleuser("echo 6.0.0"), "/bin/entry": 'busybox chown 7 /bin/entry || exit; exec "$@"'}
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(programs, 'ENTRYPOINT ["/bin/entry"]'))
+    project.deployment().show_plan()
+
+
+@pytest.mark.parametrize(
+    ("programs", "base", "last"),
+    [
+        (singleuser("echo ImportError: jupyter_server; exit 1"), BASE, "    ImportError: jupyter_server"),
+        (singleuser("echo ImportError: jupyter_server >&2; exit 1"), BASE, "    ImportError: jupyter_server"),
+        ({"/nothing": "exit"}, "scratch", "/bin/sh"),
+        (singleuser("kill -9 $$"), BASE, "Killed"),
+    ],
+)
+def test_a_server_that_does_not_start_is_refused_with_its_last_lines_and_asked_again(
+    client: docker.DockerClient,
+    project: Project,
+    make_image: MakeImage,
+    programs: dict[str, str],
+    base: str,
+    last: str,
+) -> None:
+    image = make_image(programs, base=base)
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    error = refused(project)
+    assert error.found == f"jupyterhub-singleuser does not start in image {image}"
+    assert last in error.mend
+    assert not (project.root / looks.MEMORY).exists()
+    assert nothing_made(client, project)
+
+
+def test_an_image_whose_server_hangs_is_refused_in_time(
+    client: docker.DockerClient, project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "WITHIN", 1.0)
+    image = make_image(singleuser("echo it waits >&2; busybox sleep 600"))
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    with pytest.raises(DeployError, match="does not start") as caught:
+        project.deployment().up()
+    assert caught.value.mend.endswith("    it waits\n    (ended after 1 s)")
+    assert nothing_made(client, project)
+
+
+@contextmanager
+def killed_look(client: docker.DockerClient, project: Project) -> Iterator[docker.models.containers.Container]:
+    """The running container of a look, whose process is killed at the end of the block."""
+    child = os.fork()
+    if child == 0:
+        try:
+            project.deployment().up()
+        finally:
+            os._exit(1)
+    try:
+        wanted = {"label": [f"{labels.DEPLOYMENT}={project.name}", f"{labels.ROLE}={labels.LOOK}"]}
+        until(lambda: bool(client.containers.list(filters=wanted)), 30, "the look runs")
+        yield client.containers.list(filters=wanted)[0]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_look_gives_the_image_no_network_no_right_and_no_file(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    image = make_image(singleuser("busybox sleep 600"), "USER 1234", "HEALTHCHECK CMD true")
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
+    with killed_look(client, project) as look:
+        attributes = look.attrs
+        _, status = look.exec_run(["busybox", "cat", "/proc/1/status"])
+    facts = dict(line.split(":\t", 1) for line in status.decode().splitlines() if ":\t" in line)
+    assert (facts["Uid"].split()[0], facts["CapEff"], facts["CapBnd"]) == ("1234", "0" * 16, "0" * 16)
+    assert facts["NoNewPrivs"] == "1"
+    host = attributes["HostConfig"]
+    assert host["NetworkMode"] == "none"
+    assert 0 < host["Memory"] == host["MemorySwap"]
+    assert host["PidsLimit"] > 0
+    assert attributes["Mounts"] == []
+    assert attributes["Config"]["Healthcheck"] == {"Test": ["NONE"]}
+    project.deployment().clean(volumes=False, yes=True)
+    assert nothing_made(client, project)
+
+
+def test_a_look_that_was_killed_is_in_nobodys_way(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("busybox sleep 600"), "VOLUME /kept"))
+    with killed_look(client, project) as look:
+        kept = look.attrs["Mounts"][0]["Name"]
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
+    project.deployment().up()
+    with pytest.raises(docker.errors.NotFound):
+        client.containers.get(look.id)
+    with pytest.raises(docker.errors.NotFound):
+        client.volumes.get(kept)
+    assert project.deployment().draw().steps == ()
+
+
+def test_a_strangers_container_under_the_looks_name_stays(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
+    stranger = client.containers.create(BASE, ["true"], name=f"{project.name}-look")
+    try:
+        with pytest.raises(DeployError, match="already in use"):
+            project.deployment().up()
+        stranger.reload()
+    finally:
+        stranger.remove()
+    assert nothing_made(client, project)
+
+
+def test_an_image_that_is_not_here_is_pulled_then_looked_into_and_refused_before_anything_else(
+    client: docker.DockerClient, project: Project, make_image: MakeImage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(client, make_image(singleuser("echo 5.3.0"))) as reference:
+        project.write_env(DOCKER_NOTEBOOK_IMAGE=reference)
+        with containers_made(client, project) as made:
+            project.deployment().show_plan()
+        assert (
+            f"image {reference} is pulled - it is not on the engine; then its JupyterHub is compared"
+            in capsys.readouterr().out
+        )
+        assert made == []
+        try:
+            with containers_made(client, project) as made:
+                with pytest.raises(DeployError, match="has JupyterHub 5"):
+                    project.deployment().up()
+                assert client.images.get(reference)
+            assert made == [f"{project.name}-look"]
+            assert nothing_made(client, project)
+            assert not (project.root / ".env.local").exists()
+        finally:
+            client.images.remove(reference)
+
+
+@pytest.mark.parametrize("verb", ["pull", "notebook_image"])
+def test_what_fetches_the_image_tells_that_it_does_not_fit(
+    client: docker.DockerClient, project: Project, make_image: MakeImage, verb: str
+) -> None:
+    with serving(client, make_image(singleuser("echo 5.3.0"))) as reference:
+        project.write_env(DOCKER_NOTEBOOK_IMAGE=reference)
+        try:
+            with pytest.raises(DeployError, match="has JupyterHub 5"):
+                getattr(project.deployment(), verb)()
+        finally:
+            client.images.remove(reference)

@@ -1,0 +1,200 @@
+"""An older deployment's network and volumes, made by hand and without a label, are taken over by their names being set:
+nothing is copied, nothing is lost, and nothing of it is ever removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker
+import pytest
+from jupyterhub.app import JupyterHub
+
+from hubdeploy import labels, plan
+from hubdeploy import operations as op
+from hubdeploy.contract import CONTRACT_PATH
+from hubdeploy.errors import DeployError
+from tests.engine.project import BASE, Project
+from tests.unit import hub_image
+
+# GitHub's names have hyphens, which the older layout left in a volume's name and DockerSpawner escapes today.
+USER = "octo-cat"
+HUB_FILES = {"jupyterhub.sqlite": b"SQLite format 3\0kaben", "jupyterhub_cookie_secret": b"0123"}
+USER_FILES = {"thesis.ipynb": b'{"cells": []}\n', "data/one.csv": b"1,2\n"}
+OLD_UID = 1000
+SERVER = ["/bin/busybox", "httpd", "-f", "-p", "8888", "-h", "/"]
+
+
+@dataclass(frozen=True)
+class Older:
+    """What `make network volumes` and some years of use left on the engine, under names of this test's own."""
+
+    client: docker.DockerClient
+    name: str
+
+    @property
+    def network(self) -> str:
+        return f"{self.name}-network"
+
+    @property
+    def data(self) -> str:
+        return f"{self.name}-data"
+
+    def volume_of(self, user: str) -> str:
+        return f"{self.name}-user-{user}"
+
+    def make(self) -> None:
+        self.client.networks.create(self.network)
+        self._fill(self.data, HUB_FILES, 0)
+        self._fill(self.volume_of(USER), USER_FILES, OLD_UID)
+
+    def _fill(self, volume: str, files: Mapping[str, bytes], owner: int) -> None:
+        self.client.volumes.create(volume)
+        filler = self.client.containers.create(BASE, ["/bin/busybox", "true"], volumes={volume: {"bind": "/v"}})
+        try:
+            self.client.api.put_archive(filler.id, "/", _tar(files, owner))
+        finally:
+            filler.remove()
+
+    def state(self) -> dict[str, Any]:
+        """The network's id; where each volume lies, and its labels. (Its creation time follows what is written into it.)"""
+        volumes = [self.client.volumes.get(name) for name in (self.data, self.volume_of(USER))]
+        kept = {one.name: (one.attrs["Mountpoint"], one.attrs["Labels"]) for one in volumes}
+        return {"network": self.client.networks.get(self.network).id, **kept}
+
+    def remove(self) -> None:
+        self.client.networks.get(self.network).remove()
+        for volume in (self.data, self.volume_of(USER)):
+            self.client.volumes.get(volume).remove()
+
+
+def _tar(files: Mapping[str, bytes], owner: int) -> bytes:
+    """Files below v, and v itself, as the owner's."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for folder in ("v", *sorted({f"v/{Path(name).parent}" for name in files if "/" in name})):
+            info = tarfile.TarInfo(folder)
+            info.type, info.mode, info.uid = tarfile.DIRTYPE, 0o755, owner
+            tar.addfile(info)
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"v/{name}")
+            info.size, info.mode, info.uid = len(data), 0o644, owner
+            tar.addfile(info, io.BytesIO(data))
+    return content.getvalue()
+
+
+def start_server(project: Project, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the hub does: its spawner, configured by the contract that `up` put into the hub, on the real engine."""
+    deployment = project.deployment()
+    files = deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {}
+    config = hub_image.load_config(json.loads(files[CONTRACT_PATH]), folder, monkeypatch)
+    hub = JupyterHub(config=config)
+    hub.init_hub()
+    server = hub.spawner_class(
+        config=config, hub=hub.hub, authenticator=hub.authenticator_class(parent=hub), api_token="token",
+        user=SimpleNamespace(name=user, escaped_name=user, url=f"/user/{user}/"), oauth_client_id=f"user-{user}",
+    )  # fmt: skip
+    asyncio.run(server.start())
+
+
+@pytest.fixture
+def older(client: docker.DockerClient, project: Project) -> Iterator[Older]:
+    made = Older(client, f"old-{project.name}")
+    made.make()
+    project.write_env(
+        DOCKER_NETWORK_NAME=made.network,
+        DATA_VOLUME_HOST=made.data,
+        USER_VOLUME=made.volume_of("{raw_username}"),
+        DOCKER_SPAWN_CMD=" ".join(SERVER),
+    )
+    (project.root / "userlist").write_text(f"kaben admin\n{USER}\n")
+    yield made
+    project.remove(client)
+    made.remove()
+
+
+def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Older) -> None:
+    drawn = project.deployment().draw()
+    made = [step.operation.spec.name for step in drawn.only(op.NetworkExists, op.VolumeExists).steps]
+    assert made == [f"{project.name}-proxy-api", f"{project.name}-proxy"]
+    (hub,) = [
+        step.operation.spec for step in drawn.only(op.ContainerCreated).steps if step.operation.spec.role == "hub"
+    ]
+    assert f"{older.data} at /data" in hub.shape["mounts"]
+    assert older.network in hub.shape["networks"]
+
+
+def test_the_plan_says_what_is_taken_over_until_it_is(
+    project: Project, older: Older, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.deployment().show_plan()
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()[:3]]
+    found = [f"network {older.network}", f"volume {older.data}", f"user's volume {older.volume_of(USER)}"]
+    assert [line.partition(" is there and used as it is")[0] for line in said] == found
+    project.deployment().up()
+    capsys.readouterr()
+    project.deployment().show_plan()
+    assert capsys.readouterr().out == "nothing to do\n"
+
+
+def test_users_files_of_another_number_are_refused_with_the_number_to_set(project: Project, older: Older) -> None:
+    before = older.state()
+    project.write_env(NB_UID="1500")
+    with pytest.raises(DeployError, match=f"set NB_UID={OLD_UID} again, or") as refused:
+        project.deployment().up()
+    assert f"{older.volume_of(USER)} (of {OLD_UID})" in str(refused.value)
+    project.write_env(NB_UID=str(OLD_UID))
+    assert project.deployment().draw().steps
+    assert older.state() == before
+
+
+def test_up_uses_network_and_volumes_as_it_finds_them(
+    client: docker.DockerClient, project: Project, older: Older
+) -> None:
+    before = older.state()
+    project.deployment().up()
+    assert older.state() == before
+    assert project.deployment().engine.read_volume(older.data) == HUB_FILES
+    assert project.deployment().engine.read_volume(older.volume_of(USER)) == USER_FILES
+    hub = client.containers.get(f"{project.name}-hub")
+    assert {"/data": older.data}.items() <= {one["Destination"]: one.get("Name") for one in hub.attrs["Mounts"]}.items()
+    assert older.network in hub.attrs["NetworkSettings"]["Networks"]
+    assert project.deployment().draw().steps == ()
+
+
+def test_a_users_server_has_the_files_of_the_older_one(
+    client: docker.DockerClient, project: Project, older: Older, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.deployment().up()
+    before = older.state()
+    start_server(project, USER, tmp_path, monkeypatch)
+    server = client.containers.get(f"{project.name}-user-octo-2dcat")
+    command = ["sh", "-c", "/bin/busybox cat thesis.ipynb && echo more > new"]
+    assert server.exec_run(command, workdir="/home/cryptic/work") == (0, USER_FILES["thesis.ipynb"])
+    server.remove(force=True)
+    assert older.state() == before
+    assert project.deployment().engine.read_volume(older.volume_of(USER)) == {**USER_FILES, "new": b"more\n"}
+
+
+def test_clean_with_volumes_removes_only_what_this_deployment_made(
+    client: docker.DockerClient, project: Project, older: Older, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.deployment().up()
+    before = older.state()
+    start_server(project, "kaben", tmp_path, monkeypatch)
+    assert client.volumes.get(older.volume_of("kaben")).attrs["Labels"][labels.DEPLOYMENT] == project.name
+    deployment = project.deployment()
+    # What `clean --volumes` does once the name is typed back.
+    deployment.carry_out(plan.removal(deployment.observe(), project.name, volumes=True))
+    assert older.state() == before
+    assert deployment.engine.read_volume(older.volume_of(USER)) == USER_FILES
+    left = {one.name for one in client.volumes.list() if project.name in one.name}
+    assert left == {older.data, older.volume_of(USER)}
