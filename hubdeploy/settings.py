@@ -190,7 +190,7 @@ class Settings:
     )
     extra_ca_bundle: Path | None = setting(
         "EXTRA_CA_BUNDLE",
-        "file of certificates that builds, hub and notebooks trust as well",
+        "file of certificates that builds, hub and notebooks of our images trust as well",
         readers.existing_file,
         example="/etc/ssl/certs/ca-certificates.crt",
     )

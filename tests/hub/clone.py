@@ -46,13 +46,13 @@ class Clone:
     printed: list[str] = field(default_factory=list, repr=False)
 
     @classmethod
-    def make(cls, root: Path, client: docker.DockerClient, userlist: str, **local: str) -> Clone:
+    def make(cls, root: Path, client: docker.DockerClient, userlist: str, name: str = "", **local: str) -> Clone:
         """The copy with its settings written; `local` are further keys of .env.local. Nothing is deployed yet."""
         copy_checkout(root)
-        clone = cls(root, f"hubtest-{secrets.token_hex(4)}", free_port(), client)
+        clone = cls(root, name or f"hubtest-{secrets.token_hex(4)}", free_port(), client)
         (root / ".env").write_text(f"DOCKER_MACHINE_NAME={clone.name}\nHUB_PORT={clone.port}\n")
         carried_over = settings.masked(loading.load(CHECKOUT, os.environ))
-        clone.set_local(**{key: carried_over[key] for key in _CARRIED_OVER if carried_over[key] is not None}, **local)
+        clone.set_local(**{key: carried_over[key] for key in _CARRIED_OVER if carried_over[key] is not None} | local)
         clone.write_userlist(userlist)
         return clone
 
@@ -112,7 +112,8 @@ class Clone:
         return name in {volume.name for volume in self.client.volumes.list(filters=self._own)}
 
     def image_tags(self) -> list[str]:
-        tags = [tag for image in self.client.images.list() for tag in image.tags]
+        # One answer: the client's own list asks for each image once more, and somebody may have removed it meanwhile.
+        tags = [tag for image in self.client.api.images() for tag in image["RepoTags"] or ()]
         return [tag for tag in tags if tag.startswith(f"{self.name}/")]
 
     def server_name(self, user: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import secrets
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -24,13 +25,16 @@ _FORM = """<!doctype html><title>Stand-in for GitHub</title>
 class GitHubStandIn:
     """Serves on `address` and a free port while it is entered; `url` is what GITHUB_URL must be."""
 
-    def __init__(self, address: str, client_id: str, client_secret: str) -> None:
+    def __init__(self, address: str, client_id: str, client_secret: str, tls: ssl.SSLContext | None = None) -> None:
         self.client_id, self.client_secret = client_id, client_secret
         # code -> login, and access token -> login
         self.codes: dict[str, str] = {}
         self.tokens: dict[str, str] = {}
         self._server = ThreadingHTTPServer((address, 0), _handler_of(self))
         self.url = f"http://{address}:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = self.url.replace("http", "https", 1)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> GitHubStandIn:

@@ -8,6 +8,7 @@ import json
 import ssl
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -25,10 +26,11 @@ _RUN_WITHIN = 60
 class Person:
     """One user: `log_in` keeps cookies as a browser would; `call` speaks with a token alone, as a program would."""
 
-    def __init__(self, clone: Clone, name: str) -> None:
+    def __init__(self, clone: Clone, name: str, certificate: Path | None = None) -> None:
+        """`certificate`: what the user's browser trusts, if not the deployment's own self-made one."""
         self.name = name
         self.url = clone.url
-        self.certificate = str(clone.settings.certificate_path)
+        self.certificate = str(certificate or clone.settings.certificate_path)
         self._window = self._new_session()
         self._program = self._new_session()
 
