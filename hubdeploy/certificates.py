@@ -82,7 +82,7 @@ class Pair:
 
 def read_request(path: Path, host: str) -> Request:
     """The request in an OpenSSL `req` file: the subject from its distinguished_name section, the key's size from
-    default_bits (raised to 2048); names are `host`, localhost and 127.0.0.1, and what subjectAltName adds.
+    default_bits (raised to 2048); names are localhost, 127.0.0.1 and `host`, and what subjectAltName adds.
     """
     sections = _sections(path)
     req = sections.get("req", {})
@@ -118,7 +118,8 @@ def read_request(path: Path, host: str) -> Request:
         )
     if problems:
         raise InputError(problems)
-    names = tuple(dict.fromkeys((host, "localhost", "127.0.0.1", *_alternative_names(sections))))
+    # In an order that another HUB_HOST of the same names leaves alone: whoever trusts the certificate need not anew.
+    names = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *_alternative_names(sections))))
     return Request(tuple(subject), max(int(bits), LEAST_BITS), names)
 
 

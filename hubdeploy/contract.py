@@ -35,9 +35,15 @@ def hub_contract(settings: Settings, engine_memory: int) -> dict[str, Any]:
         },
         "authenticator": settings.authenticator,
         "github": _github(settings),
-        "users": [{"name": user.name, "admin": user.admin, "sudo": user.sudo} for user in settings.users],
+        "users": _users(settings),
         "server": server_contract(settings, engine_memory),
     }
+
+
+def _users(settings: Settings) -> list[dict[str, Any]]:
+    """By name: the order of the userlist's lines says nothing, so it must not restart the hub."""
+    users = sorted(settings.users, key=lambda user: user.name)
+    return [{"name": user.name, "admin": user.admin, "sudo": user.sudo} for user in users]
 
 
 def server_contract(settings: Settings, engine_memory: int) -> dict[str, Any]:

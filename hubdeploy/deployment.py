@@ -14,7 +14,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hubdeploy import blueprint as blue
-from hubdeploy import certificates, contexts, contract, execution, family, loading, looks, plan, tls, uservolumes
+from hubdeploy import (
+    certificates,
+    contexts,
+    contract,
+    execution,
+    family,
+    loading,
+    localfile,
+    looks,
+    plan,
+    tls,
+    uservolumes,
+)
 from hubdeploy import operations as op
 from hubdeploy.blueprint import Blueprint
 from hubdeploy.display import Display
@@ -139,7 +151,6 @@ class Deployment:
                 s.network_name, s.api_network_name, s.data_volume, s.proxy_volume, s.hub_name, s.proxy_name,
             ),
             file_roots={s.hub_name: blue.HUB_DIRECTORY, s.proxy_name: blue.PROXY_DIRECTORY},
-            uid=s.nb_uid,
             is_users=functools.partial(uservolumes.may_name, s.user_volume),
         )  # fmt: skip
 
@@ -150,9 +161,10 @@ class Deployment:
     def _draw(self, snapshot: Snapshot) -> Plan:
         pair, certificate_steps = tls.decide(self.settings, self.engine.read_volume)
         settings, password_steps = _with_passwords(self.settings)
-        drawn = plan.reconcile(
-            self.blueprint(settings, snapshot, pair), snapshot, local=(*password_steps, *certificate_steps)
-        )
+        blueprint = self.blueprint(settings, snapshot, pair)
+        with localfile.alone(settings.root):
+            owners = self.engine.volume_owners(plan.doubtful_volumes(blueprint, snapshot), deployment=settings.name)
+        drawn = plan.reconcile(blueprint, snapshot, owners, local=(*password_steps, *certificate_steps))
         self._refuse_full_disk(drawn, snapshot)
         return drawn
 

@@ -29,6 +29,15 @@ def users(contract: bytes) -> frozenset[str]:
         return frozenset()
 
 
+def volumes(contract: bytes | None) -> tuple[str, int] | None:
+    """Which volumes a contract gives users, and whose number they must be; None if it cannot be read."""
+    try:
+        server = json.loads(contract or b"")["server"]
+        return server["user_volume"], server["nb_uid"]
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, secret: bool) -> list[str]:
     found: list[str] = []
     for key in sorted({*old, *new}):

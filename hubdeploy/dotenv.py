@@ -9,28 +9,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hubdeploy.errors import Problem
 
-_KEY = re.compile(r"(?:export[ \t]+)?([^\s=:#'\"]+)[ \t]*([=:]|(?=\n|$))")
+_KEY = re.compile(r"(?:export[ \t]+)?([^\s=:#'\"]+)[ \t]*([=:]|(?=\r?\n|\r?$))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-\[\]]*\Z")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", '"': '"', "\\": "\\"}
 _ESCAPE = re.compile(r"\\(?:([abfnrtv$\"\\])|0(\d{0,3}))")
 _VARIABLE = re.compile(
-    r"\$(?:(?P<escaped>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<op>:?[-+?])(?P<word>[^{}]*))?\})"
+    r"\$(?:(?P<escaped>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<op>:?[-+?]|\}))"
 )
+# An escaped dollar sign opens no reference, and none reaches over the end of a line.
+_BRACES = re.compile(r"\$\$|\$\{|\}|\n")
+_BAD_REFERENCE = "has ${ without a variable that can be read"
+# What Go counts as a space, and which of these Compose skips in front of a value.
+_SPACES = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+_SPACES_BEFORE_A_VALUE = "\t\v\f\r \x85\xa0"
 _LITERAL = "put the value in single quotes if the $ is meant as it stands"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A key's value, and the lines (counted from 1) that its statement starts and ends on."""
+    """A key's value, and the lines (counted from 1) that its statement starts and ends on. The value of a `bare` key is
+    the environment's; `again` are the values that later statements would give it, each of which is a problem."""
 
     value: str = field(repr=False)
     line: int
     last_line: int
+    bare: bool = False
+    again: tuple[str, ...] = field(default=(), repr=False)
 
 
 def is_unset(value: str) -> bool:
@@ -44,7 +55,7 @@ def parse(text: str, *, source: str, environ: Mapping[str, str]) -> tuple[dict[s
     `source` names the file in problems. `$VAR` looks in `environ`, then at the keys above; a bare `KEY` line takes its
     value from `environ`, as Compose does. A statement that cannot be read costs its line only, so all problems show at once.
     """
-    reader = _Reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), source, environ)
+    reader = _Reader(text.removeprefix("\ufeff"), source, environ)
     reader.read()
     return reader.entries, reader.problems
 
@@ -73,7 +84,7 @@ class _Reader:
         while self.at < len(self.text):
             if self.text[self.at] == "#":
                 self._skip_line()
-            elif self.text[self.at].isspace():
+            elif self.text[self.at] in _SPACES:
                 self.at += 1
             else:
                 return True
@@ -96,16 +107,17 @@ class _Reader:
         elif key in self.environ:
             value = self.environ[key]
         else:
-            return
+            wanted = "KEY=value, or a variable of this name in the shell"
+            raise _Unreadable(key, "has no value", wanted, "write KEY=value, or delete the line")
         if key in self.entries:
-            earlier = self.entries[key].line
-            raise _Unreadable(
-                key, f"is set again (first on line {earlier})", "each key once", "delete one of the two lines"
-            )
-        self.entries[key] = Entry(value, line, self.text.count("\n", 0, self.at) + 1)
+            first = self.entries[key]
+            self.entries[key] = replace(first, again=(*first.again, value))
+            found = f"is set again (first on line {first.line})"
+            raise _Unreadable(key, found, "each key once", "delete one of the two lines")
+        self.entries[key] = Entry(value, line, self.text.count("\n", 0, self.at) + 1, not match[2])
 
     def _value(self, key: str) -> str:
-        while self.text[self.at : self.at + 1] in (" ", "\t"):
+        while self.text[self.at : self.at + 1] in tuple(_SPACES_BEFORE_A_VALUE):
             self.at += 1
         quote = self.text[self.at : self.at + 1]
         if quote and quote in "'\"":
@@ -113,7 +125,7 @@ class _Reader:
         start = self.at
         self._skip_line()
         value = self.text[start : self.at]
-        return self._expand(key, value.split(" #", 1)[0].strip())
+        return self._expand(key, value.split(" #", 1)[0].rstrip(_SPACES))
 
     def _quoted(self, key: str, quote: str) -> str:
         start = self.at
@@ -143,7 +155,7 @@ class _Reader:
     def _only_comment_follows(self, key: str) -> None:
         start = self.at
         self._skip_line()
-        rest = self.text[start : self.at].strip()
+        rest = self.text[start : self.at].strip(_SPACES)
         if rest and not rest.startswith("#"):
             raise _Unreadable(
                 key,
@@ -160,22 +172,27 @@ class _Reader:
         at = 0
         while at < len(value):
             match = _VARIABLE.match(value, at) if value[at] == "$" else None
-            if match is not None:
-                result.append(self._variable(key, match))
-                at = match.end()
+            if match is None and value.startswith("${", at):
+                raise _Unreadable(key, _BAD_REFERENCE, "${NAME}", _LITERAL)
+            if match is None:
+                result.append(value[at])
+                at += 1
                 continue
-            if value.startswith("${", at):
-                raise _Unreadable(key, "has ${ without a variable that can be read", "${NAME}", _LITERAL)
-            result.append(value[at])
-            at += 1
+            at = match.end()
+            word = ""
+            if match["name"] and match["op"] != "}":
+                end = _closing_brace(value, at)
+                if end is None:
+                    raise _Unreadable(key, _BAD_REFERENCE, "${NAME}", _LITERAL)
+                word, at = value[at:end], end + 1
+            result.append(self._variable(key, match, word))
         return "".join(result)
 
-    def _variable(self, key: str, match: re.Match[str]) -> str:
+    def _variable(self, key: str, match: re.Match[str], word: str) -> str:
         if match["escaped"]:
             return "$"
-        name = match["plain"] or match["name"]
-        operator, word = match["op"] or "", match["word"] or ""
-        value = self._lookup(name)
+        operator = match["op"] or ""
+        value = self._lookup(match["plain"] or match["name"])
         missing = value is None or (value == "" and operator.startswith(":"))
         if operator.endswith("+"):
             return "" if missing else self._expand(key, word)
@@ -196,8 +213,21 @@ def _unescaped(match: re.Match[str]) -> str:
     """One escape's character; `\\$` becomes `$$`, which the variables' pass turns into a dollar sign."""
     if match[1] is None:
         digits = match[2]
-        return chr(int(digits, 8)) if re.fullmatch(r"[0-7]{3}", digits) and int(digits, 8) < 256 else match[0]
+        fits = re.fullmatch(r"[0-7]{3}", digits) and int(digits, 8) < 256
+        return chr(int(digits, 8)) if fits else f"\\{digits}"
     return "$$" if match[1] == "$" else _ESCAPES[match[1]]
+
+
+def _closing_brace(text: str, at: int) -> int | None:
+    """Where the reference ends that began before `at`, with those within it; None if it does not."""
+    opened = 1
+    for found in _BRACES.finditer(text, at):
+        opened += {"${": 1, "}": -1}.get(found[0], 0)
+        if found[0] == "\n":
+            return None
+        if opened == 0:
+            return found.start()
+    return None
 
 
 class _Unreadable(Exception):

@@ -4,50 +4,65 @@ place and its mend, and never with a secret's value. Reads files and nothing els
 
 from __future__ import annotations
 
+import re
 import stat
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from hubdeploy import agreement, dotenv, readers, userlist
 from hubdeploy.errors import InputError, Problem, read_text
-from hubdeploy.settings import DERIVED, LOCAL, SHARED, SHELL, Settings, declarations
+from hubdeploy.settings import DERIVED, LOCAL, SHARED, SHELL, Declaration, Settings, declarations
 from hubdeploy.userlist import User
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
     """Settings of the deployment in `root`; raises InputError with every problem of its files."""
-    problems: list[Problem] = []
-    unread: list[Problem] = []
-    entries = {name: _read_file(root, name, environ, problems, unread) for name in (SHARED, LOCAL)}
-    users = _read_userlist(root, problems)
+    noticed = _Noticed()
+    entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
+    users = _read_userlist(root, noticed.problems)
     sources = _sources(environ, entries)
-    found = Settings(**_resolve(root, sources, unread), users=users, origins=_origins(sources), root=root)
-    # Where a value could not be read its derivation stands in, which contradicts what nobody wrote.
-    problems += unread or agreement.contradictions(found, _whereabouts(sources))
-    if problems:
-        raise InputError(problems)
+    secrets = None if noticed.local_unread else _secrets(environ, entries.values())
+    found = Settings(**_resolve(root, sources, secrets, noticed), users=users, origins=_origins(sources), root=root)
+    if "" not in noticed.doubtful:
+        noticed.problems += agreement.contradictions(found, _whereabouts(sources), noticed.doubtful)
+    if noticed.problems:
+        raise InputError(noticed.problems)
     return found
 
 
-def _read_file(
-    root: Path, name: str, environ: Mapping[str, str], problems: list[Problem], unread: list[Problem]
-) -> dict[str, dotenv.Entry]:
-    """The file's settings; `unread` gets what leaves a value unknown, `problems` what else is wrong."""
+@dataclass
+class _Noticed:
+    """`doubtful` are the keys whose value nobody knows: their derivation stands in, which nobody wrote. An empty one stands
+    for whichever key stood where nothing can be read. `local_unread`: nobody knows what is secret."""
+
+    problems: list[Problem] = field(default_factory=list)
+    doubtful: set[str] = field(default_factory=set)
+    local_unread: bool = False
+
+    def unread(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        self.doubtful.add(problem.key)
+
+
+def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noticed) -> dict[str, dotenv.Entry]:
     path = root / name
     if not path.exists():
         return {}
     try:
         text = read_text(path, name, "settings, one KEY=value a line")
     except InputError as refused:
-        unread += refused.problems
+        for problem in refused.problems:
+            noticed.unread(problem)
+        noticed.local_unread |= name == LOCAL
         return {}
     entries, found = dotenv.parse(text, source=name, environ=environ)
-    unread += found
+    for problem in found:
+        noticed.unread(_nameable(problem))
     if name == LOCAL and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        problems.append(
+        noticed.problems.append(
             Problem(name, "", "can be read by others", "mode 0600, as it holds secrets", f"chmod 600 {name}")
         )
     known = declarations()
@@ -55,20 +70,32 @@ def _read_file(
         where = f"{name}:{entry.line}"
         if key not in known:
             # A key that the file sets already cannot be the one that was meant.
-            problems.append(_unknown(where, key, known.keys() - entries.keys()))
+            meant = _meant(key, known.keys() - entries.keys())
+            noticed.problems.append(_nameable(_unknown(where, key, meant)))
+            noticed.doubtful.update(meant)
             del entries[key]
-        elif name == SHARED and known[key][1].secret and not dotenv.is_unset(entry.value):
+        elif name == SHARED and known[key][1].secret and not entry.bare and not dotenv.is_unset(entry.value):
             said = "is a secret in a file that is committed"
             mend = "./invoke check-files --fix moves it; or move the line by hand"
             instead = (f"#{key} is in {LOCAL}",)
-            problems.append(Problem(where, key, said, "secrets in .env.local", mend, instead))
+            noticed.problems.append(Problem(where, key, said, "secrets in .env.local", mend, instead))
     return entries
 
 
-def _unknown(where: str, key: str, known: Collection[str]) -> Problem:
-    close = get_close_matches(key, known, n=1)
-    mend = f"did you mean {close[0]}?" if close else "delete the line; ./invoke config lists every setting"
+def _unknown(where: str, key: str, meant: Sequence[str]) -> Problem:
+    mend = f"did you mean {meant[0]}?" if meant else "delete the line; ./invoke config lists every setting"
     return Problem(where, key, "is not a setting", "a setting of README.md", mend, instead=())
+
+
+def _nameable(problem: Problem) -> Problem:
+    """The problem without its key where that is none, but may be the rest of a secret that was broken into two lines."""
+    looks_like_a_key = re.fullmatch(r"[A-Z][A-Z0-9_]*", problem.key) or _meant(problem.key, declarations())
+    return problem if looks_like_a_key else replace(problem, key="")
+
+
+def _meant(key: str, known: Collection[str]) -> list[str]:
+    """The setting that somebody meant who wrote `key`, if there is one like it."""
+    return get_close_matches(key.upper(), known, n=1)
 
 
 def _read_userlist(root: Path, problems: list[Problem]) -> tuple[User, ...]:
@@ -105,16 +132,23 @@ def _setter(key: str, sources: _Sources) -> tuple[str, str, str] | None:
     return None
 
 
-def _hidden(sources: _Sources) -> set[str]:
-    """What no message may show: the names of secrets, as a quote left open draws their lines in, and their values."""
-    secret = [key for key, (_, declaration) in declarations().items() if declaration.secret]
-    values = [values[key] for key in secret for _, _, values in sources if values.get(key)]
-    return {*secret, *values}
+def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.Entry]]) -> dict[str, str]:
+    """Every value that somebody gave a secret setting, whether it decides or not -> its key."""
+    found: dict[str, str] = {}
+    for key in (key for key, (_, declaration) in declarations().items() if declaration.secret):
+        written = [file[key] for file in entries if key in file]
+        values = [environ.get(key, ""), *(value for one in written for value in (one.value, *one.again))]
+        found |= {value: key for value in values if not dotenv.is_unset(value)}
+    return found
 
 
-def _shown(text: str, hidden: set[str]) -> str:
-    """A value as a message may show it."""
-    return "*** (it holds a secret)" if any(one in text for one in hidden) else repr(text)
+def _shown(text: str, secrets: Mapping[str, str] | None) -> str:
+    """A value as a message may show it: without a secret (None: anything may be one), and without the name of one, as a
+    quote that was left open draws the lines of secrets in."""
+    if secrets is None:
+        return f"*** (hidden as long as {LOCAL} cannot be read)"
+    named = [key for key, (_, declaration) in declarations().items() if declaration.secret]
+    return "*** (it holds a secret)" if any(one in text for one in (*secrets, *named)) else repr(text)
 
 
 def _is_file(path: Path) -> bool:
@@ -141,10 +175,9 @@ def _whereabouts(sources: _Sources) -> Callable[[str], str]:
     return where
 
 
-def _resolve(root: Path, sources: _Sources, problems: list[Problem]) -> dict[str, Any]:
+def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str] | None, noticed: _Noticed) -> dict[str, Any]:
     """Field -> value; a value that cannot be read becomes a problem and the derived value stands in for it."""
     values: dict[str, Any] = {}
-    hidden = _hidden(sources)
     for key, (attribute, declaration) in declarations().items():
         setter = _setter(key, sources)
         so_far = Settings(**{**dict.fromkeys(_FIELDS), **values})
@@ -152,29 +185,36 @@ def _resolve(root: Path, sources: _Sources, problems: list[Problem]) -> dict[str
         if setter is None:
             continue
         _, where, text = setter
-        if text == "":
-            # A password that is set to nothing would be generated anew at each run, and be kept nowhere.
-            if not declaration.optional or declaration.secret:
-                mend = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
-                problems.append(Problem(where, key, "is empty", declaration.meaning, mend))
-            continue
         try:
-            value = declaration.read(text)
+            value = _value(root, text, declaration, secrets)
         except readers.Unfit as unfit:
-            shown = "*** (a secret)" if declaration.secret else _shown(text, hidden)
-            problems.append(Problem(where, key, f"{shown} {unfit.found}", unfit.wanted, unfit.mend))
-            continue
-        if isinstance(value, Path):
-            value = root / value
-            if not _is_file(value):
-                problems.append(
-                    Problem(
-                        where, key, f"{_shown(text, hidden)} is not a file", declaration.meaning, "correct the path"
-                    )
-                )
-                continue
-        values[attribute] = value
+            noticed.unread(Problem(where, key, unfit.found, unfit.wanted, unfit.mend))
+        else:
+            values[attribute] = values[attribute] if value is None else value
     return values
+
+
+def _value(root: Path, text: str, declaration: Declaration, secrets: Mapping[str, str] | None) -> Any:
+    """What a text comes to; None if that leaves the setting as it derives. Raises Unfit with words that may be shown."""
+    if text == "":
+        # A password that is set to nothing would be generated anew at each run, and be kept nowhere.
+        if declaration.optional and not declaration.secret:
+            return None
+        mend = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
+        raise readers.Unfit("is empty", declaration.meaning, mend)
+    shown = "*** (a secret)" if declaration.secret else _shown(text, secrets)
+    try:
+        value = declaration.read(text)
+    except readers.Unfit as unfit:
+        raise readers.Unfit(f"{shown} {unfit.found}", unfit.wanted, unfit.mend) from None
+    known = {} if declaration.secret else secrets or {}
+    held = [key for secret, key in known.items() if len(secret) > 7 and secret in text]
+    if held:
+        mend = f"take it out; or set {held[0]} to something that nobody can read elsewhere"
+        raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret, as this one is shown", mend)
+    if isinstance(value, Path) and not _is_file(root / value):
+        raise readers.Unfit(f"{shown} is not a file", declaration.meaning, "correct the path")
+    return root / value if isinstance(value, Path) else value
 
 
 _FIELDS = tuple(one.name for one in fields(Settings) if "declaration" in one.metadata)

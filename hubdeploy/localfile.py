@@ -29,7 +29,7 @@ def remember(path: Path, values: Mapping[str, str], reason: str) -> None:
     its place.
     """
     path = path.resolve()
-    with _alone(path.parent):
+    with alone(path.parent):
         # Bytes, as reading text would turn another system's line ends into ours.
         text = path.read_bytes().decode() if path.exists() else ""
         updated = added(text, values, reason)
@@ -69,8 +69,9 @@ def quoted(value: str) -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds other writers off: reading, adding and replacing must not interleave, or one of two additions is lost."""
+def alone(folder: Path) -> Iterator[None]:
+    """Holds other runs of this checkout off: were reading, adding and replacing to interleave, one of two additions would
+    be lost, and one of two looks would take the other's container for one that was left."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

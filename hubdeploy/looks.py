@@ -41,11 +41,12 @@ def refuse_misfit(settings: Settings, snapshot: Snapshot, engine: Engine, say: C
     wanted = foreign.Wanted(reference, settings.spawn_command, hub, settings.image_reference("base-notebook"))
     question = foreign.question(wanted.command[0])
     memory, key = settings.root / MEMORY, _key(state.id, question)
-    look = _remembered(memory, key)
-    if look is None:
-        say(f"  .. looking for JupyterHub in image {reference}, once")
-        look = _looked(partial(engine.said_in, state.id, question, deployment=settings.name, within=WITHIN), wanted)
-        _remember(memory, key, look)
+    with localfile.alone(settings.root):
+        look = _remembered(memory, key)
+        if look is None:
+            say(f"  .. looking for JupyterHub in image {reference}, once")
+            look = _looked(partial(engine.said_in, state.id, question, deployment=settings.name, within=WITHIN), wanted)
+            _remember(memory, key, look)
     foreign.refuse_misfit(look, wanted)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from hubdeploy import dotenv
 from hubdeploy.errors import Problem
@@ -17,6 +18,8 @@ from hubdeploy.settings import LOCAL, SHARED, declarations
 # Where the mended text goes: beside the old one, which a person moves it over.
 MENDED = ".env.mended"
 _BOM = "\ufeff"
+_NEEDED = "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,16 @@ def mend(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> 
     body = text.removeprefix(_BOM)
     entries, _ = dotenv.parse(body, source=SHARED, environ=environ)
     lines = body.split("\n")
-    secrets = {key: entry for key, entry in entries.items() if _is_secret(key) and not dotenv.is_unset(entry.value)}
+    written = {key: entry for key, entry in entries.items() if not entry.bare and not dotenv.is_unset(entry.value)}
+    secrets = {key: entry for key, entry in written.items() if _is_secret(key)}
     mendable = {
         key: problem
         for problem in problems
         for key in [problem.key]
         if key in entries and key not in secrets and _is_mended_by(problem, entries)
     }
+    needed = _needed({*secrets, *mendable}, entries, lines, environ)
+    secrets, mendable = _without(secrets, needed), _without(mendable, needed)
     replacements = [_moved(key, entry, lines, environ, entries) for key, entry in secrets.items()]
     replacements += [_set_aside(problem, entries[key], lines) for key, problem in mendable.items()]
     replacements.sort(key=lambda one: one.first)
@@ -59,7 +65,11 @@ def mend(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> 
         ending = "\r" if lines[one.first].endswith("\r") else ""
         lines[one.first : one.end] = [line + ending for line in one.lines]
     touched = {f"{SHARED}:{one.first + 1}" for one in replacements}
-    left = tuple(problem for problem in problems if problem.instead is None or problem.where not in touched)
+    left = tuple(
+        replace(problem, mend=_NEEDED) if problem.key in needed and problem.where.startswith(f"{SHARED}:") else problem
+        for problem in problems
+        if problem.instead is None or problem.where not in touched
+    )
     return Mended(text[: len(text) - len(body)] + "\n".join(lines), tuple(replacements), secrets, left)
 
 
@@ -75,6 +85,28 @@ def difference(text: str, mended: Mended) -> Iterator[str]:
 
 def _is_secret(key: str) -> bool:
     return key in declarations() and declarations()[key][1].secret
+
+
+def _needed(
+    going: Collection[str], entries: Mapping[str, dotenv.Entry], lines: Sequence[str], environ: Mapping[str, str]
+) -> set[str]:
+    """Those of the keys without whose statement a line that stays would not read as it does."""
+
+    def staying(text: Sequence[str]) -> dict[str, str]:
+        found, _ = dotenv.parse("\n".join(text), source=SHARED, environ=environ)
+        return {key: entry.value for key, entry in found.items() if key not in going}
+
+    needed = set()
+    for key in going:
+        entry = entries[key]
+        without = [*lines[: entry.line - 1], *lines[entry.last_line :]]
+        if staying(without) != staying(lines):
+            needed.add(key)
+    return needed
+
+
+def _without(found: Mapping[str, _Value], keys: Collection[str]) -> dict[str, _Value]:
+    return {key: value for key, value in found.items() if key not in keys}
 
 
 def _is_mended_by(problem: Problem, entries: Mapping[str, dotenv.Entry]) -> bool:
@@ -99,7 +131,7 @@ def _comment_behind(statement: str, value: str, environ: Mapping[str, str]) -> s
     for at in (at for at in range(last, len(statement)) if statement[at] == "#"):
         found, problems = dotenv.parse(statement[:at], source=SHARED, environ=environ)
         if not problems and [one.value for one in found.values()] == [value]:
-            return statement[at:].rstrip()
+            return statement[at:].rstrip().replace(value, "***")
     return ""
 
 

@@ -42,11 +42,11 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class VolumeState:
-    """`owner` is the user id at its root; read only where the label and the settings disagree, else None."""
+    """`users`: its name is one that the template of users' volumes can give."""
 
     name: str
     labels: Mapping[str, str]
-    owner: int | None = None
+    users: bool = False
 
 
 @dataclass(frozen=True)

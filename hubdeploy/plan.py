@@ -6,11 +6,11 @@ Pure: it asks nobody and changes nothing. What it refuses (a stranger under our 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from hubdeploy import differences, labels
+from hubdeploy import differences, labels, readers
 from hubdeploy import operations as op
 from hubdeploy.blueprint import Blueprint, ContainerSpec, ImageSpec, NetworkSpec
 from hubdeploy.contract import CONTRACT_PATH, SECRETS_PATH
@@ -66,10 +66,36 @@ class Plan:
         return Plan(tuple(step for step in self.steps if isinstance(step.operation, kinds)))
 
 
-def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = ()) -> Plan:
-    """All steps from the snapshot to the blueprint; `local` are those for files on this machine, which come first."""
+def doubtful_volumes(blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
+    """Users' volumes that may belong to another number than that of the servers: those that no label says it of, while no
+    hub serves them with this number. Without an image the engine cannot be asked: first one is pulled, then planned anew.
+    """
+    hub = next(spec for spec in blueprint.containers if spec.role == labels.HUB)
+    state = snapshot.containers.get(hub.name)
+    before = differences.volumes(_file(state, CONTRACT_PATH)) if state else None
+    if before == differences.volumes(hub.files[CONTRACT_PATH]) or not snapshot.images:
+        return ()
+    return tuple(
+        sorted(
+            one.name
+            for one in snapshot.volumes.values()
+            if _is_users(one) and one.labels.get(labels.UID) != str(blueprint.server.uid)
+        )
+    )
+
+
+def _is_users(volume: VolumeState) -> bool:
+    """By its label, or by its name where no deployment made it; one of another deployment may bear such a name too."""
+    return labels.UID in volume.labels or (volume.users and labels.DEPLOYMENT not in volume.labels)
+
+
+def reconcile(
+    blueprint: Blueprint, snapshot: Snapshot, owners: Mapping[str, int] | None = None, local: Iterable[Step] = ()
+) -> Plan:
+    """All steps from the snapshot to the blueprint. `owners` are those of the doubtful volumes; `local` are the steps for
+    files on this machine, which come first."""
     _refuse_strangers(blueprint, snapshot)
-    _refuse_other_owner(blueprint, snapshot)
+    _refuse_other_owner(blueprint, owners or {})
     served = blueprint.server.image
     pulled_and_built = image_plan(blueprint.images, blueprint.foreign_images, snapshot, served).steps
     networks = [
@@ -80,8 +106,8 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
         for volume in blueprint.volumes
         if volume.name not in snapshot.volumes
     ]
+    snapshot = _with_tags(snapshot, pulled_and_built)
     changed = {
-        *(step.operation.reference for step in pulled_and_built if isinstance(step.operation, op.ImageTagged)),
         *(step.operation.spec.reference for step in pulled_and_built if isinstance(step.operation, op.ImageBuilt)),
         *(step.operation.name for step in networks if isinstance(step.operation, op.NetworkGone)),
     }
@@ -93,6 +119,12 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
     ]
     steps = (*local, *pulled_and_built, *displaced, *networks, *volumes, *containers)
     return Plan(steps, _pending(blueprint, snapshot, changed), _taken_over(blueprint, snapshot))
+
+
+def _with_tags(snapshot: Snapshot, steps: Iterable[Step]) -> Snapshot:
+    """The snapshot with the tags that the steps set: what runs an image of the same content needs not be made anew."""
+    tags = [step.operation for step in steps if isinstance(step.operation, op.ImageTagged)]
+    return replace(snapshot, images={**snapshot.images, **{one.reference: snapshot.images[one.source] for one in tags}})
 
 
 def image_plan(images: Iterable[ImageSpec], foreign: Iterable[str], snapshot: Snapshot, served: str = "") -> Plan:
@@ -179,31 +211,44 @@ def _taken_over(blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
     """What the first hub of a deployment finds under the names that are set; later it is no news."""
     if any(spec.role == labels.HUB and spec.name in snapshot.containers for spec in blueprint.containers):
         return ()
-    wanted = {spec.name for spec in blueprint.volumes}
-    networks = [f"network {one.name}" for one in snapshot.networks.values() if not one.labels.get(labels.DEPLOYMENT)]
-    volumes = [one for one in snapshot.volumes.values() if not one.labels.get(labels.DEPLOYMENT)]
-    return (
-        *networks,
-        *(f"volume {one.name}" for one in volumes if one.name in wanted),
-        *sorted(f"user's volume {one.name}" for one in volumes if one.name not in wanted),
+    # A network may bear the name of a volume, and the other way round.
+    networks = [snapshot.networks[one.name] for one in blueprint.networks if one.name in snapshot.networks]
+    volumes = [snapshot.volumes[one.name] for one in blueprint.volumes if one.name in snapshot.volumes]
+    users = [one for one in snapshot.volumes.values() if _is_users(one)]
+    found: dict[str, Sequence[NetworkState | VolumeState]] = {
+        "network": networks,
+        "volume": volumes,
+        "user's volume": sorted(users, key=lambda one: one.name),
+    }
+    return tuple(
+        f"{kind} {one.name}" for kind, states in found.items() for one in states if labels.DEPLOYMENT not in one.labels
     )
 
 
-def _refuse_other_owner(blueprint: Blueprint, snapshot: Snapshot) -> None:
+def _refuse_other_owner(blueprint: Blueprint, owners: Mapping[str, int]) -> None:
     uid = blueprint.server.uid
-    others = {volume.name: volume.owner for volume in snapshot.volumes.values() if volume.owner is not None}
-    foreign = {name: owner for name, owner in others.items() if owner != uid}
+    foreign = {name: owner for name, owner in owners.items() if owner != uid}
     if not foreign:
         return
     listed = ", ".join(f"{name} (of {owner})" for name, owner in sorted(foreign.items())[:5])
-    owner = next(iter(foreign.values()))
+    first, *others = {*owners.values()}
+    use = "" if others or not _may_be_nb_uid(first) else f"set NB_UID={first}, or "
     base = blueprint.foreign_images[0]
     raise DeployError(
         wanted=f"users' volumes that belong to NB_UID={uid}",
         found=f"{len(foreign)} volumes belong to another number: {listed}",
-        mend=f"set NB_UID={owner} again, or stop these servers and give each volume away: "
+        mend=f"{use}stop these servers and give each volume away: "
         f"docker run --rm -v VOLUME:/v {base} chown -R {uid} /v",
     )
+
+
+def _may_be_nb_uid(number: int) -> bool:
+    """Not root's, as an engine makes a volume where the image has no such directory."""
+    try:
+        readers.user_id(str(number))
+    except readers.Unfit:
+        return False
+    return True
 
 
 def _image_steps(spec: ImageSpec, snapshot: Snapshot) -> list[Step]:

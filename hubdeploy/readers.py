@@ -6,7 +6,6 @@ Rules that are not ours are Docker's (names, references), Debian's (user names, 
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 import shlex
 from collections.abc import Callable
@@ -14,19 +13,29 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 _DEPLOYMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
-_RESOURCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}\Z")
+_RESOURCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}\Z")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_NAMESPACE = re.compile(rf"(?:[a-z0-9.-]+(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*\Z")
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+# Without a dot or a port the first part of a name is no registry's, and must be in lower case.
+_REGISTRY = rf"(?:(?:localhost|{_LABEL}(?:\.{_LABEL})+)(?::[0-9]+)?|{_LABEL}:[0-9]+)"
+_REPOSITORY = rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+_NAMESPACE = re.compile(rf"{_REPOSITORY}\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
-_REFERENCE = re.compile(
-    rf"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?\Z"
-)
+_REFERENCE = re.compile(rf"({_REPOSITORY})(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?\Z")
+# The engine takes 255 characters, our images' own names and the default registry's in front included.
+_LONGEST_REPOSITORY = 200
+# How the engine writes the id of an image.
+_ID = re.compile(r"[0-9a-f]{64}\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\Z"
 )
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
-_UNSAFE_IN_PATH = re.compile(r"[\s:,{}\"'\\$`]")
+# Without what separates a login, a query and a fragment.
+_IN_A_URL = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%-]+\Z")
+_NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
+# JupyterHub puts the user's name in the place of %U; in the URL of the hub's database a ? ends the path.
+_UNSAFE_IN_PATH = re.compile(r"[\s:,{}\"'\\$`%?]")
 # Accounts that Debian and Ubuntu bases bring along; a server's user must not be one of them.
 _SYSTEM_USERS = frozenset(
     (
@@ -83,18 +92,22 @@ image_tag = _matching(
 def image_namespace(text: str) -> str:
     """The first part of our images' names, as the engine lists it."""
     name = _without_default_registry(text)
-    if _NAMESPACE.match(name) is None or name == "library":
-        wanted = "lower-case words joined by . _ - and /"
+    unfit = name in ("library", "docker.io", "index.docker.io") or len(name) > _LONGEST_REPOSITORY
+    if _NAMESPACE.match(name) is None or unfit:
+        wanted = f"lower-case words joined by . _ - and /, at most {_LONGEST_REPOSITORY} characters"
         raise Unfit("cannot be the first part of an image's name", wanted, "choose such a name")
     return name
 
 
 def image_reference(text: str) -> str:
     """An image's name as the engine lists it: with a tag or a digest (not both), without the default registry's name."""
-    if _REFERENCE.match(text) is None:
+    match = _REFERENCE.match(text)
+    if match is None or len(match[1]) > _LONGEST_REPOSITORY or _ID.match(match[1]):
         wanted = "a reference such as ubuntu:24.04"
         raise Unfit("is not an image reference", wanted, "correct it; repositories are lower case")
-    name = _without_default_registry(text).removeprefix("library/")
+    name = _without_default_registry(text)
+    if name.count("/") == 1:
+        name = name.removeprefix("library/")
     repository, at, digest = name.partition("@")
     last = repository.rpartition("/")[2]
     if at:
@@ -124,7 +137,9 @@ def resource_name(text: str) -> str:
         )
     if _RESOURCE.match(text) is None:
         raise Unfit(
-            "is a name that Docker refuses", "letters, digits and _ . - , a letter or digit first", "choose such a name"
+            "is a name that Docker refuses",
+            "two or more letters, digits and _ . - , a letter or digit first",
+            "choose such a name",
         )
     return text
 
@@ -147,10 +162,15 @@ def user_id(text: str) -> int:
 def container_path(text: str) -> str:
     if not text.startswith("/") or _UNSAFE_IN_PATH.search(text) or not text.isprintable():
         raise Unfit(
-            "is not a path in a container", "an absolute path without spaces, quotes, : , { } $", "write such a path"
+            "is not a path in a container",
+            "an absolute path without spaces, quotes, : , { } $ % ?",
+            "write such a path",
         )
-    if ".." in PurePosixPath(text).parts or str(PurePosixPath(text)) != text:
+    plain = PurePosixPath(text)
+    if ".." in plain.parts or str(plain) != text or text.startswith("//"):
         raise Unfit("is not a plain path", "no `..`, `//`, `/.` or / at the end", "write the path out")
+    if len(text.encode()) > 4095 or any(len(part.encode()) > 255 for part in plain.parts):
+        raise Unfit("is too long for a path", "names of at most 255 bytes, 4095 in all", "choose a shorter one")
     return text
 
 
@@ -171,6 +191,8 @@ def command(text: str) -> tuple[str, ...]:
         raise Unfit("has an open quote", "a command", "close the quote") from error
     if not words:
         raise Unfit("is empty", "a command", "give a command, for example start-singleuser.sh")
+    if not all(word.isprintable() for word in words):
+        raise Unfit("holds characters that cannot be seen", "a command in letters, digits and signs", "type it anew")
     return words
 
 
@@ -184,22 +206,29 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def host(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    if _HOST.match(text) is None or re.fullmatch(r"[0-9.]+", text):
-        raise Unfit(
-            "is not a host name", "a name or address without https:// and port", "write it like jupyter.example.org"
-        )
-    return text.lower()
+    address = _address(text)
+    if address is None and (_HOST.match(text) is None or re.fullmatch(r"[0-9.]+", text)):
+        wanted = "a name or address without https:// and port"
+        raise Unfit("is not a host name", wanted, "write it like jupyter.example.org")
+    if address is not None and ipaddress.ip_address(address).is_unspecified:
+        wanted = "the name or address that browsers go to"
+        raise Unfit("stands for every address of a host", wanted, "write one, like 192.0.2.7; BIND_ADDRESS may be this")
+    return address or text.lower()
 
 
 def ip_address(text: str) -> str:
+    address = _address(text)
+    if address is None:
+        raise Unfit("is not an address", "an IP address of this host, such as 127.0.0.1", "write an address")
+    return address
+
+
+def _address(text: str) -> str | None:
+    """An IP address in its usual spelling; None if it is none. The engine takes none with a zone (`fe80::1%eth0`)."""
     try:
-        return str(ipaddress.ip_address(text))
-    except ValueError as error:
-        raise Unfit("is not an address", "an IP address of this host, such as 127.0.0.1", "write an address") from error
+        return None if "%" in text else str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
 
 
 def port(text: str) -> int:
@@ -209,12 +238,28 @@ def port(text: str) -> int:
 def url(text: str) -> str:
     try:
         split = urlsplit(text)
-        fits = split.scheme in ("http", "https") and bool(split.hostname) and (split.port is None or split.port > 0)
+        host(split.hostname or "")
+        fits = split.scheme in ("http", "https") and split.port != 0 and _IN_A_URL.match(text) is not None
     except ValueError:
         fits = False
-    if not fits or any(c.isspace() for c in text) or "@" in text or "#" in text:
-        raise Unfit("is not a URL", "a URL such as https://github.com", "write it with https:// in front")
+    if not fits:
+        wanted = "a URL such as https://github.com, without @ ? # and in ASCII"
+        raise Unfit("is not a URL", wanted, "write it with https:// in front")
     return text.rstrip("/")
+
+
+def github_url(text: str) -> str:
+    """A server's URL in its usual spelling. GitHub's own has one only: OAuthenticator takes every other for an Enterprise
+    server's, whose API lies elsewhere."""
+    split = urlsplit(url(text))
+    name = host(split.hostname or "")
+    default = split.port in (None, {"https": 443, "http": 80}[split.scheme])
+    server = (f"[{name}]" if ":" in name else name) + ("" if default else f":{split.port}")
+    found = f"{split.scheme}://{server}{split.path}"
+    if found != "https://github.com" and name in ("github.com", "www.github.com", "api.github.com"):
+        wanted = "https://github.com, or the URL of a GitHub Enterprise server"
+        raise Unfit("is not how GitHub's own login is reached", wanted, "delete the line: it derives")
+    return found
 
 
 def token(text: str) -> str:
@@ -247,13 +292,9 @@ def size(text: str) -> int:
 
 
 def cpus(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0.01 <= number <= 4096:
+    if _NUMBER.match(text) is None or not 0.01 <= float(text) <= 4096:
         raise Unfit("is not a number of CPUs", "a number such as 1.5, at least 0.01", "write such a number")
-    return number
+    return float(text)
 
 
 def pids(text: str) -> int:
@@ -268,8 +309,8 @@ def yes_or_no(text: str) -> bool:
 
 
 def existing_file(text: str) -> Path:
-    if "\0" in text:
-        raise Unfit("is not a path", "a file", "correct the path")
+    if not text.isprintable():
+        raise Unfit("is not a path that can be shown", "a file", "correct the path, or give the file another name")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubdeploy import dotenv, loading, localfile, mending
-from hubdeploy.errors import DeployError, InputError, Problem, read_text
+from hubdeploy.errors import DeployError, InputError, Problem, read_file, read_text
 from hubdeploy.mending import MENDED
 from hubdeploy.settings import LOCAL, SHARED
 
@@ -34,8 +34,10 @@ def mend(root: Path, environ: Mapping[str, str]) -> bool:
     localfile.replace(root / MENDED, mended.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
     print("\n".join(mending.difference(text, mended)))
     print(_next_steps(secrets))
-    if mended.left:
-        raise InputError(mended.left, done="left to you, as no program can tell the right value")
+    # What is wrong with .env.local as a whole is its mode, which remembering a secret has mended.
+    left = [problem for problem in mended.left if not (secrets and problem.where == LOCAL)]
+    if left:
+        raise InputError(left, done="left to you, as no program can tell the right value")
     return True
 
 
@@ -68,7 +70,7 @@ def _refuse_conflicts(root: Path, moving: Mapping[str, dotenv.Entry]) -> None:
 
 def _refuse_another(path: Path, text: str) -> None:
     """What somebody wrote into an earlier mended file must not be lost."""
-    if path.exists() and path.read_bytes() != text.encode():
+    if path.exists() and read_file(path, MENDED, f"no {MENDED}, or one to read") != text.encode():
         raise DeployError(
             wanted=f"no {MENDED}, or the one that would be written now",
             found=f"{MENDED} is another one",

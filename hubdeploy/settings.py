@@ -148,7 +148,7 @@ class Settings:
     github_url: str = setting(
         "GITHUB_URL",
         "GitHub, or a GitHub Enterprise server",
-        readers.url,
+        readers.github_url,
         default="https://github.com",
         example="https://github.example.org",
     )

@@ -26,7 +26,8 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     """The users of a userlist's text in the order of the file, and what is wrong with it."""
     users: dict[str, tuple[User, int]] = {}
     problems: list[Problem] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+    # Only what an editor counts as a line is one: a form feed in a line must not make a user of the flag behind it.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         words = line.split("#", 1)[0].split()
         if not words:
             continue
@@ -63,10 +64,17 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
 
 def _bad_name(where: str, name: str) -> Problem:
     wanted = "letters, digits and . _ @ - inside, at most 64 characters"
-    return Problem(where, name, "is not a user name", wanted, "write the name as GitHub (or your login) spells it")
+    return Problem(
+        where, _printable(name), "is not a user name", wanted, "write the name as GitHub (or your login) spells it"
+    )
 
 
 def _bad_flag(where: str, name: str, flag: str) -> Problem:
     close = get_close_matches(flag, FLAGS, n=1)
     hint = f"did you mean {close[0]}?" if close else "take the flag away"
-    return Problem(where, name, f"has the unknown flag {flag}", " or ".join(FLAGS), hint)
+    return Problem(where, _printable(name), f"has the unknown flag {_printable(flag)}", " or ".join(FLAGS), hint)
+
+
+def _printable(word: str) -> str:
+    """A word as a terminal may get it: with whatever would steer one escaped."""
+    return word if word.isprintable() else ascii(word)[1:-1]

@@ -73,7 +73,7 @@ def apply(contract: dict[str, Any], stop_server: StopServer) -> None:
 
 def decide_on_database(users: list[dict[str, Any]], data: Path, stop_server: StopServer) -> Changes:
     record = read_record(data / RECORD)
-    file = data / "jupyterhub.sqlite"
+    file = data / database.FILE
     if not file.exists() or file.stat().st_size == 0:
         return decide(users, [], record)
     # an older schema cannot be asked for users

@@ -14,6 +14,9 @@ from sqlalchemy import create_engine, inspect
 
 log = logging.getLogger("database")
 
+# In the data directory; the hub and what runs before it must name the same.
+FILE = "jupyterhub.sqlite"
+
 
 def upgrade_if_needed(file: Path) -> None:
     """Upgrades the database in `file`. From one older than JupyterHub 0.9 the users come over, with who is admin; tokens

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import database
 from aiohttp import ClientTimeout
 from spawner import ServerSpawner
 
@@ -17,7 +18,7 @@ def configure_hub(c: Any, contract: dict[str, Any]) -> None:
     c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{hub['port']}"
     # a name whose address never changes: running servers keep the URL, and the address, for life
     c.JupyterHub.hub_connect_url = hub["connect_url"]
-    c.JupyterHub.db_url = f"sqlite:///{hub['data_dir']}/jupyterhub.sqlite"
+    c.JupyterHub.db_url = database.url(Path(hub["data_dir"]) / database.FILE)
     c.JupyterHub.cookie_secret_file = f"{hub['data_dir']}/jupyterhub_cookie_secret"
     # backs up an SQLite database before it changes it
     c.JupyterHub.upgrade_db = True

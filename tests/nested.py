@@ -104,8 +104,7 @@ class SecondEngine:
 @contextmanager
 def second_engine(client: docker.DockerClient, run: str) -> Iterator[SecondEngine]:
     """A newer Docker engine, with buildx and compose beside it; it answers when this begins."""
-    packages = ["ca-certificates", "docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables", "iproute2"]
-    engine = image(client, "engine", "forky", packages)
+    engine = engine_image(client)
     command = ["dockerd", "-H", "unix:///var/run/docker.sock", "-H", "tcp://0.0.0.0:2375", "--tls=false"]
     with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", 0)}) as container:
         container.reload()
@@ -113,6 +112,12 @@ def second_engine(client: docker.DockerClient, run: str) -> Iterator[SecondEngin
         url = f"tcp://127.0.0.1:{port}"
         _await_engine(url, container)
         yield SecondEngine(url, Machine(container))
+
+
+def engine_image(client: docker.DockerClient) -> str:
+    """The image of a newer engine, which has Docker Compose 2.40 in it."""
+    packages = ["ca-certificates", "docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables", "iproute2"]
+    return image(client, "engine", "forky", packages)
 
 
 def _await_engine(url: str, container: Container) -> None:

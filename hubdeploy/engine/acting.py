@@ -21,7 +21,7 @@ from hubdeploy import operations as op
 from hubdeploy.blueprint import Attachment, ContainerSpec, ImageSpec
 from hubdeploy.engine.connection import already_gone, translated
 from hubdeploy.engine.looking import Looking
-from hubdeploy.engine.observing import Observing, network_state
+from hubdeploy.engine.observing import network_state
 from hubdeploy.errors import BuildError, EngineError, NotReady, indented
 
 # A hub that upgrades its database may take this long; a dead one is noticed at once.
@@ -32,7 +32,7 @@ _LOG_TAIL = 20
 Progress = Callable[[str], None]
 
 
-class Engine(Observing, Looking):
+class Engine(Looking):
     """The engine, to look at and to act on."""
 
     @singledispatchmethod

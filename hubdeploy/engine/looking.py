@@ -1,11 +1,12 @@
-"""Runs a command once in a throw-away container of an image, and gives back what it printed.
+"""Looks in throw-away containers: at what a command prints in an image, and, never run, at the owners of volumes.
 
-The image is a stranger's: it gets no network, no capability and no volume of ours, and so much memory and time. The
+An image is a stranger's: it gets no network, no capability and no volume of ours, and so much memory and time. The
 container carries the deployment's label, so that one left by a run that was killed goes at the next look, or by clean.
 """
 
 from __future__ import annotations
 
+import tarfile
 import time
 from collections.abc import Mapping, Sequence
 
@@ -13,16 +14,51 @@ import docker.errors
 from docker.types import LogConfig
 
 from hubdeploy import labels
-from hubdeploy.engine.connection import Connection, already_gone, translated
+from hubdeploy.engine.connection import already_gone, translated
+from hubdeploy.engine.observing import Observing
 
 # JupyterLab's modules, loaded to print a version, take 110 MB.
 _MEMORY = 1024**3
 _PIDS = 256
 _STEP = 0.1
+# Each question costs the engine a mount of all volumes, each container more than that of a few.
+_VOLUMES = 20
 
 
-class Looking(Connection):
-    """What can be learnt of an image only by running it."""
+class Looking(Observing):
+    """What the engine does not tell of an image or a volume by itself."""
+
+    def volume_owners(self, volumes: Sequence[str], *, deployment: str) -> dict[str, int]:
+        """The user id that owns each volume's root."""
+        owners: dict[str, int] = {}
+        for first in range(0, len(volumes), _VOLUMES):
+            owners |= self._owners(volumes[first : first + _VOLUMES], deployment)
+        return owners
+
+    def _owners(self, volumes: Sequence[str], deployment: str) -> dict[str, int]:
+        places = {volume: f"/volumes/{number}" for number, volume in enumerate(volumes)}
+        carried = {labels.DEPLOYMENT: deployment, labels.ROLE: labels.LOOK}
+        with translated("it can be read to whom users' volumes belong"):
+            self._remove_left(carried)
+            container = self._api.create_container(
+                self._any_image(),
+                command=["true"],
+                name=f"{deployment}-look",
+                labels=carried,
+                network_disabled=True,
+                use_config_proxy=False,
+                host_config=self._api.create_host_config(
+                    binds={volume: {"bind": place, "mode": "ro"} for volume, place in places.items()}
+                ),
+            )["Id"]
+            try:
+                return {volume: self._owner(container, place) for volume, place in places.items()}
+            finally:
+                self._remove(container)
+
+    def _owner(self, container: str, path: str) -> int:
+        stream, _ = self._api.get_archive(container, path, chunk_size=tarfile.BLOCKSIZE)
+        return tarfile.TarInfo.frombuf(next(iter(stream))[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape").uid
 
     def said_in(
         self, image: str, command: Sequence[str], *, deployment: str, within: float, entrypoint: bool = True

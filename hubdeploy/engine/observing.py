@@ -41,14 +41,12 @@ class Observing(Connection):
         *,
         names: Sequence[str],
         file_roots: Mapping[str, str],
-        uid: int | None = None,
         is_users: Callable[[str], bool] = lambda volume: False,
     ) -> Snapshot:
         """One snapshot: what carries the deployment's label, whoever holds one of `names`, and users' volumes, whoever made
         them: `is_users` knows these by their names.
 
-        `file_roots` maps a container to the directory whose files are read; users' volumes that are not labelled with the
-        user id `uid` are looked into for their real owner.
+        `file_roots` maps a container to the directory whose files are read.
         """
         with translated("the engine tells what it holds"):
             info = self._api.info()
@@ -74,7 +72,7 @@ class Observing(Connection):
                 root = file_roots.get(state.name) if mine else None
                 ours[state.name] = _container(one, self.read_files(state.id, root) if root else None)
         wanted = {
-            one["Name"]: self._volume(one, deployment, uid, is_users(one["Name"]))
+            one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]))
             for one in volumes
             if one["Name"] in names
             or is_users(one["Name"])
@@ -105,13 +103,6 @@ class Observing(Connection):
                 pass
         return EngineFacts(info["ServerVersion"], info["MemTotal"], free, self.local)
 
-    def _volume(self, one: Mapping[str, Any], deployment: str, uid: int | None, is_users: bool) -> VolumeState:
-        carried = one.get("Labels") or {}
-        labelled = carried.get(labels.UID)
-        ours = carried.get(labels.DEPLOYMENT) == deployment and labelled is not None
-        doubtful = uid is not None and (is_users or ours) and labelled != str(uid)
-        return VolumeState(one["Name"], carried, self.volume_owner(one["Name"]) if doubtful else None)
-
     def read_files(self, container: str, root: str) -> dict[str, bytes] | None:
         """Path -> content of every file below `root` in a container, running or not; None if there is no such directory."""
         try:
@@ -125,13 +116,6 @@ class Observing(Connection):
         parent = root.rpartition("/")[0]
         with tarfile.open(fileobj=content) as tar:
             return {f"{parent}/{member.name}": tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
-
-    def volume_owner(self, volume: str) -> int:
-        """The user id that owns a volume's root."""
-        with self._looking_into(volume) as container:
-            stream, _ = self._api.get_archive(container, "/volume", chunk_size=512)
-            header = next(iter(stream))
-            return tarfile.TarInfo.frombuf(header[:512], "utf-8", "surrogateescape").uid
 
     def read_volume(self, volume: str) -> dict[str, bytes]:
         """Name -> content of every file in a volume; nothing where there is no such volume."""
@@ -150,13 +134,7 @@ class Observing(Connection):
     def _looking_into(self, volume: str) -> Iterator[str]:
         """A container that mounts the volume and never runs, so any image will do."""
         with translated(f"volume {volume} can be read"):
-            image = next((one["Id"] for one in self._api.images()), None)
-            if image is None:
-                raise EngineError(
-                    wanted=f"an image, to look into the volume {volume} with",
-                    found="the engine holds no image yet",
-                    mend="run ./invoke pull first",
-                )
+            image = self._any_image()
             host = self._api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
             self._remove_reader(volume)
             # The image may carry labels of a deployment; this container belongs to none.
@@ -168,6 +146,16 @@ class Observing(Connection):
                 yield _reader(volume)
             finally:
                 self._remove_reader(volume)
+
+    def _any_image(self) -> str:
+        image = next((one["Id"] for one in self._api.images()), None)
+        if image is None:
+            raise EngineError(
+                wanted="an image, to look into a volume with",
+                found="the engine holds no image yet",
+                mend="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
+            )
+        return str(image)
 
     def _remove_reader(self, volume: str) -> None:
         with already_gone():

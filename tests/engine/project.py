@@ -78,8 +78,10 @@ class Project:
     def remove(self, client: docker.DockerClient) -> None:
         """Everything that carries this project's label, volumes included, and nothing else."""
         own = {"label": f"{labels.DEPLOYMENT}={self.name}"}
-        for container in client.containers.list(all=True, filters=own):
-            container.remove(force=True)
+        # The engine itself removes those of a build that failed, at a time of its own.
+        for container in client.containers.list(all=True, filters=own, ignore_removed=True):
+            with contextlib.suppress(docker.errors.NotFound):
+                container.remove(force=True)
         for network in client.networks.list(filters=own):
             network.remove()
         for volume in client.volumes.list(filters=own):

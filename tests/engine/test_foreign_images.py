@@ -10,6 +10,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import docker
@@ -354,6 +355,23 @@ def test_a_look_that_was_killed_is_in_nobodys_way(
     with pytest.raises(docker.errors.NotFound):
         client.volumes.get(kept)
     assert project.deployment().draw().steps == ()
+
+
+def test_two_at_once_look_once_and_neither_is_in_the_others_way(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("busybox sleep 2; echo 6.0.0")))
+    volume = f"{project.name}-user-ada"
+    client.volumes.create(volume)
+    client.containers.run(BASE, ["busybox", "chown", "1000", "/v"], remove=True, volumes={volume: {"bind": "/v"}})
+    try:
+        with containers_made(client, project) as made, ThreadPoolExecutor(2) as people:
+            for one in [people.submit(project.deployment().show_plan) for _ in range(2)]:
+                one.result()
+        # Each looks into the volume, the first into the image.
+        assert made == [f"{project.name}-look"] * 3
+    finally:
+        client.volumes.get(volume).remove()
 
 
 def test_a_strangers_container_under_the_looks_name_stays(

@@ -5,10 +5,12 @@ nothing is copied, nothing is lost, and nothing of it is ever removed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,7 @@ from jupyterhub.app import JupyterHub
 from hubdeploy import labels, plan
 from hubdeploy import operations as op
 from hubdeploy.contract import CONTRACT_PATH
+from hubdeploy.deployment import Deployment
 from hubdeploy.errors import DeployError
 from tests.engine.project import BASE, Project
 from tests.unit import hub_image
@@ -64,6 +67,10 @@ class Older:
         finally:
             filler.remove()
 
+    def give(self, volume: str, owner: int) -> None:
+        command = ["/bin/busybox", "chown", str(owner), "/v"]
+        self.client.containers.run(BASE, command, remove=True, volumes={volume: {"bind": "/v"}})
+
     def state(self) -> dict[str, Any]:
         """The network's id; where each volume lies, and its labels. (Its creation time follows what is written into it.)"""
         volumes = [self.client.volumes.get(name) for name in (self.data, self.volume_of(USER))]
@@ -89,6 +96,21 @@ def _tar(files: Mapping[str, bytes], owner: int) -> bytes:
             info.size, info.mode, info.uid = len(data), 0o644, owner
             tar.addfile(info, io.BytesIO(data))
     return content.getvalue()
+
+
+def looked_into(deployment: Deployment) -> list[str]:
+    """The volumes that drawing the plan looks into, whether or not it refuses them."""
+    asked: list[str] = []
+    owners = deployment.engine.volume_owners
+
+    def noted(volumes: Sequence[str], **options: str) -> Mapping[str, int]:
+        asked.extend(volumes)
+        return owners(volumes, **options)
+
+    deployment.engine.volume_owners = noted  # type: ignore[method-assign]
+    with contextlib.suppress(DeployError):
+        deployment.draw()
+    return asked
 
 
 def start_server(project: Project, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +170,109 @@ def test_the_plan_says_what_is_taken_over_until_it_is(
 def test_users_files_of_another_number_are_refused_with_the_number_to_set(project: Project, older: Older) -> None:
     before = older.state()
     project.write_env(NB_UID="1500")
-    with pytest.raises(DeployError, match=f"set NB_UID={OLD_UID} again, or") as refused:
+    with pytest.raises(DeployError, match=f"set NB_UID={OLD_UID}, or") as refused:
         project.deployment().up()
     assert f"{older.volume_of(USER)} (of {OLD_UID})" in str(refused.value)
     project.write_env(NB_UID=str(OLD_UID))
     assert project.deployment().draw().steps
     assert older.state() == before
+
+
+def test_users_files_of_root_are_refused_without_a_number_that_nb_uid_cannot_be(
+    project: Project, older: Older, client: docker.DockerClient
+) -> None:
+    # Where the older image had no such directory the engine made the volume's root.
+    older.give(older.volume_of(USER), 0)
+    with pytest.raises(DeployError) as refused:
+        project.deployment().show_plan()
+    assert "set NB_UID" not in refused.value.mend
+    assert refused.value.mend.startswith("stop these servers and give each volume away: docker run")
+    assert f"{older.volume_of(USER)} (of 0)" in refused.value.found
+    older.give(older.volume_of(USER), OLD_UID)
+    project.deployment().show_plan()
+
+
+def test_a_volume_of_another_deployment_is_no_users_whatever_its_name(
+    project: Project, older: Older, client: docker.DockerClient
+) -> None:
+    other = older.volume_of("annex-data")
+    client.volumes.create(other, labels={labels.DEPLOYMENT: older.volume_of("annex"), labels.ROLE: "data-volume"})
+    try:
+        older.give(other, 0)
+        assert project.deployment().draw().taken_over[2:] == (f"user's volume {older.volume_of(USER)}",)
+    finally:
+        client.volumes.get(other).remove()
+
+
+def test_only_what_bears_the_name_as_such_is_said_to_be_taken_over(
+    project: Project, older: Older, client: docker.DockerClient
+) -> None:
+    volume, network = client.volumes.create(older.network), client.networks.create(older.data)
+    try:
+        assert project.deployment().draw().taken_over == (
+            f"network {older.network}", f"volume {older.data}", f"user's volume {older.volume_of(USER)}",
+        )  # fmt: skip
+    finally:
+        network.remove()
+        volume.remove()
+
+
+def test_users_volumes_are_looked_into_until_a_hub_serves_them(project: Project, older: Older) -> None:
+    assert looked_into(project.deployment()) == [older.volume_of(USER)]
+    project.deployment().up()
+    assert looked_into(project.deployment()) == []
+    project.write_env(NB_UID="1500")
+    assert looked_into(project.deployment()) == [older.volume_of(USER)]
+
+
+def test_many_users_volumes_are_looked_into_with_few_containers(
+    project: Project, older: Older, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = [older.volume_of(f"many-{number}") for number in range(45)]
+    try:
+        for number, volume in enumerate(users):
+            client.volumes.create(volume)
+            if number == 44:
+                older.give(volume, 1044)
+        engine, made = project.deployment().engine, []
+        create = engine._api.create_container
+        monkeypatch.setattr(engine._api, "create_container", lambda *a, **b: made.append(b["name"]) or create(*a, **b))
+        owners = engine.volume_owners(users, deployment=project.name)
+        assert owners == {**dict.fromkeys(users, 0), users[44]: 1044}
+        assert len(made) <= 3
+    finally:
+        for volume in users:
+            client.volumes.get(volume).remove()
+
+
+def test_a_look_into_volumes_that_was_killed_is_in_nobodys_way(
+    project: Project, older: Older, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = project.deployment()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deployment.engine._api, "get_archive", killed)
+        patch.setattr(deployment.engine._api, "remove_container", killed)
+        with pytest.raises(KeyboardInterrupt):
+            deployment.show_plan()
+    left = client.containers.list(all=True, filters={"label": f"{labels.DEPLOYMENT}={project.name}"})
+    assert len(left) == 1
+    project.deployment().clean(volumes=False, yes=True)
+    client.volumes.get(older.volume_of(USER)).remove()
+    client.volumes.create(older.volume_of(USER))
+
+
+def test_an_engine_without_an_image_is_told_to_pull_before_it_can_look(
+    project: Project, older: Older, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = project.deployment()
+    observed = dataclasses.replace(deployment.observe(), images={})
+    monkeypatch.setattr(deployment, "observe", lambda: observed)
+    assert looked_into(deployment) == []
+    assert op.ImagePulled(BASE) in [step.operation for step in deployment.draw().steps]
 
 
 def test_up_uses_network_and_volumes_as_it_finds_them(

@@ -371,7 +371,7 @@ def test_a_changed_user_id_is_refused_until_the_volumes_are_given_away(
 
     give_to(1000)
     up.write_env(NB_UID="2000")
-    with pytest.raises(DeployError, match="set NB_UID=1000 again, or"):
+    with pytest.raises(DeployError, match="set NB_UID=1000, or"):
         up.deployment().up()
     give_to(2000)
     up.deployment().up()

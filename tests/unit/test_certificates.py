@@ -69,6 +69,13 @@ def test_a_fine_self_made_pair_is_kept(deployment: Settings) -> None:
     assert tls.decide(deployment, no_volume) == (made, ())
 
 
+def test_a_host_that_it_names_already_leaves_it_alone(deployment: Settings) -> None:
+    # Found by test_settings_sequences.py: whoever had trusted it was asked anew.
+    made, _ = tls.decide(deployment, no_volume)
+    write(deployment, made)
+    assert tls.decide(replace(deployment, hub_host="127.0.0.1"), no_volume) == (made, ())
+
+
 def test_another_cert_conf_makes_it_anew(deployment: Settings) -> None:
     made, _ = tls.decide(deployment, no_volume)
     write(deployment, made)

@@ -46,6 +46,12 @@ def problem(text: str, **environ: str) -> str:
         ("A=${B:-default}", "default"),
         ("A=${B-default}", "default"),
         ("A=x${B:+alt}y", "xy"),
+        ("A=${B:-${C:-c}d}", "cd"),
+        ("A=${B:-$${c}", "${c"),
+        ("A=\u00a0b\u00a0", "b"),
+        ("A=\u2003b\u2003", "\u2003b"),
+        ('A="b\r\nc"', "b\r\nc"),
+        ('A="\\09"', "\\9"),
         ("\ufeffA=b", "b"),
         ("A=b\r\n", "b"),
         ("\n\n# only\nA=b", "b"),
@@ -62,7 +68,6 @@ def test_variables_come_from_the_environment_first_and_then_from_above() -> None
 
 def test_a_bare_key_takes_its_value_from_the_environment() -> None:
     assert values("A\nB=c", A="shell") == {"A": "shell", "B": "c"}
-    assert values("A\nB=c") == {"B": "c"}
 
 
 def test_lines_are_counted_over_quoted_values() -> None:
@@ -79,9 +84,11 @@ def test_lines_are_counted_over_quoted_values() -> None:
         ('A="b"c', "text behind the closing quote"),
         ("A=b$Half0fAPassword", "refers to a variable that is not set"),
         ("A=${B", "has ${ without a variable"),
+        ("A='b'\nC=\"${B:-\n}\"", "has ${ without a variable"),
         ("A=${B:?say why}", "refers to a variable that is not set"),
         ("this is no setting", "cannot be read"),
         ("=b", "cannot be read"),
+        ("A", "has no value"),
     ],
 )
 def test_what_hides_a_mistake_is_refused_with_line_and_mend(text: str, words: str) -> None:

@@ -152,6 +152,12 @@ def test_the_tag_of_the_older_layout_gives_way_to_image_tag(root: Path, namespac
     assert found.notebook_image == f"crypticlabs-jupyterhub/{image}:autumn"
 
 
+@pytest.mark.parametrize(("namespace", "wanted"), [("else", "lab/minimal-notebook:latest"), ("lab", "the tag latest")])
+def test_the_reason_above_an_image_out_of_force_says_what_was_wanted(root: Path, namespace: str, wanted: str) -> None:
+    mended(root, f"DOCKER_MACHINE_NAME=lab\nDOCKER_NOTEBOOK_IMAGE={namespace}/minimal-notebook:0.0.0\n")
+    assert f": write {wanted}, or" in lines(root)[1]
+
+
 def test_a_foreign_image_of_that_tag_is_left_alone(root: Path) -> None:
     (root / ".env").write_text("DOCKER_NOTEBOOK_IMAGE=example/notebook:0.0.0\n")
     assert loading.load(root, {}).notebook_image == "example/notebook:0.0.0"

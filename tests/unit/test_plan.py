@@ -120,6 +120,19 @@ def test_from_the_blueprint_itself_nothing_is_done(found: Settings) -> None:
     assert printed(plan.reconcile(drawn, up(drawn))) == "nothing to do\n"
 
 
+def test_another_tag_of_the_same_images_leaves_the_proxy_alone(found: Settings) -> None:
+    tagged = dataclasses.replace(found, image_tag="autumn", notebook_image="lab/base-notebook:autumn")
+    told = printed(plan.reconcile(drawn_blueprint(tagged), up(drawn_blueprint(found))))
+    assert "image lab/proxy:autumn is lab/proxy:" in told
+    assert "container lab-hub is created" in told
+    assert "container lab-proxy" not in told
+
+
+def test_another_order_of_the_userlist_changes_nothing(found: Settings) -> None:
+    turned = dataclasses.replace(found, users=found.users[::-1])
+    assert printed(plan.reconcile(drawn_blueprint(turned), up(drawn_blueprint(found)))) == "nothing to do\n"
+
+
 def test_a_base_that_is_missing_is_pulled(found: Settings) -> None:
     first = printed(plan.reconcile(drawn_blueprint(found), empty(images={}))).splitlines()[0]
     assert first == "  1. image debian:12 is pulled - it is not on the engine"

@@ -34,6 +34,10 @@ def fix(root: Path, text: str) -> str:
     return (root / ".env.mended").read_bytes().decode()
 
 
+def reason(key: str) -> str:
+    return f"# {key}: is not a setting: delete the line; ./invoke config lists every setting"
+
+
 @pytest.mark.parametrize("secret", ["plain-secret", "'two\nlines of it'", '"escaped\\nlines"', "'with # and $'"])
 def test_a_secret_moves_and_its_neighbours_stay(root: Path, secret: str) -> None:
     text = f"# a form\x0cfeed\nHUB_HOST=localhost\nUSER_PASSWORD={secret}\nHUB_PORT=8443\n"
@@ -48,6 +52,52 @@ def test_a_comment_behind_a_secret_stays(root: Path, statement: str) -> None:
     assert fix(root, f"USER_PASSWORD={statement}\nHUB_PORT=8443\n") == (
         "#USER_PASSWORD is in .env.local  # of autumn\nHUB_PORT=8443\n"
     )
+
+
+def test_a_secret_in_its_own_comment_is_neither_kept_nor_shown(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mended = fix(root, f"USER_PASSWORD='{CANARY} x'  # was '{CANARY} x' before\n")
+    assert mended == "#USER_PASSWORD is in .env.local  # was '***' before\n"
+    assert CANARY not in capsys.readouterr().out
+
+
+def test_what_another_line_refers_to_is_left_to_a_person(root: Path) -> None:
+    text = "PROJECT=lab\nALSO=${PROJECT}\nZEBRA=1\nDATA_VOLUME_HOST=${ALSO}-data\nHUB_PORT=8443\n"
+    (root / ".env").write_text(text)
+    with pytest.raises(InputError) as refused:
+        repair.mend(root, {})
+    assert [problem.key for problem in refused.value.problems] == ["PROJECT", "ALSO"]
+    assert {problem.mend for problem in refused.value.problems} == {
+        "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
+    }
+    mended = (root / ".env.mended").read_text()
+    assert mended == text.replace("ZEBRA", f"{reason('ZEBRA')}\n#ZEBRA")
+    assert values(root / ".env.mended")["DATA_VOLUME_HOST"] == "lab-data"
+
+
+def test_a_secret_that_another_line_refers_to_is_left_to_a_person(root: Path) -> None:
+    text = "USER_PASSWORD=eight-letters\nOTHER=${USER_PASSWORD:-none}\nHUB_HOST=${USER_PASSWORD:+localhost}\n"
+    (root / ".env").write_text(text)
+    with pytest.raises(InputError, match="other lines refer to it") as refused:
+        repair.mend(root, {})
+    assert [problem.key for problem in refused.value.problems] == ["USER_PASSWORD"]
+    assert values(root / ".env.mended") == {"USER_PASSWORD": "eight-letters", "HUB_HOST": "localhost"}
+    assert not (root / ".env.local").exists()
+
+
+def test_a_mode_that_moving_a_secret_mended_is_not_left_to_a_person(root: Path) -> None:
+    (root / ".env.local").write_text("HUB_PORT=8443\n")
+    (root / ".env.local").chmod(0o644)
+    (root / ".env").write_text("USER_PASSWORD=eight-letters\n")
+    assert repair.mend(root, {})
+    assert (root / ".env.local").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_in_the_mended_files_place_is_told(root: Path) -> None:
+    (root / ".env.mended").mkdir()
+    (root / ".env").write_text("USER_PASSWORD=eight-letters\n")
+    with pytest.raises(DeployError, match=r"\.env\.mended: cannot be read"):
+        repair.mend(root, {})
+    assert not (root / ".env.local").exists()
 
 
 def test_line_ends_and_byte_order_mark_stay(root: Path) -> None:

@@ -135,10 +135,44 @@ REFUSED = {
     "no notebook image of ours": ("DOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/hub:latest", "", "minimal-notebook"),
 }
 
+# What the search of test_settings_search.py found: each was accepted, and failed or meant something else later.
+FOUND = {
+    "a name of one letter": ("DATA_VOLUME_HOST=a", "", "two or more letters"),
+    "a registry that is none": ("IMAGE_NAMESPACE=Acme/lab", "", "cannot be the first part"),
+    "a registry without a repository": ("IMAGE_NAMESPACE=docker.io", "", "cannot be the first part"),
+    "a namespace too long for the engine": (f"IMAGE_NAMESPACE={'x' * 201}", "", "at most 200 characters"),
+    "an image's id": (f"BASE_IMAGE={'0' * 64}", "", "is not an image reference"),
+    "an image of ours to build ours on": ("BASE_IMAGE=lab/hub\nIMAGE_NAMESPACE=lab", "", "is built here"),
+    "what JupyterHub replaces": ("DOCKER_NOTEBOOK_DIR=/home/cryptic/%U", "", "is not a path in a container"),
+    "what ends a URL's path": ("DATA_VOLUME_CONTAINER=/data?x", "", "is not a path in a container"),
+    "two slashes in front": ("DATA_VOLUME_CONTAINER=//data", "", "is not a plain path"),
+    "a name too long for a file": (f"DOCKER_NOTEBOOK_DIR=/home/cryptic/{'x' * 256}", "", "is too long for a path"),
+    "a command nobody can read": ("DOCKER_SPAWN_CMD='a\x1b[31mb'", "", "characters that cannot be seen"),
+    "every address as the browsers'": ("HUB_HOST=0.0.0.0", "", "stands for every address"),
+    "an address with a zone": ("BIND_ADDRESS=fe80::1%eth0", "", "is not an address"),
+    "a URL with a question mark": ("OAUTH_CALLBACK_URL=https://localhost/hub/oauth_callback?x", "", "is not a URL"),
+    "a URL with another alphabet": ("GITHUB_URL=https://bücher.example", "", "is not a URL"),
+    "a URL of no host": ("GITHUB_URL=https://a_b.example", "", "is not a URL"),
+    "an address of GitHub without a login": ("GITHUB_URL=https://api.github.com", "", "delete the line"),
+    "GitHub without TLS": ("GITHUB_URL=http://github.com", "", "is not how GitHub's own login is reached"),
+    "digits of another alphabet": ("USER_MEMORY_LIMIT=２G", "", "is not an amount of memory"),
+    "a number that is none": ("USER_CPU_LIMIT=1e3", "", "is not a number of CPUs"),
+    "a file whose name steers a terminal": ("EXTRA_CA_BUNDLE='a\x1b[31m'", "", "is not a path that can be shown"),
+    "the proxy's volume for data": (
+        "DOCKER_MACHINE_NAME=lab\nDATA_VOLUME_HOST=lab-proxy", "", "DOCKER_MACHINE_NAME=lab",
+    ),
+    "the proxy's volume for certificates": ("SECRETS_VOLUME=crypticlabs-jupyterhub-proxy", "", "the proxy's volume"),
+    "a secret where everybody reads": (
+        "HUB_HOST=localhost", "USER_PASSWORD=canary-12345\nGITHUB_CLIENT_ID=x-canary-12345", "holds the value of USER_PASSWORD",
+    ),
+    "half of a secret on a line of its own": ("", "USER_PASSWORD=eight-letters\ncanary9=", ".env.local:2"),
+    "a key without a value": ("NB_USER\n", "", "has no value"),
+}  # fmt: skip
 
-@pytest.mark.parametrize("case", REFUSED)
+
+@pytest.mark.parametrize("case", REFUSED | FOUND)
 def test_bad_input_is_refused_with_its_place_and_mend(root: Path, case: str) -> None:
-    env, local, words = REFUSED[case]
+    env, local, words = (REFUSED | FOUND)[case]
     said = refusal(root, env, local)
     assert words in said
     assert "canary" not in said
@@ -149,6 +183,46 @@ def test_all_problems_are_told_at_once(root: Path) -> None:
     said = refusal(root, "NB_UID=0\nHUB_PORT=x\nNOPE=1")
     for words in ("4 problems", ".env:1: NB_UID", ".env:2: HUB_PORT", ".env:3: NOPE", "userlist:1"):
         assert words in said
+
+
+def test_no_value_is_shown_while_nobody_knows_what_is_secret(root: Path) -> None:
+    refusal(root, "NB_USER=canary-12345!")
+    (root / ".env.local").write_bytes(b"USER_PASSWORD=canary-12345!\n# \xff\n")
+    with pytest.raises(InputError, match="NB_USER") as refused:
+        loading.load(root, {})
+    assert "canary" not in refused.value.message
+
+
+def test_a_contradiction_is_told_beside_a_value_that_cannot_be_read(root: Path) -> None:
+    said = refusal(root, "HUB_PORT=x\nNB_USER=ada\nDOCKER_NOTEBOOK_DIR=/home/cryptic/work")
+    assert ".env:1: HUB_PORT" in said
+    assert "lies outside the home of NB_USER=ada" in said
+
+
+def test_what_nobody_wrote_contradicts_nothing(root: Path) -> None:
+    # A user that cannot be read, or whose key is misspelt, may well be ada.
+    for user in ("NB_USER=Ada!", "NB_USR=ada"):
+        assert "outside the home" not in refusal(root, f"{user}\nDOCKER_NOTEBOOK_DIR=/home/ada/work")
+
+
+def test_an_address_that_cannot_be_read_may_be_this_machines_own(root: Path) -> None:
+    said = refusal(root, "HUB_HOST=hub.example.org\nAUTHENTICATOR=shared-password\nBIND_ADDRESS='127.0.0.1'b")
+    assert "1 problem" in said
+
+
+def test_keys_that_cannot_be_read_may_be_githubs(root: Path) -> None:
+    same = "USER_PASSWORD='x x x x x x x x x x x x x x x x x'\nADMIN_PASSWORD='x x x x x x x x x x x x x x x x x'\n"
+    keys = "GITHUB_CLIENT_ID=id\nGITHUB_CLIENT_SECRET='a b'\n"
+    assert "ADMIN_PASSWORD" not in refusal(root, "HUB_HOST=hub.example.org", same + keys)
+    assert "ADMIN_PASSWORD" in refusal(root, "AUTHENTICATOR=shared-password", same + keys)
+
+
+def test_a_misspelt_key_is_suggested_once_only(root: Path) -> None:
+    assert "did you mean" not in refusal(root, "NB_USER=ada\nNB_USERS=bob").replace("mean NB_UID", "")
+
+
+def test_a_secret_may_be_passed_through_from_the_shell(root: Path) -> None:
+    assert load(root, "USER_PASSWORD\n", USER_PASSWORD="long-enough").user_password == "long-enough"
 
 
 def test_a_missing_userlist_is_refused(root: Path) -> None:
@@ -178,6 +252,7 @@ def test_a_default_port_may_be_written_out_in_the_callback(root: Path) -> None:
         ("docker.io/library/debian:12", "debian:12"),
         ("127.0.0.1:5000/a/b", "127.0.0.1:5000/a/b:latest"),
         (f"quay.io/a/b:c@sha256:{'0' * 64}", f"quay.io/a/b@sha256:{'0' * 64}"),
+        ("library/a/b", "library/a/b:latest"),
     ],
 )
 def test_an_image_has_the_name_that_the_engine_lists_it_by(root: Path, written: str, listed: str) -> None:
@@ -197,6 +272,20 @@ def test_an_empty_password_in_the_shell_is_refused(root: Path) -> None:
 
 def test_a_namespace_is_written_as_the_engine_lists_it(root: Path) -> None:
     assert load(root, "IMAGE_NAMESPACE=docker.io/acme").image_reference("hub") == "acme/hub:latest"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://GitHub.com/", "https://github.com"),
+        ("https://github.com:443", "https://github.com"),
+        ("HTTPS://Git.Example.org:8443/x/", "https://git.example.org:8443/x"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_a_github_server_has_one_spelling(root: Path, written: str, read: str) -> None:
+    # OAuthenticator compares it with https://github.com to the letter.
+    assert load(root, f"GITHUB_URL={written}").github_url == read
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "userlist"])
@@ -221,6 +310,7 @@ def test_what_is_no_text_is_told(root: Path, name: str) -> None:
         "HUB_HOST=localhost USER_PASSWORD=canary-12345",
         "USER_PASSWORD=canary-12345\nHUB_HOST=$USER_PASSWORD!",
         "USER_PASSWORD=canary-12345\nEXTRA_CA_BUNDLE=/$USER_PASSWORD",
+        "USER_PASSWORD=long-enough\nUSER_PASSWORD=canary/12345\nNB_USER=canary/12345",
     ],
 )
 def test_a_secret_that_slipped_into_another_value_is_not_shown(root: Path, local: str) -> None:

@@ -1,102 +1,83 @@
-"""Whatever a person writes into `.env`, `.env.local`, the shell and `userlist` is refused with its key and a mend, or
-gives a deployment that can be drawn; never a traceback, and never a secret in a message.
+"""Whatever a person writes into `.env`, `.env.local`, the shell and `userlist` is refused with every key that is wrong and
+a mend, or gives a deployment whose parts agree; never a traceback, and never a secret in a message.
+
+What a search finds becomes a named example in test_settings.py, test_dotenv.py or test_userlist.py.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import secrets
+from collections import Counter
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from hubdeploy import blueprint, contract, loading
-from hubdeploy.certificates import Pair
-from hubdeploy.errors import InputError
-from hubdeploy.settings import Settings, declarations
+from tests import reports
+from tests.search.verdict import Verdict, judge, judge_spoilt
+from tests.search.written import Written, written
 
-SECRET = "canary"
-_DECLARED = declarations()
-_ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-_NUMBERS = st.integers(-5, 2**33).map(str)
-_PATHS = st.sampled_from(
-    ["/", "/data", "/home/cryptic", "/home/cryptic/work/a", "/home/ada/x", "work", "/a/../b", "/srv/x"]
-)
-_NAMES = st.sampled_from(
-    ["lab", "Lab", "a" * 41, "a-b", "a_b", "root", "ada", "-x", "x.y", "localhost", "hub.example.org", "::1"]
+TABLE = "search of the settings"
+# Repeats a slow search: pytest --hypothesis-seed=NUMBER.
+SEED_OPTION = "--hypothesis-seed"
+# The same examples each time, and no file of earlier ones.
+NORMAL = profile(deadline=None, report_multiple_bugs=False, derandomize=True, database=None)
+SLOW = profile(
+    deadline=None, database=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck)
 )
 
 
-def values(key: str) -> st.SearchStrategy[str]:
-    """Legal, unusual and illegal texts for one setting."""
-    declaration = _DECLARED[key][1]
-    likely = st.sampled_from([declaration.example.strip("'"), "", "yes", "<placeholder>"])
-    if declaration.secret:
-        return st.one_of(likely, _ODD.map(lambda text: SECRET + text))
-    return st.one_of(likely, likely, _NUMBERS, _PATHS, _NAMES, _ODD)
+@pytest.fixture(scope="module", autouse=True)
+def _head(pytestconfig: pytest.Config) -> None:
+    reports.add_row(pytestconfig, TABLE, ("profile", "seed", "examples", *(f"{one.value}" for one in Verdict)))
 
 
-def quoted(value: str) -> st.SearchStrategy[str]:
-    """The value in each of the ways that a person quotes it, fitting or not."""
-    return st.sampled_from([value, f"'{value}'", f'"{value}"', f" {value} # comment", value + "'"])
+def search(found: Counter[Verdict], wanted: profile, number: int | None) -> None:
+    """Judges as many examples as the profile asks for, and counts their verdicts."""
+
+    @wanted
+    @given(written())
+    def each(one: Written) -> None:
+        found[judge(one)] += 1
+
+    (each if number is None else seed(number)(each))()
 
 
-@st.composite
-def files(draw: st.DrawFn) -> str:
-    keys = draw(st.lists(st.sampled_from([*_DECLARED, "NB_USR", "PATH"]), max_size=6))
-    lines = []
-    for key in keys:
-        value = draw(values(key)) if key in _DECLARED else "x"
-        lines.append(
-            draw(st.sampled_from(["", "export "])) + key + draw(st.sampled_from(["=", " = "])) + draw(quoted(value))
-        )
-    text = draw(st.sampled_from(["\n", "\r\n"])).join(lines)
-    return draw(st.sampled_from(["", "\ufeff"])) + text + draw(st.sampled_from(["", "\n"]))
+def told(config: pytest.Config, name: str, number: int | None, found: Counter[Verdict]) -> None:
+    shares = [f"{found[one]} ({found[one] / found.total():.0%})" for one in Verdict]
+    reports.add_row(config, TABLE, (name, "always the same" if number is None else number, found.total(), *shares))
 
 
-USERLISTS = st.one_of(
-    st.sampled_from(["kaben admin\n", "kaben admin\ndana sudo # x\n", "", "kaben boss\n", "ka ben\n"]),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
-)
-SHELLS = st.dictionaries(
-    st.sampled_from(["HUB_PORT", "NB_USER", "USER_PASSWORD"]), _ODD.filter(lambda text: "\0" not in text)
-)
+def test_every_input_is_refused_with_its_keys_or_agrees_everywhere(pytestconfig: pytest.Config) -> None:
+    found: Counter[Verdict] = Counter()
+    search(found, profile(NORMAL, max_examples=500), None)
+    told(pytestconfig, "normal", None, found)
+    assert min(found[one] for one in Verdict) > found.total() / 4
 
 
-# The same examples each time: what a longer search finds becomes a named example in test_settings.py.
-@profile(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(shared=files(), local=files(), shell=SHELLS, users=USERLISTS)
-def test_every_input_is_refused_with_its_place_or_gives_a_deployment(
-    shared: str, local: str, shell: dict[str, str], users: str
+@pytest.mark.slow
+def test_ten_thousand_inputs_of_a_new_seed_are_refused_with_their_keys_or_agree_everywhere(
+    pytestconfig: pytest.Config,
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        for name, text in ((".env", shared), (".env.local", local), ("userlist", users)):
-            (root / name).write_bytes(text.encode())
-        (root / ".env.local").chmod(0o600)
-        refused, found = load(root, shell)
-    if refused is None:
-        assert_agreement(found)
-        return
-    assert refused.problems
-    assert all(problem.where and problem.wanted and problem.mend for problem in refused.problems)
-    assert SECRET not in refused.message
-
-
-def load(root: Path, shell: dict[str, str]) -> tuple[InputError, None] | tuple[None, Settings]:
+    given_number = pytestconfig.getoption(SEED_OPTION)
+    number = secrets.randbelow(2**32) if given_number in (None, "random") else int(given_number)
+    found: Counter[Verdict] = Counter()
     try:
-        return None, loading.load(root, shell)
-    except InputError as refused:
-        return refused, None
+        search(found, profile(SLOW, max_examples=10_000), number)
+    finally:
+        told(pytestconfig, "slow", number, found)
+    assert found.total() >= 10_000
+    assert min(found[one] for one in Verdict) > found.total() / 4
 
 
-def assert_agreement(found: Settings) -> None:
-    """The parts that are drawn from the settings can be drawn, and say the same."""
-    hub = contract.hub_contract(found, 8 * 1024**3)
-    assert contract.to_bytes(hub)
-    pair = Pair(b"certificate", b"key")
-    specs = blueprint.containers(found, engine_memory=8 * 1024**3, api_password="p", pair=pair)
-    assert [spec.role for spec in specs] == ["proxy", "hub"]
-    assert SECRET not in repr(found) + repr(specs)
-    assert hub["server"]["notebook_dir"].startswith(f"/home/{found.nb_user}/")
+@profile(NORMAL, max_examples=200)
+@given(written(), st.sampled_from([".env", ".env.local", "userlist"]), st.floats(0, 1), st.binary(max_size=3))
+def test_an_input_with_any_bytes_in_it_is_refused_with_a_mend_or_agrees_everywhere(
+    one: Written, name: str, share: float, piece: bytes
+) -> None:
+    def spoil(content: bytes) -> bytes:
+        at = int(share * len(content))
+        return content[:at] + piece + content[at + len(piece) // 2 :]
+
+    judge_spoilt(one, name, spoil)

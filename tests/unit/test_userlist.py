@@ -21,6 +21,10 @@ def test_names_are_lower_case_as_the_hub_makes_them() -> None:
     assert parse("Kaben admin\n", source="userlist")[0] == (User("kaben", admin=True),)
 
 
+def test_a_form_feed_makes_no_user_of_the_flag_behind_it() -> None:
+    assert parse("kaben\x0cadmin\n", source="userlist") == ((User("kaben", admin=True),), [])
+
+
 def test_the_same_line_twice_is_no_problem() -> None:
     assert parse("kaben\nkaben\n", source="userlist") == ((User("kaben"),), [])
 
@@ -33,6 +37,8 @@ def test_the_same_line_twice_is_no_problem() -> None:
         ("ka/ben", "userlist:1", "is not a user name"),
         ("../x admin", "userlist:1", "is not a user name"),
         ("kaben admin\nkaben", "userlist:2", "other flags here than on line 1"),
+        ("ann\x1b[31m", "userlist:1", "ann\\x1b[31m"),
+        ("ann \x1b[31m", "userlist:1", "unknown flag \\x1b[31m"),
         ("", "userlist", "names no user"),
         ("# nobody\n", "userlist", "names no user"),
     ],

@@ -1,0 +1,14 @@
+"""The search's own inputs, those that are accepted, as settings."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from hubdeploy.errors import InputError
+from hubdeploy.settings import Settings
+from tests.search.verdict import loaded
+from tests.search.written import written
+
+
+def accepted() -> st.SearchStrategy[Settings]:
+    return written().map(loaded).filter(lambda found: not isinstance(found, InputError))  # type: ignore[return-value]

@@ -1,0 +1,167 @@
+"""Finds out by trying where a setting shows: it is set to another value that its own reader takes, and what changes with
+it shows it. Needs no list of places, so it covers a setting that the readings do not know yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hubdeploy import readers
+from hubdeploy import settings as declared
+from hubdeploy.settings import SHARED, Declaration, Settings, declarations
+from tests.agreement import border
+from tests.agreement.leaves import Leaf, Leaves
+from tests.agreement.places import render
+
+# Where a key shows only together with others: GitHub's with the login by GitHub, the passwords without it.
+_LOGINS: tuple[dict[str, Any], ...] = (
+    {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": "secret", "AUTHENTICATOR": "github"},
+    {"AUTHENTICATOR": "shared-password"},
+)
+# Texts for settings whose example is what they are already.
+_TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
+# What is rendered from a part's own request, but belongs to another part or to none.
+_PARTS = {
+    "contract": "container hub",
+    "secrets": "container hub",
+    "hub": "container hub",
+    "login": "container hub",
+    "routes": "container hub",
+    "removed": "container hub",
+    "proxy.traefik": "container proxy",
+    "proxy": "proxy's files",
+    "certificate": "proxy's files",
+    "written": "certificate",
+    "reader": "certificate",
+    "remembered": "passwords",
+    "spawner": "servers",
+    "pull": "images that are pulled",
+}
+
+
+def dependencies(settings: Settings, key: str) -> set[str]:
+    """The parts that show `key`: those of which something changes when only `key` is set to another value.
+
+    Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
+    `volume data`, `volume proxy`, `container hub`, `container proxy`, `proxy's files` (those that the running proxy
+    takes without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in .env.local), `servers`
+    (of users, at their next start).
+    """
+    before = render(settings)
+    return set().union(*(_parts(before, render(one)) for one in others(settings, key)))
+
+
+def parts_between(before: Settings, after: Settings) -> set[str]:
+    """The parts, named as by `dependencies`, that differ between two deployments. A container whose image becomes
+    another, not just its tag, counts as changed, and so do users' servers."""
+    return _parts(render(before), render(after))
+
+
+def _parts(before: Leaves, after: Leaves) -> set[str]:
+    changed = changes(before, after) - {"container[hub].Image", "container[proxy].Image"}
+    parts = {part for place in changed if (part := part_of(place))}
+    # One that is brought is nobody's to write.
+    if "written.certificate" in after and any(place.startswith("certificate.") for place in changed):
+        parts.add("certificate")
+    for runs in ("hub", "proxy"):
+        tags = {f"build[{runs}].reference"}
+        parts |= {f"container {runs}"} if any(part_of(one) == f"image {runs}" for one in changed - tags) else set()
+    return parts | ({"servers"} if any(part.endswith("-notebook") for part in parts) else set())
+
+
+def part_of(place: str) -> str | None:
+    """The part whose request or file a place is in; None for what only counts others."""
+    section, bracket, name = place.partition(".")[0].partition("[")
+    if bracket and section in ("network", "volume", "container", "build"):
+        return f"{'image' if section == 'build' else section} {name.rstrip(']')}"
+    if place.startswith("proxy.traefik"):
+        return _PARTS["proxy.traefik"]
+    return _PARTS.get(section)
+
+
+def changes(before: Leaves, after: Leaves) -> set[str]:
+    """The places that say something else, or are there only once."""
+    return {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
+
+
+def others(settings: Settings, key: str) -> Iterator[Settings]:
+    """The settings with `key` at other values than it has: each alone is legal, and what derives from it follows."""
+    attribute, declaration = declarations()[key]
+    tried = {getattr(settings, attribute)}
+    for value in _values(settings, declaration):
+        if value not in tried:
+            tried.add(value)
+            yield with_values(settings, {key: value})
+
+
+def _values(settings: Settings, declaration: Declaration) -> Iterator[Any]:
+    derived = declaration.derive(settings)
+    near = [f"{derived}{end}" for end in ("2", "/other")] if isinstance(derived, str) else []
+    examples = [one.example.strip("'") for _, one in declarations().values()]
+    for text in (declaration.example.strip("'"), *near, *_TEXTS, *examples):
+        with contextlib.suppress(readers.Unfit):
+            value = declaration.read(text)
+            yield border.authority() if isinstance(value, Path) else value
+
+
+def bare() -> Settings:
+    """What the settings are when nobody sets any."""
+    return with_values(declared.Settings(), {})
+
+
+def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
+    """The settings with these keys set, and all that nobody set derived anew."""
+    origins = {**settings.origins, **dict.fromkeys(values, SHARED)}
+    made = dataclasses.replace(settings, origins=origins)
+    for key, (attribute, declaration) in declarations().items():
+        if key in values:
+            made = dataclasses.replace(made, **{attribute: values[key]})
+        elif not made.is_set(key):
+            made = dataclasses.replace(made, **{attribute: declaration.derive(made)})
+    return made
+
+
+def shows(settings: Settings, key: str) -> tuple[set[str], list[str]]:
+    """The places that change with `key`, for whichever login shows any; and what of them does not fit: nothing that
+    changes says the setting's value, or a place says another's."""
+    for base in (settings, *(with_values(settings, login) for login in _LOGINS)):
+        before = render(base)
+        for other in others(base, key):
+            after = render(other)
+            places = changes(before, after)
+            if places:
+                return places, _misfits(key, places, (base, before), (other, after))
+    return set(), [f"{key}: shows nowhere, so it does nothing"]
+
+
+def _misfits(key: str, places: set[str], *rendered: tuple[Settings, Leaves]) -> list[str]:
+    attribute = declarations()[key][0]
+    values = [getattr(settings, attribute) for settings, _ in rendered]
+    if any(isinstance(value, Path) for value in values):
+        return []
+    said = [
+        {place for place in places if says(leaves.get(place), value)}
+        for (_, leaves), value in zip(rendered, values, strict=True)
+    ]
+    if not any(said):
+        return [f"{key}: {', '.join(sorted(places)[:3])} change with it, but none says its value"]
+    return [
+        f"{key}: {place} says {rendered[0][1].get(place)!r}, wanted {values[0]!r}"
+        for place in sorted(said[1] - said[0])
+        if values[0] is not None and rendered[0][1].get(place) is not None
+    ]
+
+
+def says(leaf: Leaf, value: Any) -> bool:
+    """Whether a place says a value: as it is, as text, within a longer text, or as one of several."""
+    if isinstance(leaf, tuple) and leaf != value:
+        return any(says(one, value) for one in leaf)
+    if isinstance(value, bool):
+        return leaf is value or leaf == ("yes" if value else "no")
+    if isinstance(value, str) and isinstance(leaf, str):
+        return value in leaf
+    return leaf is not None and (leaf == value or leaf == str(value))

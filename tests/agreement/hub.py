@@ -1,0 +1,168 @@
+"""The hub's side of the model: its own modules run on the documents that the deployment puts into it.
+
+JupyterHub's loader executes jupyterhub_config.py; JupyterHub, authenticator, proxy client and spawner are the real
+classes. Nothing is started, and what the spawner asks of the engine goes into the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import jupyterhub.traitlets
+from jupyterhub.app import JupyterHub
+from sqlalchemy import make_url
+from traitlets.config import PyFileConfigLoader
+
+from hubdeploy.settings import Settings
+from tests.agreement import border
+from tests.agreement.leaves import Leaves, environment, flat
+from tests.agreement.wire import Wire
+
+FOLDER = border.CHECKOUT / "jupyterhub"
+CONFIG = "jupyterhub_config.py"
+# Who is on nobody's list: somebody whom an admin added in the admin page.
+ADDED = "added.by-admin"
+REMOVED = "left.the-list"
+# What is installed does not change while tests run, and looking it up takes longer than all the rest.
+_entry_points = cache(jupyterhub.traitlets.entry_points)
+
+
+@cache
+def folder() -> Path:
+    """Where the configuration and its documents lie side by side, as in the image."""
+    made = border.new_folder()
+    shutil.copy(FOLDER / CONFIG, made)
+    return made
+
+
+class _AtOnce(Executor):
+    """In the place of the spawner's threads: nothing here takes time."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*arguments, **named))
+        return done
+
+
+@cache
+def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+@contextlib.contextmanager
+def image_modules() -> Iterator[ModuleType]:
+    """The image's modules can be imported as they are there; gives the spawner's."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        importlib.import_module("start")
+        yield importlib.import_module("spawner")
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> Leaves:
+    """Leaves of the hub, its login, its proxy client, and of the servers that it makes."""
+    (folder() / "contract.json").write_bytes(contract)
+    (folder() / "secrets.json").write_bytes(secrets)
+    with (
+        image_modules() as spawner,
+        mock.patch.object(spawner, "APIClient", return_value=wire),
+        mock.patch.object(spawner.ServerSpawner, "_executor", _AtOnce()),
+        mock.patch.object(jupyterhub.traitlets, "entry_points", _entry_points),
+    ):
+        config = PyFileConfigLoader(CONFIG, path=str(folder())).load_config()
+        app = JupyterHub(config=config, log_level=logging.ERROR)
+        app.init_hub()
+        login = app.authenticator_class(parent=app)
+        return {
+            **flat(_configured(config, "JupyterHub", app), "hub"),
+            "hub.database": make_url(app.db_url).database,
+            **flat(_login(config, login), "login"),
+            **flat(_configured(config, app.proxy_class.__name__, _proxy(app)), "routes"),
+            **_removed(wire, contract),
+            **_servers(settings, wire, app, login),
+        }
+
+
+def _configured(config: Any, section: str, instance: Any) -> dict[str, Any]:
+    """The traits that the configuration sets, with the value that they have in the real object."""
+    values = {name: getattr(instance, name) for name in config[section]}
+    return {name: _plain(value) for name, value in sorted(values.items())}
+
+
+def _plain(value: Any) -> Any:
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
+
+
+def _login(config: Any, login: Any) -> dict[str, Any]:
+    own = type(login).__name__
+    sections = [one for one in ("Authenticator", own) if one in config]
+    values = {name: value for one in sections for name, value in _configured(config, one, login).items()}
+    urls = {
+        name: getattr(login, name) for name in ("authorize_url", "token_url", "userdata_url") if own.startswith("G")
+    }
+    return {"class": own, **values, **urls}
+
+
+def _proxy(app: JupyterHub) -> Any:
+    """The hub's client of the proxy, before it has talked to any."""
+
+    async def made() -> Any:
+        proxy = app.proxy_class(parent=app, app=app, hub=app.hub, public_url=app.bind_url)
+        proxy._start_future.cancel()
+        return proxy
+
+    return loop().run_until_complete(made())
+
+
+def _removed(wire: Wire, contract: bytes) -> Leaves:
+    """The labels by which the hub finds the containers of a user who left the userlist."""
+    importlib.import_module("start").ServerRemover(wire, json.loads(contract)["labels"])(REMOVED)
+    asked = wire.requests[-1]
+    return {"removed.labels": tuple(sorted(json.loads(asked.params["filters"])["label"]))}
+
+
+def kinds(settings: Settings) -> dict[str, str]:
+    """Kind of user -> one of that kind: plain (or added in the admin page), sudo, admin."""
+    plain = next((user.name for user in settings.users if not user.sudo and not user.admin), ADDED)
+    found = {"plain": plain}
+    for user in settings.users:
+        if user.sudo:
+            found.setdefault("sudo", user.name)
+        if user.admin:
+            found.setdefault("admin", user.name)
+    return found
+
+
+def _servers(settings: Settings, wire: Wire, app: JupyterHub, login: Any) -> Leaves:
+    leaves: Leaves = {}
+    for kind, name in kinds(settings).items():
+        user = SimpleNamespace(name=name, escaped_name=name, url=f"/user/{name}/", admin=name in login.admin_users)
+        server = app.spawner_class(
+            config=app.config, user=user, hub=app.hub, authenticator=login, api_token="token",
+            oauth_client_id=f"jupyterhub-user-{name}",
+        )  # fmt: skip
+        server._stages = []
+        loop().run_until_complete(server.create_object())
+        leaves |= created(wire, f"spawner[{kind}]")
+    return leaves
+
+
+def created(wire: Wire, path: str) -> Leaves:
+    """The last container that was asked for."""
+    asked = next(one for one in reversed(wire.requests) if one.is_for("POST", "/containers/create"))
+    body = {**asked.body, "Env": environment(asked.body.get("Env") or ())}
+    return {f"{path}.Name": asked.params["name"], **flat(body, path)}

@@ -1,0 +1,226 @@
+"""The readings of what runs inside: the hub's documents, the proxy's configuration, the certificate, the hub's own
+objects, and users' servers.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from hubdeploy import contract, labels, routing
+from hubdeploy.settings import Settings
+from tests.agreement.border import BROUGHT_BY
+from tests.agreement.hub import REMOVED, kinds
+from tests.agreement.leaves import Leaves
+from tests.agreement.parts import notebook
+from tests.agreement.reading import ABSENT, Reading, Readings
+from tests.agreement.wire import MEMORY
+
+# 64 MiB: what half of the engine's memory is rounded to.
+_STEP = 64 * 1024**2
+ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
+
+
+def certificate(s: Settings, leaves: Leaves) -> Readings:
+    brought = s.secrets_volume is not None
+    yield Reading("SECRETS_VOLUME", "reader.Binds", (f"{s.secrets_volume}:/volume:ro",) if brought else ())
+    yield Reading("DOCKER_MACHINE_NAME", "written.certificate", ABSENT if brought else f"{s.name}.crt")
+    yield Reading("DOCKER_MACHINE_NAME", "written.key", ABSENT if brought else f"{s.name}.key")
+    names = {s.hub_host} if brought else {s.hub_host, "localhost", "127.0.0.1"}
+    yield Reading("HUB_HOST", "certificate.names", tuple(sorted(names)))
+    subject = (
+        f"CN={BROUGHT_BY}"
+        if brought
+        else "CN=localhost,OU=JupyterHub,O=Cryptic Labs,L=Mountain View,ST=California,C=US"
+    )
+    yield Reading("SECRETS_VOLUME", "certificate.subject", subject)
+    yield Reading("certificate and key", "certificate.has_its_key", True)
+
+
+def proxy(s: Settings, leaves: Leaves) -> Readings:
+    at, folder = "proxy.traefik.toml", routing.DYNAMIC_DIRECTORY
+    yield Reading("where the proxy's files lie", f"{at}.providers.file.directory", folder)
+    yield Reading("the proxy's port", f"{at}.entryPoints.https.address", f":{routing.HTTPS_PORT}")
+    yield Reading("the proxy's API address", f"{at}.entryPoints.auth_api.address", routing.API_ADDRESS)
+    pair = "proxy.tls.toml.tls.stores.default.defaultCertificate"
+    yield Reading("where the certificate lies", f"{pair}.certFile", f"{folder}/certs/current/cert.pem")
+    yield Reading("where the certificate lies", f"{pair}.keyFile", f"{folder}/certs/current/key.pem")
+    password = str(leaves.get("secrets.proxy_api_password"))
+    hashed = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+    users = ("".join((routing.API_USER, ":{SHA}", hashed)),)
+    yield Reading("the proxy's API password", "proxy.api.toml.http.middlewares.hub-only.basicAuth.users", users)
+
+
+def documents(s: Settings, leaves: Leaves) -> Readings:
+    connect = f"http://{s.hub_name}:{contract.HUB_PORT}"
+    yield Reading("DOCKER_MACHINE_NAME", "contract.deployment", s.name)
+    yield Reading("DOCKER_MACHINE_NAME", f"contract.labels.{labels.DEPLOYMENT}", s.name)
+    yield Reading("the hub's name", "contract.hub.connect_url", connect)
+    yield Reading("the hub's port", "contract.hub.port", contract.HUB_PORT)
+    yield Reading("DATA_VOLUME_CONTAINER", "contract.hub.data_dir", s.data_mount)
+    yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
+    yield Reading("the proxy's API user", "contract.proxy.api_user", routing.API_USER)
+    yield Reading(
+        "where the hub writes routes", "contract.proxy.rules_file", f"{contract.PROXY_MOUNT_IN_HUB}/rules.toml"
+    )
+    yield Reading("AUTHENTICATOR", "contract.authenticator", s.authenticator)
+    github = s.authenticator == "github"
+    for key, place, value in (
+        ("GITHUB_URL", "url", s.github_url),
+        ("GITHUB_CLIENT_ID", "client_id", s.github_client_id),
+        ("OAUTH_CALLBACK_URL", "callback_url", s.callback_url),
+    ):
+        yield Reading(key, f"contract.github.{place}", value if github else ABSENT)
+    for user in s.users:
+        yield Reading("userlist: admin", f"contract.users[{user.name}].admin", user.admin)
+        yield Reading("userlist: sudo", f"contract.users[{user.name}].sudo", user.sudo)
+    yield from _server_contract(s)
+    for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
+        yield Reading(key, f"secrets.{name}", _absent_or(None if github else _password(s, leaves, key)))
+    secret = s.github_client_secret if github else None
+    yield Reading("GITHUB_CLIENT_SECRET", "secrets.github_client_secret", _absent_or(secret))
+
+
+def _server_contract(s: Settings) -> Readings:
+    for key, name, value in (
+        ("DOCKER_NOTEBOOK_IMAGE", "image", s.notebook_image),
+        ("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "ours", notebook(s) is not None),
+        ("DOCKER_SPAWN_CMD", "command", tuple(s.spawn_command)),
+        ("NB_USER", "nb_user", s.nb_user),
+        ("NB_UID", "nb_uid", s.nb_uid),
+        ("DOCKER_NOTEBOOK_DIR", "notebook_dir", s.notebook_dir),
+        ("DOCKER_NETWORK_NAME", "network", s.network_name),
+        ("names of servers", "name_template", s.server_name_template),
+        ("USER_VOLUME", "user_volume", s.user_volume),
+        ("USER_MEMORY_LIMIT", "memory_limit", memory(s)),
+        ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
+        ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
+        ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
+    ):
+        yield Reading(key, f"contract.server.{name}", value)
+
+
+def objects(s: Settings, leaves: Leaves) -> Readings:
+    hub = f"http://{s.hub_name}:{contract.HUB_PORT}/hub/"
+    yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{contract.HUB_PORT}/hub/")
+    yield Reading("the hub's name", "hub.hub_connect_url", hub)
+    yield Reading("DATA_VOLUME_CONTAINER", "hub.database", f"{s.data_mount}/jupyterhub.sqlite")
+    yield Reading("DATA_VOLUME_CONTAINER", "hub.cookie_secret_file", f"{s.data_mount}/jupyterhub_cookie_secret")
+    yield Reading("the proxy's API address", "routes.traefik_api_url", f"http://{routing.API_ADDRESS}")
+    yield Reading("the proxy's API user", "routes.traefik_api_username", routing.API_USER)
+    password = leaves.get("secrets.proxy_api_password")
+    yield Reading("the proxy's API password", "routes.traefik_api_password", password)
+    rules = f"{contract.PROXY_MOUNT_IN_HUB}/rules.toml"
+    yield Reading("where the hub writes routes", "routes.dynamic_config_file", rules)
+    yield Reading("the proxy's entry point", "routes.traefik_entrypoint", "https")
+    of_user = (f"{labels.DEPLOYMENT}={s.name}", f"{labels.ROLE}={labels.SERVER}", f"{labels.USER}={REMOVED}")
+    yield Reading("how a user's servers are found", "removed.labels", of_user)
+    yield from _login(s, leaves)
+
+
+def _login(s: Settings, leaves: Leaves) -> Readings:
+    yield Reading("userlist", "login.allowed_users", tuple(sorted(user.name for user in s.users)))
+    yield Reading("userlist: admin", "login.admin_users", tuple(sorted(user.name for user in s.users if user.admin)))
+    if s.authenticator == "shared-password":
+        yield Reading("AUTHENTICATOR", "login.class", "SharedPasswordAuthenticator")
+        yield Reading("USER_PASSWORD", "login.user_password", _password(s, leaves, "USER_PASSWORD"))
+        yield Reading("ADMIN_PASSWORD", "login.admin_password", _password(s, leaves, "ADMIN_PASSWORD"))
+        return
+    public = urlsplit(s.github_url).hostname == "github.com"
+    api = "https://api.github.com" if public else f"{s.github_url}/api/v3"
+    yield Reading("AUTHENTICATOR", "login.class", "GitHubOAuthenticator")
+    yield Reading("GITHUB_CLIENT_ID", "login.client_id", s.github_client_id)
+    yield Reading("GITHUB_CLIENT_SECRET", "login.client_secret", s.github_client_secret)
+    yield Reading("OAUTH_CALLBACK_URL", "login.oauth_callback_url", s.callback_url)
+    yield Reading("GITHUB_URL", "login.github_url", s.github_url)
+    yield Reading("GITHUB_URL", "login.authorize_url", f"{s.github_url}/login/oauth/authorize")
+    yield Reading("GITHUB_URL", "login.token_url", f"{s.github_url}/login/oauth/access_token")
+    yield Reading("GITHUB_URL", "login.userdata_url", f"{api}/user")
+
+
+def servers(s: Settings, leaves: Leaves) -> Readings:
+    listed_sudo = {user.name for user in s.users if user.sudo}
+    for kind, name in kinds(s).items():
+        at, sudo = f"spawner[{kind}]", s.grant_sudo or name in listed_sudo
+        yield from _identity(s, leaves, at, name, sudo)
+        yield from _process(s, at, sudo)
+        yield from _environment(s, at, name, sudo)
+        yield from _resources(s, at)
+
+
+def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Readings:
+    volume = f"{at}.HostConfig.Mounts[0]"
+    carried = f"{volume}.VolumeOptions.Labels"
+    # As DockerSpawner escapes what is neither a small letter nor a digit.
+    escaped = "".join(c if c.isalnum() else f"-{ord(c):02x}" for c in name)
+    names = {"username": escaped, "raw_username": name}
+    yield Reading("names of servers", f"{at}.Name", s.server_name_template.format(**names))
+    yield Reading("USER_VOLUME", f"{volume}.Source", s.user_volume.format(**names))
+    for place in (f"{at}.Labels", carried):
+        yield Reading("DOCKER_MACHINE_NAME", f"{place}.{labels.DEPLOYMENT}", s.name)
+    yield Reading("a volume's role", f"{carried}.{labels.ROLE}", "volume")
+    yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
+    yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
+    yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
+    yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
+    fingerprint = leaves.get("contract.server.fingerprint")
+    yield Reading("what a server is made from", f"{at}.Labels.{labels.FINGERPRINT}", fingerprint)
+
+
+def _process(s: Settings, at: str, sudo: bool) -> Readings:
+    root = sudo or notebook(s) is None
+    yield Reading("NB_UID userlist: sudo; GRANT_SUDO", f"{at}.User", "0" if root else str(s.nb_uid))
+    capabilities = ROOT_CAPABILITIES if root else ABSENT
+    yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.HostConfig.CapAdd", capabilities)
+    yield Reading("no capability by default", f"{at}.HostConfig.CapDrop", ("ALL",))
+    options = () if sudo else ("no-new-privileges",)
+    yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.HostConfig.SecurityOpt", options)
+    yield Reading("DOCKER_SPAWN_CMD", f"{at}.Cmd", tuple(s.spawn_command))
+    yield Reading("DOCKER_NOTEBOOK_IMAGE", f"{at}.Image", s.notebook_image)
+    yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)
+    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.HostConfig.Mounts[0].Target", s.notebook_dir)
+    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.WorkingDir", s.notebook_dir)
+
+
+def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
+    foreign = notebook(s) is None
+    api = f"http://{s.hub_name}:{contract.HUB_PORT}/hub/api"
+    yield Reading("the hub's name", f"{at}.Env.JUPYTERHUB_API_URL", api)
+    yield Reading("the hub's name", f"{at}.Env.JUPYTERHUB_ACTIVITY_URL", f"{api}/users/{name}/activity")
+    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.Env.JUPYTERHUB_ROOT_DIR", s.notebook_dir)
+    yield Reading("DOCKER_NOTEBOOK_IMAGE", f"{at}.Env.JUPYTER_IMAGE_SPEC", s.notebook_image)
+    yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Env.GRANT_SUDO", "yes" if sudo else ABSENT)
+    yield Reading("NB_USER", f"{at}.Env.NB_USER", s.nb_user if foreign else ABSENT)
+    yield Reading("NB_UID", f"{at}.Env.NB_UID", str(s.nb_uid) if foreign else ABSENT)
+    yield Reading("a volume's owner", f"{at}.Env.CHOWN_HOME", "yes" if foreign else ABSENT)
+    below = PurePosixPath(s.notebook_dir)
+    folders = ",".join(str(one) for one in reversed([below, *below.parents[:-3]]))
+    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.Env.CHOWN_EXTRA", folders if foreign else ABSENT)
+    yield Reading("USER_MEMORY_LIMIT", f"{at}.Env.MEM_LIMIT", str(memory(s)))
+    yield Reading("USER_CPU_LIMIT", f"{at}.Env.CPU_LIMIT", str(s.cpu_limit) if s.cpu_limit else ABSENT)
+
+
+def _resources(s: Settings, at: str) -> Readings:
+    host = f"{at}.HostConfig"
+    yield Reading("USER_MEMORY_LIMIT", f"{host}.Memory", memory(s))
+    yield Reading("USER_MEMORY_LIMIT", f"{host}.MemorySwap", memory(s))
+    # The quota is in microseconds of each period, a tenth of a second.
+    yield Reading("USER_CPU_LIMIT", f"{host}.CpuPeriod", 100_000 if s.cpu_limit else ABSENT)
+    yield Reading("USER_CPU_LIMIT", f"{host}.CpuQuota", int(s.cpu_limit * 100_000) if s.cpu_limit else ABSENT)
+    yield Reading("USER_PIDS_LIMIT", f"{host}.PidsLimit", s.pids_limit)
+
+
+def memory(s: Settings) -> int:
+    return s.memory_limit or MEMORY // 2 // _STEP * _STEP
+
+
+def _password(s: Settings, leaves: Leaves, key: str) -> Any:
+    """The password that somebody set, else the one that is remembered in .env.local."""
+    return (s.user_password if key == "USER_PASSWORD" else s.admin_password) or leaves.get(f"remembered.{key}")
+
+
+def _absent_or(value: Any) -> Any:
+    return ABSENT if value is None else value

@@ -1,0 +1,148 @@
+"""The readings of what the engine is asked for: images, networks, volumes, and the containers of hub and proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import jupyterhub
+
+from hubdeploy import blueprint, contract, family, labels, routing
+from hubdeploy.settings import Settings
+from tests.agreement.border import bundle
+from tests.agreement.files import digest
+from tests.agreement.leaves import Leaves
+from tests.agreement.reading import ABSENT, Reading, Readings
+from tests.agreement.wire import SUBNET
+
+
+def notebook(s: Settings) -> str | None:
+    """Which of our images users' servers run; None for a foreign one."""
+    serving = [member.name for member in family.FAMILY.values() if member.serves_users]
+    return next((name for name in serving if f"{s.image_namespace}/{name}:{s.image_tag}" == s.notebook_image), None)
+
+
+def images(s: Settings, leaves: Leaves) -> Readings:
+    member = notebook(s)
+    yield Reading("BASE_IMAGE", "pull[0]", s.base_image)
+    yield Reading("DOCKER_NOTEBOOK_IMAGE", "pull[1]", ABSENT if member else s.notebook_image)
+    wanted = family.with_ancestors(("proxy", "hub", *((member,) if member else ())))
+    yield Reading("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "built", wanted)
+    for name in wanted:
+        yield from _image(s, leaves, name)
+
+
+def _image(s: Settings, leaves: Leaves, name: str) -> Readings:
+    at, carried = f"build[{name}]", f"build[{name}].labels"
+    parent = family.FAMILY[name].parent
+    content = str(leaves.get(f"{carried}.{labels.CONTENT}"))
+    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.reference", f"{s.image_namespace}/{name}:{s.image_tag}")
+    yield Reading("IMAGE_NAMESPACE", f"{at}.content_reference", f"{s.image_namespace}/{name}:{content[:12]}")
+    yield Reading("an image's content", f"{at}.tagged", leaves.get(f"{at}.content_reference"))
+    yield Reading("DOCKER_MACHINE_NAME", f"{carried}.{labels.DEPLOYMENT}", s.name)
+    yield Reading("an image's role", f"{carried}.{labels.ROLE}", f"image:{name}")
+    yield Reading("IMAGE_NAMESPACE", f"{carried}.{labels.REPOSITORY}", f"{s.image_namespace}/{name}")
+    if parent is None:
+        yield Reading("BASE_IMAGE", f"{at}.arguments.PARENT", s.base_image)
+        authorities = digest(bundle(s.extra_ca_bundle)) if s.extra_ca_bundle else ABSENT
+        yield Reading("EXTRA_CA_BUNDLE", f"{at}.context.authorities", authorities)
+    else:
+        content_reference = leaves.get(f"build[{parent}].content_reference")
+        yield Reading("an image's parent", f"{at}.arguments.PARENT", content_reference)
+        yield Reading("EXTRA_CA_BUNDLE", f"{at}.context.authorities", ABSENT)
+    for key, argument, value in _arguments(s, name):
+        yield Reading(key, f"{at}.arguments.{argument}", value)
+        yield Reading(key, f"{carried}.{labels.INPUTS}.{argument}", value)
+    version = (jupyterhub.__version__,) if name in ("hub", "base-notebook") else ()
+    yield Reading("JupyterHub's version", f"{at}.context.jupyterhub", version)
+
+
+def _arguments(s: Settings, name: str) -> list[tuple[str, str, str]]:
+    """Key, build argument, value."""
+    if name == "anaconda3":
+        return [("PYTHON_DISTRIBUTION", "PYTHON_DISTRIBUTION", s.python_distribution)]
+    if name == "base-notebook":
+        directory = ("DOCKER_NOTEBOOK_DIR", "NOTEBOOK_DIR", s.notebook_dir)
+        return [("NB_USER", "NB_USER", s.nb_user), ("NB_UID", "NB_UID", str(s.nb_uid)), directory]
+    return []
+
+
+def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
+    for place, key, name, role in (
+        ("network[users]", "DOCKER_NETWORK_NAME", s.network_name, "network"),
+        ("network[api]", "the proxy's network", s.api_network_name, "api-network"),
+        ("volume[data]", "DATA_VOLUME_HOST", s.data_volume, "data-volume"),
+        ("volume[proxy]", "the proxy's volume", s.proxy_volume, "proxy-volume"),
+    ):
+        yield Reading(key, f"{place}.Name", name)
+        yield Reading("DOCKER_MACHINE_NAME", f"{place}.Labels.{labels.DEPLOYMENT}", s.name)
+        yield Reading(f"role of {place}", f"{place}.Labels.{labels.ROLE}", role)
+    yield Reading("users' servers may reach others", "network[users].Internal", ABSENT)
+    yield Reading("users' servers never reach the proxy's API", "network[api].Internal", True)
+
+
+def containers(s: Settings, leaves: Leaves) -> Readings:
+    for role, name in (("hub", s.hub_name), ("proxy", s.proxy_name)):
+        at = f"container[{role}]"
+        yield Reading(f"the {role}'s name", f"{at}.Name", name)
+        yield Reading(f"the {role}'s name", f"{at}.filled.Name", name)
+        yield Reading(f"the {role}'s name", f"{at}.started.Name", name)
+        yield Reading(f"the {role}'s name", f"{at}.Networks[1].Container", name)
+        yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.Image", f"{s.image_namespace}/{role}:{s.image_tag}")
+        yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
+        yield Reading(f"the {role}'s role", f"{at}.Labels.{labels.ROLE}", role)
+        yield Reading("DOCKER_NETWORK_NAME", f"{at}.Networks[0].Name", s.network_name)
+        yield Reading("the proxy's network", f"{at}.Networks[1].Name", s.api_network_name)
+    yield from _proxy(s)
+    yield from _hub(s)
+    for role in ("hub", "proxy"):
+        for part, text in _shape(leaves, f"container[{role}]").items():
+            yield Reading("what makes a container anew", f"container[{role}].Labels.{labels.SHAPE}.{part}", text)
+
+
+def _proxy(s: Settings) -> Readings:
+    at = "container[proxy]"
+    port = f"{at}.HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
+    yield Reading("BIND_ADDRESS", f"{port}.HostIp", s.bind_address)
+    yield Reading("HUB_PORT", f"{port}.HostPort", str(s.hub_port))
+    yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[0].Source", s.proxy_volume)
+    yield Reading("where the proxy's files lie", f"{at}.HostConfig.Mounts[0].Target", routing.DYNAMIC_DIRECTORY)
+    yield Reading("the proxy's name", f"{at}.Networks[0].Aliases", (s.proxy_name,))
+    yield Reading("the proxy's API address", f"{at}.Networks[1].Aliases", (routing.API_ADDRESS.partition(":")[0],))
+    folder = routing.DYNAMIC_DIRECTORY
+    pair = (f"{folder}/certs/current/cert.pem", f"{folder}/certs/current/key.pem")
+    paths = (f"{blueprint.PROXY_DIRECTORY}/traefik.toml", *pair, f"{folder}/api.toml", f"{folder}/tls.toml")
+    yield Reading("where the proxy's files lie", f"{at}.filled.paths", paths)
+
+
+def _hub(s: Settings) -> Readings:
+    at = "container[hub]"
+    yield Reading("DATA_VOLUME_HOST", f"{at}.HostConfig.Mounts[0].Source", s.data_volume)
+    yield Reading("DATA_VOLUME_CONTAINER", f"{at}.HostConfig.Mounts[0].Target", s.data_mount)
+    yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[1].Source", s.proxy_volume)
+    yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[1].Target", contract.PROXY_MOUNT_IN_HUB)
+    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Source", blueprint.ENGINE_SOCKET)
+    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Target", blueprint.ENGINE_SOCKET_IN_HUB)
+    yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
+    yield Reading("the hub's name", f"{at}.Networks[1].Aliases", (s.hub_name,))
+    kept = str(ipaddress.ip_network(SUBNET)[2])
+    yield Reading("the hub's address", f"{at}.Networks[0].IPAMConfig.IPv4Address", kept)
+    yield Reading(
+        "where the hub's documents lie", f"{at}.filled.paths", (contract.CONTRACT_PATH, contract.SECRETS_PATH)
+    )
+
+
+def _shape(leaves: Leaves, at: str) -> dict[str, str]:
+    """What the label says that a later `up` compares: the request's own ports, mounts and networks, in words."""
+
+    def of(path: str) -> Any:
+        return leaves.get(f"{at}.{path}")
+
+    indices = [index for index in range(3) if of(f"HostConfig.Mounts[{index}].Source")]
+    mounts = [f"{of(f'HostConfig.Mounts[{n}].Source')} at {of(f'HostConfig.Mounts[{n}].Target')}" for n in indices]
+    networks = [f"{of(f'Networks[{n}].Name')} as {'/'.join(of(f'Networks[{n}].Aliases') or ())}" for n in (0, 1)]
+    if of("Networks[0].IPAMConfig.IPv4Address"):
+        networks[0] += " fixed"
+    port = f"HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
+    ports = f"{of(f'{port}.HostIp')}:{of(f'{port}.HostPort')} to {routing.HTTPS_PORT}" if of(f"{port}.HostIp") else ""
+    return {"mounts": ", ".join(mounts), "networks": ", ".join(networks), "ports": ports}

@@ -1,0 +1,137 @@
+"""Renders every place in which the settings of a deployment finally show, as leaves: `place -> plain value`.
+
+The real `Deployment` draws the plan of an empty engine, the real engine module carries its steps out over the wire, and
+the hub's own modules run on the documents that this puts into the hub.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from json import loads
+from typing import Any
+
+from hubdeploy import operations as op
+from hubdeploy.deployment import Deployment
+from hubdeploy.plan import Step
+from hubdeploy.settings import Settings
+from tests.agreement import border, files, hub
+from tests.agreement.leaves import Leaves, flat, with_labels_read
+from tests.agreement.wire import Request, Wire, reference, untar
+
+
+def render(settings: Settings) -> Leaves:
+    """Every leaf of an accepted deployment, in the order in which facts flow: from the plan to the users' servers."""
+    settings = dataclasses.replace(settings, root=border.checkout())
+    with border.crossed(settings) as wire:
+        deployed = Deployment(settings.root, border.ENVIRON)
+        # As `up` does it: what is pulled decides the contents of all that is built on it.
+        pulls = deployed.draw().only(op.ImagePulled)
+        leaves = _reader(wire.requests)
+        _carry_out(deployed, wire, pulls.steps, leaves)
+        steps = deployed.draw().steps
+        leaves["built"] = tuple(step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt))
+        _carry_out(deployed, wire, steps, leaves)
+        put = {path: content for one in wire.requests if _puts(one) for path, content in untar(one.body).items()}
+        leaves |= files.render(put)
+        leaves |= hub.render(settings, wire, put[files.CONTRACT], put[files.SECRETS])
+    return leaves
+
+
+def _carry_out(deployed: Deployment, wire: Wire, steps: Sequence[Step], leaves: Leaves) -> None:
+    """Adds the leaves of the steps that the engine is asked for, or that write a file here."""
+    for operation in [step.operation for step in steps if type(step.operation) in _RENDERERS]:
+        of_the_engine, render_one = _RENDERERS[type(operation)]
+        before = len(wire.requests)
+        if of_the_engine:
+            deployed.engine.apply(operation)
+        leaves |= render_one(operation, wire.requests[before:], leaves)
+
+
+def _puts(asked: Request) -> bool:
+    return asked.is_for("PUT", "/containers/", "/archive")
+
+
+def _remembered(done: op.SecretsRemembered, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    return flat(dict(done.values), "remembered")
+
+
+def _written(done: op.CertificateWritten, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    return flat({"certificate": done.certificate_path.name, "key": done.key_path.name}, "written")
+
+
+def _pulled(done: op.ImagePulled, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    earlier = sum(path.startswith("pull[") for path in so_far)
+    return {f"pull[{earlier}]": reference(asked[0])}
+
+
+def _built(done: op.ImageBuilt, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    build, tagged = asked
+    path = f"build[{done.spec.name}]"
+    return {
+        f"{path}.content_reference": build.params["t"],
+        f"{path}.tagged": tagged.path.removeprefix("/images/").removesuffix("/tag"),
+        f"{path}.reference": f"{tagged.params['repo']}:{tagged.params['tag']}",
+        **flat(loads(build.params["buildargs"]), f"{path}.arguments"),
+        **flat(with_labels_read(loads(build.params["labels"])), f"{path}.labels"),
+        **files.context(build.body, f"{path}.context"),
+    }
+
+
+def _network(done: op.NetworkExists, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    *_, created = (one for one in asked if one.is_for("POST", "/networks/create"))
+    return flat(created.body, f"network[{'api' if done.spec.internal else 'users'}]")
+
+
+def _volume(done: op.VolumeExists, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    return flat(asked[0].body, f"volume[{'data' if done.spec.key == 'DATA_VOLUME_HOST' else 'proxy'}]")
+
+
+def _container(done: op.ContainerCreated, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    path = f"container[{done.spec.role}]"
+    (created,) = (one for one in asked if one.is_for("POST", "/containers/create"))
+    body = {**created.body, "Labels": with_labels_read(created.body["Labels"])}
+    joined = dict(body.pop("NetworkingConfig")["EndpointsConfig"])
+    for one in asked:
+        if one.is_for("POST", "/networks/", "/connect"):
+            name = one.path.removeprefix("/networks/").removesuffix("/connect")
+            joined[name] = {**one.body["EndpointConfig"], "Container": one.body["Container"]}
+    networks = [{"Name": name, **endpoint} for name, endpoint in joined.items()]
+    return {f"{path}.Name": created.params["name"], **flat({**body, "Networks": networks}, path)}
+
+
+def _filled(done: op.FilesPut, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    path = f"{_latest_container(so_far)}.filled"
+    name = asked[0].path.removeprefix("/containers/").removesuffix("/archive")
+    return {f"{path}.Name": name, f"{path}.paths": tuple(files.settled(untar(asked[0].body)))}
+
+
+def _started(done: op.ContainerStarted, asked: Sequence[Request], so_far: Leaves) -> Leaves:
+    name = asked[0].path.removeprefix("/containers/").removesuffix("/start")
+    return {f"{_latest_container(so_far)}.started.Name": name}
+
+
+def _latest_container(so_far: Leaves) -> str:
+    """`container[hub]` or `container[proxy]`: each is created, filled and started before the next."""
+    return next(path for path in reversed(so_far) if path.startswith("container[")).partition("]")[0] + "]"
+
+
+def _reader(asked: Sequence[Request]) -> Leaves:
+    """The volume that the certificate was read from, by a container that mounts it."""
+    created = [one for one in asked if one.is_for("POST", "/containers/create")]
+    return {"reader.Binds": tuple(one.body["HostConfig"]["Binds"][0] for one in created)}
+
+
+_Renderer = Callable[[Any, Sequence[Request], Leaves], Leaves]
+# Operation -> whether it is the engine's (the others are files of this machine), and its leaves.
+_RENDERERS: dict[type, tuple[bool, _Renderer]] = {
+    op.SecretsRemembered: (False, _remembered),
+    op.CertificateWritten: (False, _written),
+    op.ImagePulled: (True, _pulled),
+    op.ImageBuilt: (True, _built),
+    op.NetworkExists: (True, _network),
+    op.VolumeExists: (True, _volume),
+    op.ContainerCreated: (True, _container),
+    op.FilesPut: (True, _filled),
+    op.ContainerStarted: (True, _started),
+}

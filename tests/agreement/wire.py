@@ -1,0 +1,131 @@
+"""The engine's border: docker-py's own client, whose requests are remembered and answered here instead of being sent.
+
+Above it everything is real: what is remembered is what the engine would get, path, parameters and body. It stands for
+an engine that holds nothing but what was pulled, and a volume with a certificate in it when one is asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+import docker
+import requests
+
+# No round number: a limit that somebody sets is never half of it.
+MEMORY = 7_700_000_000
+SUBNET = "172.30.0.0/16"
+VERSION = "1.41"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request: `body` is what JSON said, or the bytes of an archive."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any]
+    body: Any = field(repr=False)
+
+    def is_for(self, method: str, start: str, end: str = "") -> bool:
+        return self.method == method and self.path.startswith(start) and self.path.endswith(end)
+
+
+class Wire(docker.APIClient):  # type: ignore[misc]
+    """A client of an engine that is empty at first. `requests` are those since the last `clear`."""
+
+    def __init__(self) -> None:
+        super().__init__(base_url="tcp://engine:2375", version=VERSION)
+        self.clear()
+
+    def clear(self, volume: Mapping[str, bytes] | None = None) -> None:
+        """Forgets all; `volume` are the files that a volume holds if it is looked into."""
+        self.requests: list[Request] = []
+        self._volume = volume or {}
+        self._networks: dict[str, dict[str, Any]] = {}
+        self._images = [_image("stranger:latest")]
+
+    def request(self, method: str, url: str, params: Any = None, data: Any = None, **_: Any) -> requests.Response:  # type: ignore[override]
+        path = unquote(url.partition(f"/v{VERSION}")[2] or url.partition("2375")[2])
+        if hasattr(data, "read"):
+            data = data.read()
+        body = json.loads(data) if isinstance(data, str) else data
+        self.requests.append(Request(method.upper(), path, params or {}, body))
+        return self._answer(self.requests[-1])
+
+    def _answer(self, asked: Request) -> requests.Response:
+        if asked.is_for("GET", "/containers/", "/archive"):
+            stat = base64.b64encode(b"{}").decode()
+            return response(200, _tar(self._volume), {"x-docker-container-path-stat": stat})
+        if asked.is_for("POST", "/images/", "/tag"):
+            return response(201, b"")
+        if asked.is_for("POST", "/networks/create"):
+            self._networks[asked.body["Name"]] = asked.body
+        if asked.is_for("POST", "/images/create"):
+            self._images.append(_image(reference(asked)))
+        known = {
+            "/version": {"ApiVersion": VERSION},
+            "/info": {"ServerVersion": "28.5", "MemTotal": MEMORY},
+            "/images/json": self._images,
+            "/networks": [],
+            "/volumes": {"Volumes": []},
+            "/containers/json": [],
+        }
+        if asked.method == "GET" and asked.path in known:
+            return response(200, json.dumps(known[asked.path]).encode())
+        if asked.is_for("GET", "/networks/"):
+            return response(200, json.dumps(self._network(asked.path.removeprefix("/networks/"))).encode())
+        return response(200, json.dumps({"Id": "0123456789ab", "Warnings": None}).encode())
+
+    def _network(self, name: str) -> dict[str, Any]:
+        """A network as it was asked for, with a subnet of the engine's choice where none was."""
+        body = self._networks.get(name, {})
+        ipam = body.get("IPAM") or {"Config": [{"Subnet": SUBNET}]}
+        return {"Id": "0123456789ab", "Name": name, "Labels": body.get("Labels"), "IPAM": ipam}
+
+
+def reference(pull: Request) -> str:
+    """The reference that a pull asked for."""
+    tag = pull.params["tag"]
+    return f"{pull.params['fromImage']}{'@' if tag.startswith('sha256:') else ':'}{tag}"
+
+
+def _image(name: str) -> dict[str, Any]:
+    """As the engine lists it. Another name is another image here."""
+    names = {"RepoDigests" if "@" in name else "RepoTags": [name]}
+    return {"Id": f"sha256:{sha256(name.encode()).hexdigest()}", "Created": 0, "Size": 0, **names}
+
+
+def response(status: int, content: bytes, headers: Mapping[str, str] | None = None) -> requests.Response:
+    made = requests.Response()
+    made.status_code = status
+    made._content = content
+    made._content_consumed = True  # type: ignore[attr-defined]
+    made.headers.update(headers or {})
+    # as docker-py reaches for the socket, to take its time limit off
+    made.raw = SimpleNamespace(_fp=SimpleNamespace(chunked=False, fp=SimpleNamespace(raw=None)))
+    return made
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"volume/{name}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return content.getvalue()
+
+
+def untar(archive: bytes) -> dict[str, bytes]:
+    """Name -> content of an archive's files, in its order."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]

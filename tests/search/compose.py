@@ -1,0 +1,87 @@
+"""Docker Compose's own reading of `.env` files, in a container: many files with one command."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import docker
+from docker.models.containers import Container
+
+from tests import nested
+
+_FOLDER = "/texts"
+_PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
+# `$1...` are KEY=value of the shell; each folder's answer goes into it, as JSON or not at all.
+_READ_ALL = f"""
+for folder in {_FOLDER}/*/; do
+    cd "$folder"
+    env -i "$@" {_PLUGIN} --project-name p config --format json >answer 2>error || rm answer
+done
+"""
+# A name that Compose can interpolate; what it does not find keeps this value.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Compose in a container that runs."""
+
+    container: Container
+
+    def read(self, texts: Sequence[str], shell: Mapping[str, str]) -> list[dict[str, str] | None]:
+        """What each text comes to: key -> value, without those that the shell has; None where Compose refuses it."""
+        names = [sorted(set(_NAME.findall(text)) - shell.keys()) for text in texts]
+        files = {}
+        for number, (text, wanted) in enumerate(zip(texts, names, strict=True)):
+            service = {"image": "x", "environment": {name: f"${{{name}-{_ABSENT}}}" for name in wanted}}
+            files[f"{number}/compose.yaml"] = json.dumps({"services": {"s": service}}).encode()
+            files[f"{number}/.env"] = text.encode()
+        assert self.container.exec_run(["sh", "-c", f"rm -rf {_FOLDER}; mkdir {_FOLDER}"]).exit_code == 0
+        self.container.put_archive(_FOLDER, _tar(files))
+        variables = [f"{key}={value}" for key, value in shell.items()]
+        ended = self.container.exec_run(["sh", "-c", _READ_ALL, "sh", *variables])
+        assert ended.exit_code == 0, ended.output
+        answers = self._answers()
+        return [_values(answers.get(number)) for number in range(len(texts))]
+
+    def _answers(self) -> dict[int, bytes]:
+        stream, _ = self.container.get_archive(_FOLDER)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            found = {member.name: tar.extractfile(member) for member in tar if member.name.endswith("/answer")}
+            return {int(name.split("/")[1]): file.read() for name, file in found.items() if file}
+
+
+@contextmanager
+def compose(client: docker.DockerClient, run: str) -> Iterator[Compose]:
+    """Compose in a container of the second engine's image, whose engine does not run."""
+    image = nested.engine_image(client)
+    container = client.containers.run(image, ["sleep", "infinity"], detach=True, init=True, labels={nested.LABEL: run})
+    try:
+        yield Compose(container)
+    finally:
+        nested.clear(client, run)
+
+
+def _values(answer: bytes | None) -> dict[str, str] | None:
+    """Compose doubles each `$` of what it prints, so that it reads back."""
+    if answer is None:
+        return None
+    environment = json.loads(answer)["services"]["s"].get("environment") or {}
+    return {key: value.replace("$$", "$") for key, value in environment.items() if value != _ABSENT}
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return content.getvalue()

@@ -1,0 +1,134 @@
+"""Deployments that a person may want, as texts of settings: values that belong together are drawn together, so that most
+are accepted; or made to contradict one another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from hubdeploy.settings import Settings, declarations
+from tests.search.texts import CANARY, means_nothing, read, texts
+
+Texts = dict[str, str]
+_Strategy = st.SearchStrategy[str]
+_FOLDERS = ("work", "a/b", "notebooks", "x" * 200, "ü", "日本", "w=x", "-x", ".hidden", "a/b/c/d/e")
+_LOOPBACK = ("127.0.0.1", "::1", "127.255.0.1")
+_AT_HOME = ("localhost", "127.0.0.1", "::1", "LOCALHOST", "127.0.0.2")
+_GITHUB = ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
+
+
+def _home(s: Settings) -> _Strategy:
+    return st.sampled_from([f"/home/{s.nb_user}/{folder}" for folder in _FOLDERS])
+
+
+def _callback(s: Settings) -> _Strategy:
+    host = f"[{s.hub_host}]" if ":" in s.hub_host else s.hub_host
+    ends = ("/hub/oauth_callback", "/hub/oauth_callback/")
+    starts = [f"https://{host}:{s.hub_port}", f"HTTPS://{host.upper()}:{s.hub_port}"]
+    starts += [f"https://{host}"] if s.hub_port == 443 else []
+    return st.sampled_from([start + end for start in starts for end in ends])
+
+
+def _notebook_image(s: Settings) -> _Strategy:
+    tags = [f":{s.image_tag}", *([""] if s.image_tag == "latest" else [])]
+    ours = [f"{s.image_namespace}/{name}{tag}" for name in ("base-notebook", "minimal-notebook") for tag in tags]
+    return st.one_of(st.sampled_from(ours), texts("DOCKER_NOTEBOOK_IMAGE", legal=True))
+
+
+def _network(s: Settings) -> _Strategy:
+    return st.one_of(
+        texts("DOCKER_NETWORK_NAME", legal=True), st.sampled_from([f"{s.name}-network", f"{s.name}-other"])
+    )
+
+
+# Texts that fit what was drawn before; any other setting takes whatever its reader takes.
+_FITTING: dict[str, Callable[[Settings], _Strategy]] = {
+    "DOCKER_NETWORK_NAME": _network,
+    "DOCKER_NOTEBOOK_DIR": _home,
+    "DOCKER_NOTEBOOK_IMAGE": _notebook_image,
+    "OAUTH_CALLBACK_URL": _callback,
+}
+
+
+def settings_of(found: Texts) -> Settings:
+    """What texts that are legal one by one come to; one that means nothing leaves its setting as it derives."""
+    s = nothing()
+    for key in declarations():
+        s = with_text(s, key, found.get(key))
+    return s
+
+
+def nothing() -> Settings:
+    """Settings of which none is known yet: each derives from those above it only, so they are filled in from the top."""
+    return Settings()
+
+
+def with_text(s: Settings, key: str, text: str | None) -> Settings:
+    attribute, declaration = declarations()[key]
+    value = read(key, text) if text and not means_nothing(text) else declaration.derive(s)
+    return dataclasses.replace(s, **{attribute: value})
+
+
+@st.composite
+def deployments(draw: st.DrawFn) -> Texts:
+    """Key -> text of the settings that somebody sets."""
+    declared = declarations()
+    # A third of them, so that each pair of settings occurs in one of a few dozen inputs.
+    chosen = {key for key in declared if draw(st.integers(0, 2)) == 2}
+    github = draw(st.booleans())
+    chosen = chosen | set(_GITHUB) if github else chosen - set(_GITHUB)
+    found: Texts = {}
+    s = nothing()
+    for key in declared:
+        if key in chosen:
+            found[key] = draw(_fitting(key, s, github))
+        s = with_text(s, key, found.get(key))
+    return found
+
+
+def _fitting(key: str, s: Settings, github: bool) -> _Strategy:
+    if key == "AUTHENTICATOR":
+        return st.just("github" if github else "shared-password")
+    if key == "HUB_HOST" and not github:
+        return st.sampled_from(_AT_HOME)
+    if key == "BIND_ADDRESS" and not github:
+        return st.sampled_from(_LOOPBACK)
+    return _FITTING[key](s) if key in _FITTING else texts(key, legal=True)
+
+
+@st.composite
+def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
+    """Texts that say something against what was drawn, each legal by itself."""
+    s = settings_of(found)
+    return draw(
+        st.sampled_from(
+            [
+                {"NB_USER": "eve", "DOCKER_NOTEBOOK_DIR": "/home/cryptic/work"},
+                {"DOCKER_NOTEBOOK_DIR": "/home/cryptically/work", "NB_USER": "cryptic"},
+                {"DOCKER_NOTEBOOK_DIR": f"/home/{s.nb_user}"},
+                {"OAUTH_CALLBACK_URL": "https://localhost:8443/hub/oauth_callback", "HUB_PORT": "443"},
+                {"OAUTH_CALLBACK_URL": f"{s.public_url}/hub/oauth_callback?next=1"},
+                {"OAUTH_CALLBACK_URL": f"{s.public_url}/oauth_callback"},
+                {"OAUTH_CALLBACK_URL": "https://hub.example.org/hub/oauth_callback", "HUB_HOST": "localhost"},
+                {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": ""},
+                {"GITHUB_CLIENT_SECRET": f"{CANARY}-secret", "GITHUB_CLIENT_ID": ""},
+                {"AUTHENTICATOR": "github", "GITHUB_CLIENT_ID": "", "GITHUB_CLIENT_SECRET": ""},
+                {"AUTHENTICATOR": "shared-password", "HUB_HOST": "hub.example.org", "BIND_ADDRESS": "0.0.0.0"},
+                {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
+                {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},
+                {"DATA_VOLUME_HOST": f"{s.name}-proxy"},
+                {"DATA_VOLUME_HOST": f"{s.name}-user-kaben", "USER_VOLUME": f"{s.name}-user-{{username}}"},
+                {"SECRETS_VOLUME": f"{s.name}-data", "DATA_VOLUME_HOST": f"{s.name}-data"},
+                {"SECRETS_VOLUME": f"{s.name}-proxy"},
+                {"SECRETS_VOLUME": "hub-user-x", "USER_VOLUME": "hub-user-{raw_username}"},
+                {"USER_VOLUME": f"{s.name}-{{username}}"},
+                {"DOCKER_NETWORK_NAME": f"{s.name}-proxy-api"},
+                {"DOCKER_NOTEBOOK_IMAGE": f"{s.image_namespace}/hub:{s.image_tag}"},
+                {"DOCKER_NOTEBOOK_IMAGE": f"{s.image_namespace}/base-notebook:0.0.0"},
+                {"BASE_IMAGE": f"{s.image_namespace}/base-notebook:{s.image_tag}"},
+            ]
+        )
+    )

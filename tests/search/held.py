@@ -1,0 +1,134 @@
+"""An engine of plain data, for sequences of plans: what it holds after each step, and what a deployment sees of that.
+
+It knows no rule of ours. That the real engine does the same is what the engine tests show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import singledispatchmethod
+from hashlib import sha256
+from itertools import count
+
+from hubdeploy import blueprint, labels
+from hubdeploy import operations as op
+from hubdeploy.observed import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
+from hubdeploy.settings import Settings
+from tests.agreement.wire import MEMORY
+
+
+@dataclass
+class Held:
+    """What is there: images by reference, the others by name, users' servers by container name."""
+
+    images: dict[str, ImageState] = field(default_factory=dict)
+    networks: dict[str, NetworkState] = field(default_factory=dict)
+    volumes: dict[str, VolumeState] = field(default_factory=dict)
+    containers: dict[str, ContainerState] = field(default_factory=dict)
+    servers: dict[str, ContainerState] = field(default_factory=dict)
+    numbers: count[int] = field(default_factory=count)
+
+    def seen_by(self, s: Settings) -> Snapshot:
+        """What carries the deployment's label, and whatever bears a name that it wants."""
+        wanted = {s.network_name, s.api_network_name, s.data_volume, s.proxy_volume, s.hub_name, s.proxy_name}
+
+        def seen(one: NetworkState | VolumeState | ContainerState) -> bool:
+            return one.name in wanted or one.labels.get(labels.DEPLOYMENT) == s.name
+
+        return Snapshot(
+            engine=EngineFacts("28.5", MEMORY, None, True),
+            images=dict(self.images),
+            networks={name: one for name, one in self.networks.items() if seen(one)},
+            volumes={name: one for name, one in self.volumes.items() if seen(one)},
+            containers={name: one for name, one in self.containers.items() if seen(one)},
+            servers=tuple(one for one in self.servers.values() if seen(one)),
+            port_holders={},
+        )
+
+    def start_servers(self, s: Settings) -> None:
+        """Every user's server is started anew, as the hub starts one; those of users who left are gone."""
+        spec = blueprint.server(s, MEMORY)
+        ours = [name for name, one in self.servers.items() if one.labels[labels.DEPLOYMENT] == s.name]
+        for name in ours:
+            del self.servers[name]
+        for user in s.users:
+            carried = {
+                labels.DEPLOYMENT: s.name,
+                labels.ROLE: labels.SERVER,
+                labels.USER: user.name,
+                labels.FINGERPRINT: spec.fingerprint,
+                labels.SUDO: "yes" if spec.may_sudo is None or user.name in spec.may_sudo else "no",
+            }
+            name, image = f"{s.name}-user-{user.name}", self.images[spec.image].id
+            networks = {spec.network: self.networks[spec.network].id}
+            self.servers[name] = ContainerState(name, name, image, "running", "Up", carried, networks)
+
+    @singledispatchmethod
+    def apply(self, operation: object) -> None:
+        raise TypeError(operation)
+
+    @apply.register
+    def _(self, pulled: op.ImagePulled) -> None:
+        self.images[pulled.reference] = self._image(pulled.reference, {}, pulled.reference)
+
+    @apply.register
+    def _(self, built: op.ImageBuilt) -> None:
+        spec = built.spec
+        what = f"{spec.content} {sorted(spec.labels.items())}"
+        names = (spec.reference, spec.content_reference)
+        self.images |= dict.fromkeys(names, self._image(what, dict(spec.labels), *names))
+
+    @apply.register
+    def _(self, tagged: op.ImageTagged) -> None:
+        self.images[tagged.reference] = self.images[tagged.source]
+
+    @apply.register
+    def _(self, made: op.NetworkExists) -> None:
+        spec = made.spec
+        state = NetworkState(f"network{next(self.numbers)}", spec.name, spec.labels, "172.30.0.0/16", "172.30.128.0/17")
+        self.networks[spec.name] = state
+
+    @apply.register
+    def _(self, made: op.VolumeExists) -> None:
+        self.volumes[made.spec.name] = VolumeState(made.spec.name, made.spec.labels)
+
+    @apply.register
+    def _(self, stopped: op.ContainerStopped) -> None:
+        if self.servers.pop(stopped.name, None) is None:
+            self._change(stopped.name, state="exited")
+
+    @apply.register
+    def _(self, gone: op.ContainerGone) -> None:
+        del self.containers[gone.name]
+
+    @apply.register
+    def _(self, created: op.ContainerCreated) -> None:
+        spec = created.spec
+        networks = {one.network: self.networks[one.network].id for one in spec.attachments}
+        image = self.images[spec.image].id
+        state = ContainerState(spec.name, spec.name, image, "created", "Created", spec.all_labels, networks, {})
+        self.containers[spec.name] = state
+
+    @apply.register(op.FilesPut)
+    @apply.register(op.FilesPublished)
+    def _(self, filled: op.FilesPut | op.FilesPublished) -> None:
+        there = self.containers[filled.container].files or {}
+        self._change(filled.container, files={**there, **filled.files})
+
+    @apply.register
+    def _(self, started: op.ContainerStarted) -> None:
+        self._change(started.name, state="running", status="Up")
+
+    @apply.register
+    def _(self, healthy: op.ContainerHealthy) -> None:
+        assert self.containers[healthy.name].running
+        self._change(healthy.name, status="Up (healthy)")
+
+    def _change(self, name: str, **fields: object) -> None:
+        self.containers[name] = replace(self.containers[name], **fields)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _image(what: str, carried: dict[str, str], *references: str) -> ImageState:
+        number = f"sha256:{sha256(what.encode()).hexdigest()}"
+        return ImageState(number, carried, datetime(2026, 1, 1, tzinfo=UTC), 1, references)

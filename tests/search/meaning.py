@@ -1,0 +1,125 @@
+"""What must come of an input: the values of every setting, or what a refusal must name. Worked out from what was meant
+when it was drawn; the product's own reading is compared with this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from hubdeploy import readers
+from hubdeploy.settings import DERIVED, LOCAL, SHARED, SHELL, Settings, declarations
+from tests.search.deployments import nothing, with_text
+from tests.search.relations import RELATIONS, Relation
+from tests.search.texts import means_nothing
+from tests.search.written import Line, Written
+
+
+@dataclass
+class Meaning:
+    """`bad` are the keys, files, names of users and places that must be named, `broken` the rules between settings, and
+    `tellable` those that may be named as well: what is bad of theirs is only `committed`, which leaves its value known, or
+    something that need not count. Where `doubtful`, something that cannot be read may have mended a rule. `settings` are
+    right if nothing is bad."""
+
+    settings: Settings
+    origins: dict[str, str] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+    committed: set[str] = field(default_factory=set)
+    broken: list[Relation] = field(default_factory=list)
+    tellable: list[Relation] = field(default_factory=list)
+    doubtful: bool = False
+
+    @property
+    def is_fine(self) -> bool:
+        return not self.bad and not self.broken
+
+
+def meaning(one: Written) -> Meaning:
+    made = Meaning(nothing())
+    sources: list[tuple[str, Mapping[str, str]]] = [(SHELL, one.shell)]
+    sources += [(name, _read(one, name, made)) for name in (LOCAL, SHARED)]
+    if LOCAL in one.files and one.mode & 0o077:
+        made.bad.add(LOCAL)
+    for key, (_, declaration) in declarations().items():
+        setters = [(name, values[key]) for name, values in sources if not _is_placeholder(values.get(key, "<>"))]
+        origin, text = setters[0] if setters else (DERIVED, None)
+        if text == "" and (declaration.secret or not declaration.optional):
+            _is_unknown(key, made)
+        try:
+            made.settings = with_text(made.settings, key, text)
+        except readers.Unfit:
+            _is_unknown(key, made)
+            made.settings = with_text(made.settings, key, None)
+        made.origins[key] = DERIVED if text == "" else origin
+    _hold_a_secret(sources, made)
+    made.bad |= one.userlist.bad
+    made.settings = dataclasses.replace(made.settings, origins=made.origins)
+    for rule in RELATIONS:
+        if not rule.agrees(made.settings, one.userlist.users) and not rule.said & (made.bad - made.committed):
+            (made.tellable if rule.keys & made.bad else made.broken).append(rule)
+    return made
+
+
+def _is_unknown(key: str, made: Meaning) -> None:
+    made.bad.add(key)
+    made.committed.discard(key)
+
+
+def _hold_a_secret(sources: list[tuple[str, Mapping[str, str]]], made: Meaning) -> None:
+    """A setting that everybody may read must not hold what nobody may."""
+    secret = [key for key, (_, declaration) in declarations().items() if declaration.secret]
+    secrets = {values[key] for key in secret for _, values in sources if len(values.get(key, "")) >= 8}
+    for key in declarations().keys() - secret:
+        text = next((values[key] for _, values in sources if not _is_placeholder(values.get(key, "<>"))), "")
+        if any(one in text for one in secrets if not means_nothing(one)):
+            _is_unknown(key, made)
+
+
+def _is_placeholder(text: str) -> bool:
+    return text != "" and means_nothing(text)
+
+
+def _read(one: Written, name: str, made: Meaning) -> dict[str, str]:
+    """Key -> value of a file; what is wrong in it goes into `made`."""
+    if name not in one.files:
+        return {}
+    if not one.files[name].is_text:
+        made.bad.add(name)
+        made.doubtful = True
+        return {}
+    values: dict[str, str] = {}
+    unreadable: set[str] = set()
+    for number, line in numbered(one, name):
+        if not line.says:
+            continue
+        known = declarations().get(line.key)
+        if known is None:
+            made.doubtful = True
+        # What is no key may be a secret's other half, so the line is told instead.
+        told = line.key if line.key.isupper() or _is_like_a_key(line.key) else f"{name}:{number}"
+        holds = not means_nothing(line.value or "") and line.text != line.key
+        secret_is_committed = name == SHARED and known and known[1].secret and holds
+        if known is None or line.value is None or line.key in values:
+            unreadable.add(told)
+        elif secret_is_committed:
+            made.committed.add(told)
+        if line.value is not None and known:
+            values.setdefault(line.key, line.value)
+    made.committed -= unreadable
+    made.bad |= unreadable | made.committed
+    return values
+
+
+def _is_like_a_key(key: str) -> bool:
+    return any(SequenceMatcher(None, key.upper(), known).ratio() >= 0.6 for known in declarations())
+
+
+def numbered(one: Written, name: str) -> Iterator[tuple[int, Line]]:
+    """The lines with the number of their first one."""
+    number = 1
+    for line in one.files[name].lines:
+        yield number, line
+        number += line.text.count("\n") + 1

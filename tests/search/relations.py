@@ -1,0 +1,149 @@
+"""What two or more settings must not say against each other, as rules of their own: which keys take part, and when they
+agree. What the product says of a broken rule is compared with these.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from hubdeploy.settings import Settings
+
+# Users by name, with their flags.
+Users = Mapping[str, frozenset[str]]
+Agrees = Callable[[Settings, Users], bool]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`keys` take part, with all from which one of them may derive; a message about it names those of `said` that somebody
+    set."""
+
+    keys: frozenset[str]
+    said: frozenset[str]
+    agrees: Agrees
+
+
+def _relation(said: str, derived_from: str = "") -> Callable[[Agrees], Relation]:
+    keys = frozenset(said.split())
+    return lambda agrees: Relation(keys | frozenset(derived_from.split()), keys, agrees)
+
+
+@_relation("NB_USER DOCKER_NOTEBOOK_DIR")
+def notebooks_in_the_home(s: Settings, users: Users) -> bool:
+    return s.notebook_dir.startswith(f"/home/{s.nb_user}/")
+
+
+@_relation("HUB_HOST HUB_PORT OAUTH_CALLBACK_URL")
+def one_address(s: Settings, users: Users) -> bool:
+    url = urlsplit(s.callback_url)
+    port = url.port or {"https": 443}.get(url.scheme)
+    whole = (url.scheme, url.hostname, port, url.path, url.query)
+    return whole == ("https", s.hub_host, s.hub_port, "/hub/oauth_callback", "")
+
+
+@_relation("GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+def both_keys_or_none(s: Settings, users: Users) -> bool:
+    return bool(s.github_client_id) == bool(s.github_client_secret)
+
+
+@_relation("AUTHENTICATOR GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+def keys_for_github(s: Settings, users: Users) -> bool:
+    return s.authenticator != "github" or bool(s.github_client_id or s.github_client_secret)
+
+
+@_relation("BIND_ADDRESS AUTHENTICATOR", "GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+def passwords_at_home(s: Settings, users: Users) -> bool:
+    return not s.is_set("BIND_ADDRESS") or _is_at_home(s)
+
+
+@_relation("HUB_HOST AUTHENTICATOR", "BIND_ADDRESS GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+def passwords_for_this_machine(s: Settings, users: Users) -> bool:
+    return s.is_set("BIND_ADDRESS") or _is_at_home(s)
+
+
+def _is_at_home(s: Settings) -> bool:
+    return s.authenticator == "github" or ipaddress.ip_address(s.bind_address).is_loopback
+
+
+@_relation("USER_PASSWORD ADMIN_PASSWORD", "AUTHENTICATOR GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+def two_passwords(s: Settings, users: Users) -> bool:
+    return s.authenticator == "github" or s.user_password is None or s.user_password != s.admin_password
+
+
+@_relation("DATA_VOLUME_HOST DOCKER_MACHINE_NAME")
+def data_apart_from_the_proxys(s: Settings, users: Users) -> bool:
+    return s.data_volume != f"{s.name}-proxy"
+
+
+@_relation("SECRETS_VOLUME DATA_VOLUME_HOST", "DOCKER_MACHINE_NAME")
+def certificates_apart_from_data(s: Settings, users: Users) -> bool:
+    return s.secrets_volume != s.data_volume
+
+
+@_relation("SECRETS_VOLUME DOCKER_MACHINE_NAME")
+def certificates_apart_from_the_proxys(s: Settings, users: Users) -> bool:
+    return s.secrets_volume != f"{s.name}-proxy"
+
+
+@_relation("USER_VOLUME DATA_VOLUME_HOST", "DOCKER_MACHINE_NAME")
+def data_apart_from_users(s: Settings, users: Users) -> bool:
+    return not _is_a_users(s, s.data_volume)
+
+
+@_relation("USER_VOLUME SECRETS_VOLUME", "DOCKER_MACHINE_NAME")
+def certificates_apart_from_users(s: Settings, users: Users) -> bool:
+    return not _is_a_users(s, s.secrets_volume or "")
+
+
+@_relation("USER_VOLUME", "DOCKER_MACHINE_NAME")
+def users_apart_from_the_proxys(s: Settings, users: Users) -> bool:
+    return not _is_a_users(s, f"{s.name}-proxy")
+
+
+def _is_a_users(s: Settings, volume: str) -> bool:
+    start, end = s.user_volume.split("{")[0], s.user_volume.split("}")[1]
+    return volume.startswith(start) and volume.endswith(end) and len(volume) > len(start + end)
+
+
+@_relation("USER_VOLUME")
+def volumes_for_every_name(s: Settings, users: Users) -> bool:
+    return "{raw_username}" not in s.user_volume or not any("@" in name for name in users)
+
+
+@_relation("DOCKER_NETWORK_NAME", "DOCKER_MACHINE_NAME")
+def networks_of_their_own(s: Settings, users: Users) -> bool:
+    return s.network_name != f"{s.name}-proxy-api"
+
+
+@_relation("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE", "DOCKER_MACHINE_NAME")
+def images_that_serve_users(s: Settings, users: Users) -> bool:
+    return not s.notebook_image.startswith(f"{s.image_namespace}/") or _of_ours(s)
+
+
+@_relation("DOCKER_NOTEBOOK_IMAGE IMAGE_TAG", "IMAGE_NAMESPACE DOCKER_MACHINE_NAME")
+def images_of_one_tag(s: Settings, users: Users) -> bool:
+    return s.notebook_image.endswith(f":{s.image_tag}") or not _of_ours(s)
+
+
+@_relation("DOCKER_NOTEBOOK_IMAGE", "IMAGE_NAMESPACE DOCKER_MACHINE_NAME IMAGE_TAG")
+def images_that_can_be_pulled(s: Settings, users: Users) -> bool:
+    older = re.search(r"(\A|/)(base|minimal)-notebook:0\.0\.0\Z", s.notebook_image)
+    return older is None or s.notebook_image.startswith(f"{s.image_namespace}/")
+
+
+def _of_ours(s: Settings) -> bool:
+    names = ("base-notebook", "minimal-notebook")
+    return s.notebook_image.startswith(tuple(f"{s.image_namespace}/{name}{end}" for name in names for end in ":@"))
+
+
+@_relation("BASE_IMAGE IMAGE_NAMESPACE", "DOCKER_MACHINE_NAME")
+def a_base_of_others(s: Settings, users: Users) -> bool:
+    names = ("anaconda3", "base-notebook", "minimal-notebook", "hub", "proxy")
+    return not any(s.base_image.startswith(f"{s.image_namespace}/{name}{end}") for name in names for end in ":@")
+
+
+RELATIONS = tuple(one for one in globals().values() if isinstance(one, Relation))

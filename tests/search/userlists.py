@@ -1,0 +1,92 @@
+"""Userlists that a person writes, and what each must come to: its users, or the names and lines that are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+NAMES = ("kaben", "carriere4", "Dana", "a", "0", "eve.ning", "x" * 64, "a-b_c@d.e", "bob", "ann")
+BAD_NAMES = (
+    "-a",
+    "a-",
+    "a/b",
+    "x" * 65,
+    "ü",
+    "../a",
+    "a:b",
+    "a\x00b",
+    "a\x1b[31m",
+    "<name>",
+    "'a'",
+    "a,b",
+    "{a}",
+    "日本",
+    "a=b",
+)
+FLAGS = ("admin", "sudo")
+BAD_FLAGS = ("Admin", "admn", "root", "admin,sudo", "\x1b[31m", "é", "sudo=yes", "'admin'", "a\x00")
+_LINE_ENDS = ("\n", "\n", "\r\n")
+_SPACES = (" ", "  ", "\t", " \t ")
+_COMMENTS = ("", "", " # until June", "\t#admin", "#", " # ü")
+
+
+@dataclass(frozen=True)
+class Userlist:
+    """`content` is None where there is no file. `bad` are the names, or `userlist` itself, that a refusal must name;
+    without any, `users` are name -> flags."""
+
+    content: bytes | None
+    users: dict[str, frozenset[str]]
+    bad: frozenset[str]
+
+
+@st.composite
+def userlists(draw: st.DrawFn, *, damaged: bool) -> Userlist:
+    """A list that is fine, or one with something wrong in it."""
+    lines: list[str] = []
+    users: dict[str, frozenset[str]] = {}
+    for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)):
+        flags = draw(st.lists(st.sampled_from(FLAGS), max_size=3))
+        users[name.lower()] = frozenset(flags)
+        lines += [
+            _line(draw, name, flags),
+            *draw(st.lists(st.sampled_from(("", "  ", "# a comment", "\t#")), max_size=1)),
+        ]
+        if draw(st.integers(0, 9)) == 0:
+            lines.append(_line(draw, name.upper(), flags))
+    bad = _damage(draw, lines, users) if damaged else None
+    if bad == "is missing":
+        return Userlist(None, {}, frozenset(["userlist"]))
+    text = draw(st.sampled_from(_LINE_ENDS)).join([*lines, *draw(st.sampled_from(((), ("",))))])
+    content = draw(st.sampled_from((b"", b"", b"\xef\xbb\xbf"))) + text.encode()
+    if bad == "is no text":
+        content, bad, users = content + b"\xff", "userlist", {}
+    return Userlist(content, users, frozenset([bad] if bad else []))
+
+
+def _line(draw: st.DrawFn, name: str, flags: list[str]) -> str:
+    words = draw(st.sampled_from(_SPACES)).join([name, *flags])
+    return draw(st.sampled_from(("", "", " ", "\t"))) + words + draw(st.sampled_from(_COMMENTS))
+
+
+def _damage(draw: st.DrawFn, lines: list[str], users: dict[str, frozenset[str]]) -> str:
+    """Something wrong put in; what a refusal must name then."""
+    kind = draw(st.sampled_from(("name", "flag", "again", "nobody", "missing", "no text")))
+    at = draw(st.integers(0, len(lines)))
+    name = draw(st.sampled_from(sorted(users)))
+    if kind == "name":
+        bad = draw(st.sampled_from(BAD_NAMES))
+        lines.insert(at, _line(draw, bad, []))
+        return bad if bad.isprintable() else ascii(bad)[1:-1]
+    if kind == "flag":
+        lines.insert(at, _line(draw, "zoe", [draw(st.sampled_from(BAD_FLAGS))]))
+        return "zoe"
+    if kind == "again":
+        lines.append(_line(draw, name, sorted(frozenset(FLAGS) ^ users[name])))
+        return name
+    if kind == "nobody":
+        lines[:] = ["# nobody"]
+        users.clear()
+        return "userlist"
+    return "is missing" if kind == "missing" else "is no text"

@@ -1,0 +1,119 @@
+"""Tries one input: it must be refused with everything that is wrong in it, or give a deployment whose parts agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+from hubdeploy import loading
+from hubdeploy.errors import InputError, Problem
+from hubdeploy.settings import Settings, declarations, masked
+from tests.agreement import facts
+from tests.search.meaning import Meaning, meaning
+from tests.search.relations import Relation
+from tests.search.texts import CANARY, folder
+from tests.search.written import Written
+
+_IN_THE_SHELL = "shell environment"
+
+
+class Verdict(Enum):
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+def loaded(one: Written) -> Settings | InputError:
+    """The settings, or the refusal; anything else that is raised is a mistake of the product."""
+    one.lay(folder())
+    return _load(one.shell)
+
+
+def _load(shell: Mapping[str, str]) -> Settings | InputError:
+    try:
+        return loading.load(folder(), shell)
+    except InputError as refused:
+        return refused
+
+
+def judge(one: Written) -> Verdict:
+    """Raises AssertionError if the input ends in anything but one of the two."""
+    found, wanted = loaded(one), meaning(one)
+    if isinstance(found, InputError):
+        _assert_refused(found, wanted, one)
+        return Verdict.REFUSED
+    _assert_accepted(found, wanted, one)
+    return Verdict.ACCEPTED
+
+
+def judge_spoilt(one: Written, name: str, spoil: Callable[[bytes], bytes]) -> None:
+    """The same for an input of which nobody can tell what it means any more: the bytes of one of its files are others."""
+    one.lay(folder())
+    path = folder() / name
+    path.write_bytes(spoil(path.read_bytes() if path.exists() else b""))
+    path.chmod(0o600)
+    found = _load(one.shell)
+    if isinstance(found, InputError):
+        _assert_told(found)
+    else:
+        assert facts.disagreements(found) == []
+
+
+def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
+    assert not wanted.bad, f"accepted, though these are wrong: {wanted.bad}"
+    assert not wanted.broken, f"accepted, though these contradict: {[sorted(rule.said) for rule in wanted.broken]}"
+    for key, (attribute, _) in declarations().items():
+        assert getattr(found, attribute) == getattr(wanted.settings, attribute), key
+    assert found.origins == wanted.origins
+    assert {user.name: user for user in found.users}.keys() == one.userlist.users.keys()
+    for user in found.users:
+        assert {flag for flag in ("admin", "sudo") if getattr(user, flag)} == one.userlist.users[user.name]
+    assert CANARY not in repr(found)
+    assert CANARY not in repr(masked(found))
+    assert facts.disagreements(found) == []
+
+
+def _assert_refused(refused: InputError, wanted: Meaning, one: Written) -> None:
+    assert not wanted.is_fine, f"refused, though all is fine: {refused}"
+    _assert_told(refused)
+    problems = refused.problems
+    for problem in problems:
+        _assert_place(problem, one)
+    named = {problem.key or problem.where for problem in problems}
+    assert wanted.bad <= named, f"not named: {wanted.bad - named}"
+    of_rules = [problem for problem in problems if (problem.key or problem.where) not in wanted.bad]
+    for rule in wanted.broken:
+        told = [problem for problem in of_rules if problem.key in rule.said and _names_all(problem, rule, wanted)]
+        assert told or wanted.doubtful, f"{sorted(rule.said)} contradict, and no problem names all of them"
+    allowed = {key for rule in (*wanted.broken, *wanted.tellable) for key in rule.said}
+    assert {problem.key for problem in of_rules} <= allowed, f"fine, but named: {named - wanted.bad - allowed}"
+
+
+def _assert_told(refused: InputError) -> None:
+    """Each problem has its place and its mend, and can be printed on any terminal."""
+    assert refused.code == 1
+    assert CANARY not in str(refused) + repr(refused) + repr(refused.problems)
+    assert refused.problems
+    for problem in refused.problems:
+        told = [problem.where, problem.found, problem.wanted, problem.mend]
+        assert all(told)
+        assert all(text.isprintable() for text in [*told, problem.key]), told
+
+
+def _names_all(problem: Problem, rule: Relation, wanted: Meaning) -> bool:
+    told = set(re.findall(r"[A-Z][A-Z_]+", str(problem)))
+    return {key for key in rule.said if wanted.origins[key] != "derived"} <= told
+
+
+def _assert_place(problem: Problem, one: Written) -> None:
+    """The place is a whole file, a line of it in which the key stands, or the shell."""
+    name, colon, number = problem.where.partition(":")
+    files = {**{name: file.encoded for name, file in one.files.items()}, "userlist": one.userlist.content or b""}
+    if name == _IN_THE_SHELL:
+        assert problem.key in one.shell
+    elif not colon:
+        assert name in files
+        assert not problem.key
+    else:
+        line = files[name].decode().split("\n")[int(number) - 1].lower()
+        assert problem.key.lower() in (line if line.isprintable() else f"{line} {line!a}")

@@ -1,0 +1,117 @@
+"""Every part of a deployment says the same of every fact: for the committed settings, for named examples, and for each
+setting's own example.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubdeploy import loading
+from hubdeploy import settings as declared
+from hubdeploy.settings import Settings, declarations
+from tests.agreement import border, discovery, facts
+from tests.agreement.discovery import with_values
+from tests.agreement.places import render
+from tests.agreement.reading import kind_of
+
+CHECKOUT = Path(__file__).parents[2]
+GITHUB = "GITHUB_CLIENT_ID=client\n"
+GITHUB_SHELL = {"GITHUB_CLIENT_SECRET": "secret"}
+EXAMPLES = {
+    "nothing is set": "",
+    "another name": "DOCKER_MACHINE_NAME=lab",
+    "every name is set": "DOCKER_MACHINE_NAME=lab\nDOCKER_NETWORK_NAME=net\nDATA_VOLUME_HOST=Old_data.1\nIMAGE_NAMESPACE=a/b",
+    "another user": "NB_USER=ada\nNB_UID=1500",
+    "another directory": "DOCKER_NOTEBOOK_DIR=/home/cryptic/a/b/c",
+    "a foreign image": "DOCKER_NOTEBOOK_IMAGE=jupyter/scipy-notebook:18e5563b7486\nNB_USER=ada",
+    "a foreign image by digest": f"DOCKER_NOTEBOOK_IMAGE=quay.io/jupyter/base-notebook@sha256:{'0' * 64}",
+    "the image with editors": "DOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/minimal-notebook",
+    "images of a registry with a port": "IMAGE_NAMESPACE=registry.example.org:5000/lab\nIMAGE_TAG=2026-11",
+    "an address of version 6": "HUB_HOST=::1\nHUB_PORT=8443",
+    "sudo for everybody": "GRANT_SUDO=yes",
+    "limits": "USER_MEMORY_LIMIT=1500M\nUSER_CPU_LIMIT=0.29\nUSER_PIDS_LIMIT=64",
+    "a command with arguments": "DOCKER_SPAWN_CMD=\"start-singleuser.sh --debug '--x=a b'\"",
+    "another data directory": "DATA_VOLUME_CONTAINER=/srv/hub-data",
+    "a certificate that is brought": "SECRETS_VOLUME=lab-secrets",
+    "GitHub": f"{GITHUB}HUB_HOST=hub.example.org\nHUB_PORT=8443",
+    "GitHub Enterprise": f"{GITHUB}GITHUB_URL=https://github.example.org/",
+    "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
+}  # fmt: skip
+LOGINS = {"passwords": "", "github": GITHUB}
+# Places that count others, and the passwords' own home: no fact of their own shows there.
+COUNTING = re.compile(
+    r"contract\.server\.fingerprint|remembered\.|hub\.(authenticator_class|db_url)"
+    r"|build\[.*\]\.labels\.hubdeploy\.(content|inputs\.(its parent|.*/))"
+)
+
+
+def accepted(folder: Path, text: str, users: str = "kaben admin\nann\nbob sudo\n") -> Settings:
+    (folder / "userlist").write_text(users)
+    (folder / ".env").write_text(text)
+    return loading.load(folder, GITHUB_SHELL if GITHUB in text else {})
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Every kind of place that some reading reads."""
+    folder = tmp_path_factory.mktemp("read")
+    found = [accepted(folder, text) for text in (*LOGINS.values(), EXAMPLES["a foreign image"])]
+    return {reading.kind for one in found for reading in facts.readings(one, render(one))}
+
+
+@pytest.mark.parametrize("text", EXAMPLES.values(), ids=EXAMPLES)
+def test_the_parts_of_an_example_agree(tmp_path: Path, text: str) -> None:
+    assert facts.disagreements(accepted(tmp_path, text)) == []
+
+
+def test_the_parts_of_the_committed_settings_agree(tmp_path: Path) -> None:
+    text, users = ((CHECKOUT / name).read_text() for name in (".env", "userlist"))
+    assert facts.disagreements(accepted(tmp_path, text, users)) == []
+
+
+@pytest.mark.parametrize("users", ["a\n", "a admin sudo\n", "a sudo\nB admin\n", "dot.ted@example.org sudo\n"])
+def test_the_parts_agree_on_every_kind_of_user(tmp_path: Path, users: str) -> None:
+    assert facts.disagreements(accepted(tmp_path, "", users)) == []
+
+
+@pytest.mark.parametrize("login", LOGINS.values(), ids=LOGINS)
+@pytest.mark.parametrize("key", declarations())
+def test_the_parts_agree_on_each_settings_example(tmp_path: Path, key: str, login: str) -> None:
+    declaration = declarations()[key][1]
+    value = declaration.read(declaration.example.strip("'"))
+    value = border.authority() if isinstance(value, Path) else value
+    assert facts.disagreements(with_values(accepted(tmp_path, login), {key: value})) == []
+
+
+@pytest.mark.parametrize("key", declarations())
+def test_every_setting_shows_and_every_place_that_shows_it_is_read(tmp_path: Path, read: set[str], key: str) -> None:
+    found = accepted(tmp_path, "")
+    places, _ = discovery.shows(found, key)
+    assert places
+    assert {place for place in places if not COUNTING.match(place) and kind_of(place) not in read} == set()
+
+
+def test_what_a_setting_changes_is_told_part_by_part(tmp_path: Path) -> None:
+    found = accepted(tmp_path, "")
+    told = {
+        key: discovery.dependencies(found, key) for key in ("HUB_PORT", "DATA_VOLUME_HOST", "NB_UID", "USER_PASSWORD")
+    }
+    assert told == {
+        "HUB_PORT": {"container proxy"},
+        "DATA_VOLUME_HOST": {"container hub", "volume data"},
+        "NB_UID": {"container hub", "image base-notebook", "servers"},
+        "USER_PASSWORD": {"container hub", "passwords"},
+    }
+
+
+def test_a_setting_that_does_nothing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    motto: Any = declared.setting("MOTTO", "what the login page says", str, default="welcome", example="hello")
+    extended = dataclasses.make_dataclass("Settings", [("motto", str, motto)], bases=(Settings,), frozen=True)
+    for module in (declared, loading):
+        monkeypatch.setattr(module, "Settings", extended)
+    assert facts.disagreements(accepted(tmp_path, "")) == ["MOTTO: shows nowhere, so it does nothing"]

@@ -1,0 +1,195 @@
+"""Whatever changes after `up`, one setting or all of them, the next plan touches exactly the parts that show it, and after
+that plan there is nothing to do. What shows a setting is found out by the model of agreement, which knows no plan.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Collection, Iterator
+from unittest import mock
+
+from hypothesis import Phase
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from hubdeploy import agreement, blueprint, family, labels
+from hubdeploy import operations as op
+from hubdeploy.deployment import Deployment
+from hubdeploy.errors import DeployError
+from hubdeploy.plan import Plan
+from hubdeploy.settings import LOCAL, Settings, declarations
+from hubdeploy.userlist import User
+from tests.agreement import border
+from tests.agreement.accepted import accepted
+from tests.agreement.discovery import others, parts_between, with_values
+from tests.agreement.places import render
+from tests.search.held import Held
+
+_USERS = [User("kaben", admin=True), User("ann"), User("bob", sudo=True), User("ann", admin=True, sudo=True)]
+
+
+class Sequence(RuleBasedStateMachine):
+    """A deployment that is up, on an engine that keeps what earlier ones left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = border.new_checkout()
+        self.held = Held()
+        self.left: set[str] = set()
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.root)
+
+    @initialize(found=accepted())
+    def up(self, found: Settings) -> None:
+        self.settings = dataclasses.replace(found, root=self.root)
+        self.carry_out(self.settings, self.pulled_and_drawn(self.settings)[1])
+        self.assert_nothing_is_left()
+
+    @rule(key=st.sampled_from(list(declarations())), data=st.data())
+    def one_setting_changes(self, key: str, data: st.DataObject) -> None:
+        self.change_to(data.draw(st.sampled_from([*others(self.settings, key), without(self.settings, key)])))
+
+    @rule(users=st.lists(st.sampled_from(_USERS), min_size=1, unique_by=lambda user: user.name))
+    def the_userlist_changes(self, users: list[User]) -> None:
+        self.change_to(dataclasses.replace(self.settings, users=tuple(users)))
+
+    @rule(found=accepted())
+    def everything_changes(self, found: Settings) -> None:
+        self.change_to(dataclasses.replace(found, root=self.root))
+
+    def change_to(self, after: Settings) -> None:
+        # A deployment that was left under its name has another past than the one that is compared with here.
+        if agreement.contradictions(after, str) or after.name in self.left - {self.settings.name}:
+            return
+        there = set(self.parts_there(after))
+        try:
+            pulls, drawn = self.pulled_and_drawn(after)
+        except DeployError:
+            # Another deployment of this sequence has left something under a name that derives now.
+            return
+        shown = parts_between(dataclasses.replace(self.settings, users=after.users), after)
+        shown |= parts_of_users(self.settings, after)
+        touched = {*parts_touched(pulls), *parts_touched(drawn, {user.name for user in after.users})}
+        if "container proxy" in touched:
+            # A new proxy starts with its files, whichever changed.
+            there.add("proxy's files")
+        assert touched <= shown, f"touched, though they show nothing that changed: {touched - shown}"
+        assert shown - there <= touched, f"left as they are: {shown - there - touched}"
+        self.carry_out(after, drawn)
+        self.assert_nothing_is_left()
+        self.assert_images_have_their_contents()
+
+    def pulled_and_drawn(self, s: Settings) -> tuple[Plan, Plan]:
+        """The two plans that `up` carries out: what is pulled decides the contents of all that is built on it."""
+        pulls = self.drawn(s).only(op.ImagePulled)
+        for step in pulls.steps:
+            self.held.apply(step.operation)
+        return pulls, self.drawn(s)
+
+    def drawn(self, s: Settings) -> Plan:
+        with border.crossed(s), mock.patch.object(Deployment, "observe", return_value=self.held.seen_by(s)):
+            return Deployment(s.root, border.ENVIRON).draw()
+
+    def carry_out(self, s: Settings, drawn: Plan) -> None:
+        for operation in [step.operation for step in drawn.steps]:
+            if isinstance(operation, op.SecretsRemembered):
+                origins = {**s.origins, **dict.fromkeys(operation.values, LOCAL)}
+                s = dataclasses.replace(with_values(s, dict(operation.values)), origins=origins)
+            elif isinstance(operation, op.CertificateWritten):
+                with border.crossed(s):
+                    Deployment(s.root, border.ENVIRON).engine.apply(operation)
+            else:
+                self.held.apply(operation)
+        self.settings = s
+        self.left.add(s.name)
+        self.held.start_servers(s)
+
+    def assert_nothing_is_left(self) -> None:
+        drawn = self.drawn(self.settings)
+        assert [f"{step.operation}: {step.cause}" for step in drawn.steps] == []
+        assert drawn.pending == ()
+
+    def assert_images_have_their_contents(self) -> None:
+        leaves = render(self.settings)
+        for name in leaves["built"]:  # type: ignore[union-attr]
+            image = self.held.images[self.settings.image_reference(str(name))]
+            assert image.labels[labels.CONTENT] == leaves[f"build[{name}].labels.{labels.CONTENT}"]
+
+    def parts_there(self, after: Settings) -> Iterator[str]:
+        """The parts that an earlier deployment of the sequence left, just as they are wanted now."""
+        snapshot = self.held.seen_by(after)
+        networks = {"users": after.network_name, "api": after.api_network_name}
+        yield from (f"network {part}" for part, name in networks.items() if name in snapshot.networks)
+        volumes = {"data": after.data_volume, "proxy": after.proxy_volume}
+        yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
+        if set(blueprint.foreign_images(after)) <= snapshot.images.keys():
+            yield "images that are pulled"
+        # An image that is not wanted any more stays, and one that was wanted before may have its name still.
+        wanted = family.with_ancestors(family.needed(after))
+        for name in family.FAMILY:
+            if name not in wanted or after.image_reference(name) in snapshot.images:
+                yield f"image {name}"
+        if after.certificate_path.exists() or after.secrets_volume:
+            yield "certificate"
+        if not snapshot.servers:
+            yield "servers"
+
+
+def without(s: Settings, key: str) -> Settings:
+    """The settings with a key that nobody sets any more."""
+    origins = {one: origin for one, origin in s.origins.items() if one != key}
+    return with_values(dataclasses.replace(s, origins=origins), {})
+
+
+def parts_of_users(before: Settings, after: Settings) -> set[str]:
+    """What another userlist changes: the hub, and the servers of those who leave, or may use sudo no more or only now."""
+    if set(before.users) == set(after.users):
+        return set()
+    sudo = [{user.name: s.grant_sudo or user.sudo for user in s.users} for s in (before, after)]
+    return {"container hub"} | (
+        {"servers"} if any(sudo[1].get(name) != may for name, may in sudo[0].items()) else set()
+    )
+
+
+def parts_touched(drawn: Plan, users: Collection[str] = ()) -> Iterator[str]:
+    """The parts, named as by `discovery.dependencies`, that a plan makes anew; `users` are those that there will be. (A hub
+    with another database stops all servers, which do not show that.)"""
+    for step in drawn.steps:
+        operation = step.operation
+        if isinstance(operation, op.SecretsRemembered):
+            yield "passwords"
+        elif isinstance(operation, op.CertificateWritten):
+            yield "certificate"
+        elif isinstance(operation, op.ImagePulled):
+            yield "images that are pulled"
+        elif isinstance(operation, op.ImageBuilt):
+            yield f"image {operation.spec.name}"
+        elif isinstance(operation, op.ImageTagged):
+            yield f"image {operation.reference.rpartition(':')[0].rpartition('/')[2]}"
+        elif isinstance(operation, op.NetworkExists):
+            yield f"network {'api' if operation.spec.internal else 'users'}"
+        elif isinstance(operation, op.VolumeExists):
+            yield f"volume {'data' if operation.spec.key == 'DATA_VOLUME_HOST' else 'proxy'}"
+        elif isinstance(operation, op.ContainerCreated):
+            yield f"container {operation.spec.role}"
+        elif isinstance(operation, op.FilesPublished):
+            yield "proxy's files"
+    if drawn.pending or any(set(step.users) - set(users) for step in drawn.steps):
+        yield "servers"
+
+
+def test_a_change_after_up_touches_exactly_the_parts_that_show_it() -> None:
+    run_state_machine_as_test(
+        Sequence,
+        settings=profile(
+            max_examples=30,
+            stateful_step_count=8,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+        ),
+    )
