@@ -13,6 +13,7 @@ import json
 import logging
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from functools import cache
@@ -81,6 +82,8 @@ def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> L
         image_modules() as spawner,
         mock.patch.object(spawner, "APIClient", return_value=wire),
         mock.patch.object(spawner.ServerSpawner, "_executor", _AtOnce()),
+        # The real ones would keep the wire for whoever spawns later in this process.
+        mock.patch.object(spawner.ServerSpawner, "_of_thread", threading.local()),
         mock.patch.object(jupyterhub.traitlets, "entry_points", _entry_points),
     ):
         config = PyFileConfigLoader(CONFIG, path=str(folder())).load_config()

@@ -23,7 +23,8 @@ from tests.agreement.wire import Request, Wire, reference, untar
 def render(settings: Settings) -> Leaves:
     """Every leaf of an accepted deployment, in the order in which facts flow: from the plan to the users' servers."""
     settings = dataclasses.replace(settings, root=border.checkout())
-    with border.crossed(settings) as wire:
+    # Imported while the border is crossed, the hub's modules would keep the stand-ins for whoever comes later.
+    with hub.image_modules(), border.crossed(settings) as wire:
         deployed = Deployment(settings.root, border.ENVIRON)
         # As `up` does it: what is pulled decides the contents of all that is built on it.
         pulls = deployed.draw().only(op.ImagePulled)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import docker
 from docker.models.containers import Container
+from docker.models.networks import Network
 from playwright.sync_api import Browser, Playwright
 
 from hubdeploy.routing import HTTPS_PORT
@@ -43,12 +44,18 @@ class BrowserMachine:
         """The clone's proxy, which listens on the engine's host for that host alone, listens here too."""
         if clone.name in self.reached or not clone.has_container(clone.settings.proxy_name):
             return
-        clone.client.networks.get(clone.settings.network_name).connect(self.container)
-        listen = f"TCP-LISTEN:{clone.port},bind=127.0.0.1,fork,reuseaddr"
-        self.container.exec_run(["socat", listen, f"TCP:{clone.settings.proxy_name}:{HTTPS_PORT}"], detach=True)
-        check = ["socat", "-u", "OPEN:/dev/null", f"TCP:127.0.0.1:{clone.port}"]
-        until(lambda: self.container.exec_run(check).exit_code == 0, _ANSWERS_WITHIN, f"{clone.url} can be reached")
+        network = clone.client.networks.get(clone.settings.network_name)
+        self.forward(clone.port, network, f"{clone.settings.proxy_name}:{HTTPS_PORT}")
         self.reached.add(clone.name)
+
+    def forward(self, port: int, network: Network, target: str) -> None:
+        """What asks for `port` here gets `target` (host:port), which is on that network."""
+        network.connect(self.container)
+        self.container.exec_run(
+            ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr", f"TCP:{target}"], detach=True
+        )
+        check = ["socat", "-u", "OPEN:/dev/null", f"TCP:127.0.0.1:{port}"]
+        until(lambda: self.container.exec_run(check).exit_code == 0, _ANSWERS_WITHIN, f"{target} can be reached")
 
 
 @contextmanager
