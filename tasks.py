@@ -197,8 +197,17 @@ def test(c: Context, all: bool = False, rest: bool = False, only: str = "") -> N
     testing.run(deployment.ROOT, everything=all, rest=rest, only=only)
 
 
+@task(help={"only": "letters of some rows, such as a,b"})
+def bench(c: Context, only: str = "") -> None:
+    """Measure this project beside stock (--only a,b)."""
+    from hubdeploy import deployment, testing
+
+    testing.bench(deployment.ROOT, only=only)
+
+
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, up, plan, down, clean, config, status, logs, setup, test,
+    bench,
 )  # fmt: skip
 namespace.add_task(build, default=True)

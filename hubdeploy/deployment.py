@@ -13,8 +13,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hubdeploy import blueprint as blue
 from hubdeploy import (
+    background,
     certificates,
     contexts,
     contract,
@@ -27,6 +27,7 @@ from hubdeploy import (
     tls,
     uservolumes,
 )
+from hubdeploy import blueprint as blue
 from hubdeploy import operations as op
 from hubdeploy.blueprint import Blueprint
 from hubdeploy.display import Display
@@ -68,8 +69,8 @@ class Deployment:
             drawn, _ = self._draw_and_look()
             self._ask(drawn, yes)
         self.carry_out(drawn)
-        for name in (self.settings.proxy_name, self.settings.hub_name):
-            self.engine.await_healthy(name)
+        both = (self.settings.proxy_name, self.settings.hub_name)
+        background.all_of([functools.partial(self.engine.await_healthy, name) for name in both])
         self.display.greeting(self._current_settings(drawn))
 
     def show_plan(self) -> None:

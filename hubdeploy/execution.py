@@ -6,14 +6,15 @@ It decides nothing: a step that fails ends the run with its error, and what was 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from graphlib import TopologicalSorter
 from itertools import groupby
-from threading import Event, Thread
+from threading import Event
 from typing import Protocol
 
+from hubdeploy import background
 from hubdeploy import operations as op
 from hubdeploy.engine import Engine
 from hubdeploy.plan import Step
@@ -68,7 +69,8 @@ def _build(steps: Sequence[Step], engine: Engine, reporter: Reporter) -> None:
         while order.is_active():
             for reference in order.get_ready():
                 work = partial(_apply, specs[reference], engine, reporter, cancelled)
-                running[_in_background(work)] = reference
+                # An interrupted `up` does not wait for it, and the engine ends a build whose client is gone.
+            running[background.run(work)] = reference
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 reference = running.pop(future)
@@ -79,24 +81,6 @@ def _build(steps: Sequence[Step], engine: Engine, reporter: Reporter) -> None:
         raise
     finally:
         reporter.built()
-
-
-def _in_background(work: Callable[[], None]) -> Future[None]:
-    """The work in a thread that dies with the process: a build that is silent for minutes must not hold an interrupted
-    `up`, and the engine ends a build whose client is gone.
-    """
-    future: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(None)
-
-    Thread(target=run, daemon=True).start()
-    return future
 
 
 def _parent(step: Step) -> str:

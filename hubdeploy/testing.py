@@ -48,6 +48,16 @@ def run(root: Path, *, everything: bool, rest: bool, only: str) -> None:
             )
 
 
+def bench(root: Path, *, only: str) -> None:
+    """Measures this project beside stock; `only` are the letters of some rows, such as `a,b`. Raises DeployError if a
+    measurement cannot be made."""
+    _get_programs()
+    command = [_environment(root), "-m", "bench", *(["--only", only] if only else [])]
+    code = subprocess.run(command, cwd=root, check=False).returncode
+    if code != 0:
+        raise DeployError(wanted="every measurement made", found=f"bench ended with code {code}", mend="see above")
+
+
 def _get_programs() -> None:
     missing = [package for program, package in _PROGRAMS.items() if not Path(program).exists()]
     missing += [package for library, package in _LIBRARIES.items() if find_library(library) is None]

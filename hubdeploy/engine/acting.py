@@ -243,9 +243,9 @@ class Engine(Looking):
         """
         deadline = time.monotonic() + within
         with translated(f"container {name} is healthy"):
-            check = _health_command(self._api.inspect_container(name))
             while True:
-                state = self._api.inspect_container(name)["State"]
+                inspected = self._api.inspect_container(name)
+                check, state = _health_command(inspected), inspected["State"]
                 if not state["Running"] or state["Restarting"]:
                     raise self._not_ready(name, f"exited with code {state['ExitCode']}")
                 try:

@@ -25,6 +25,8 @@ class Connection:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
         self._threads = threading.local()
+        # What the first connection agreed upon, so that those of other threads need not ask.
+        self._version = "auto"
 
     @property
     def _where(self) -> str:
@@ -46,7 +48,9 @@ class Connection:
         where = self._where
         try:
             arguments = docker.utils.kwargs_from_env(environment=self._environ)
-            return docker.APIClient(version="auto", timeout=_REQUEST_TIMEOUT, **arguments)
+            client = docker.APIClient(version=self._version, timeout=_REQUEST_TIMEOUT, **arguments)
+            self._version = client.api_version
+            return client
         except _failures(where) as error:
             denied = "Permission denied" in str(error) or isinstance(error, PermissionError)
             raise EngineUnavailable(

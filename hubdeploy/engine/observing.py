@@ -10,7 +10,9 @@ import socket
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import docker.errors
 import psutil
 from docker.utils.build import exclude_paths
 
-from hubdeploy import labels
+from hubdeploy import background, labels
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.errors import EngineError
 from hubdeploy.observed import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
@@ -49,28 +51,27 @@ class Observing(Connection):
         `file_roots` maps a container to the directory whose files are read.
         """
         with translated("the engine tells what it holds"):
+            listed = self._api.containers(all=True)
+            states = [_container(one) for one in listed]
+            mine = {one.name: one for one in states if _is_of(deployment, one)}
+            servers = {name: one for name, one in mine.items() if one.labels[labels.ROLE] == labels.SERVER}
+            # What takes the engine longest is asked beside the rest.
+            asked_images = background.run(lambda: [_image(one) for one in self._api.images()])
+            asked_files = {
+                name: background.run(partial(self.read_files, mine[name].id, root))
+                for name, root in file_roots.items()
+                if name in mine and name not in servers
+            }
             info = self._api.info()
-            images = [_image(one) for one in self._api.images()]
             networks = {one["Name"]: network_state(one) for one in self._api.networks()}
             volumes = self._api.volumes()["Volumes"] or ()
-            listed = self._api.containers(all=True)
-        ours: dict[str, ContainerState] = {}
-        servers: list[ContainerState] = []
-        for one in listed:
-            state = _container(one)
-            # A container that somebody starts from an image of ours inherits its labels, but for these roles.
-            role = state.labels.get(labels.ROLE)
-            mine = state.labels.get(labels.DEPLOYMENT) == deployment and role in (
-                labels.HUB,
-                labels.PROXY,
-                labels.SERVER,
-                labels.LOOK,
-            )
-            if mine and role == labels.SERVER:
-                servers.append(state)
-            elif mine or state.name in names:
-                root = file_roots.get(state.name) if mine else None
-                ours[state.name] = _container(one, self.read_files(state.id, root) if root else None)
+            images = asked_images.result()
+            files = {name: asked.result() for name, asked in asked_files.items()}
+        ours = {
+            one.name: replace(one, files=files.get(one.name))
+            for one in states
+            if one.name not in servers and (one.name in mine or one.name in names)
+        }
         wanted = {
             one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]))
             for one in volumes
@@ -88,7 +89,7 @@ class Observing(Connection):
             },
             volumes=wanted,
             containers=ours,
-            servers=tuple(servers),
+            servers=tuple(servers.values()),
             port_holders=_port_holders(listed),
             own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
         )
@@ -220,7 +221,13 @@ def network_state(one: Mapping[str, Any]) -> NetworkState:
     )
 
 
-def _container(one: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> ContainerState:
+def _is_of(deployment: str, state: ContainerState) -> bool:
+    """A container that somebody starts from an image of ours inherits its labels, but for these roles."""
+    roles = (labels.HUB, labels.PROXY, labels.SERVER, labels.LOOK)
+    return state.labels.get(labels.DEPLOYMENT) == deployment and state.labels.get(labels.ROLE) in roles
+
+
+def _container(one: Mapping[str, Any]) -> ContainerState:
     networks = (one.get("NetworkSettings") or {}).get("Networks") or {}
     return ContainerState(
         id=one["Id"],
@@ -231,7 +238,6 @@ def _container(one: Mapping[str, Any], files: Mapping[str, bytes] | None = None)
         status=one["Status"],
         labels=one.get("Labels") or {},
         networks={name: endpoint.get("NetworkID", "") for name, endpoint in networks.items()},
-        files=files,
     )
 
 

@@ -14,8 +14,8 @@ PACKAGE = CHECKOUT / "hubdeploy"
 
 # Each module may import those above it only. A new module takes its place in this line.
 ORDER = [
-    "errors", "labels", "readers", "uservolumes", "dotenv", "userlist", "localfile", "settings", "family", "agreement",
-    "loading", "mending", "routing", "contract",
+    "errors", "background", "labels", "readers", "uservolumes", "dotenv", "userlist", "localfile", "settings", "family",
+    "agreement", "loading", "mending", "routing", "contract",
     "contexts", "certificates", "blueprint", "observed", "operations", "differences", "plan", "tls", "foreign",
     "engine", "looks", "execution", "display", "reference", "deployment", "reports",
     "repair", "debian", "internet", "machine", "testing", "commandline",

@@ -1,0 +1,31 @@
+"""Work beside other work, in threads that die with the process: what is silent for minutes must not hold an interrupted
+command. What it raises is raised by the future's `result()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
+
+
+def run(work: Callable[[], _Result]) -> Future[_Result]:
+    """The work, begun."""
+    future: Future[_Result] = Future()
+
+    def thread() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=thread, daemon=True).start()
+    return future
+
+
+def all_of(works: list[Callable[[], _Result]]) -> list[_Result]:
+    """What each gave, in their order, all done at the same time."""
+    return [future.result() for future in [run(work) for work in works]]
