@@ -70,7 +70,7 @@ def _build(steps: Sequence[Step], engine: Engine, reporter: Reporter) -> None:
             for reference in order.get_ready():
                 work = partial(_apply, specs[reference], engine, reporter, cancelled)
                 # An interrupted `up` does not wait for it, and the engine ends a build whose client is gone.
-            running[background.run(work)] = reference
+                running[background.run(work)] = reference
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 reference = running.pop(future)

@@ -19,6 +19,8 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests.hub.clone import Clone
+
 ROOT = Path(__file__).parents[2]
 SECONDS_FOR_ONE_COMMAND = 120
 # As the hub starts them (design 6 and 9).
@@ -28,6 +30,30 @@ ROOT_START = {
     "cap_drop": ["ALL"],
     "cap_add": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "AUDIT_WRITE"],
 }
+
+
+# The modules of an environment whose byte code is not there, or not of this source: a start would compile them, for nobody
+# else to use.
+STALE = """
+import importlib.util, pathlib, struct, sys
+stale = 0
+for source in pathlib.Path(sys.argv[1], 'lib').rglob('site-packages/**/*.py'):
+    cached = pathlib.Path(importlib.util.cache_from_source(str(source)))
+    if not cached.exists():
+        try:
+            compile(source.read_bytes(), str(source), 'exec')
+        except (SyntaxError, ValueError):
+            continue
+        stale += 1
+        print(source)
+        continue
+    head = cached.read_bytes()[:16]
+    flags, modified, size = struct.unpack('<4xIII', head)
+    found = source.stat()
+    fits = flags & 1 or (modified, size) == (int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
+    stale += not (fits and head[:4] == importlib.util.MAGIC_NUMBER)
+print(stale, 'stale')
+"""
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -76,6 +102,34 @@ def started(*command: str) -> dict[str, Any]:
     """The start script with a stand-in for the server, which runs `command` as the server would run."""
     stand_in = b'#!/bin/bash\nexec "$@"\n'
     return {"files": {"opt/jupyter/bin/jupyterhub-singleuser": stand_in}, "command": ["start-singleuser.sh", *command]}
+
+
+def test_the_start_script_runs_no_program_of_its_own(client: docker.DockerClient, notebook_image: str) -> None:
+    # In a namespace of its own a process after tini and the server, which is the script's own, is the third.
+    assert output(client, notebook_image, **started("/bin/sh", "-c", "/bin/sh -c 'echo $$'"), **PLAIN) == "3"
+
+
+@pytest.mark.parametrize("environment", ["/opt/jupyter", "/opt/hub"])
+def test_no_parser_is_there_that_delays_each_start(
+    client: docker.DockerClient, hub: Clone, notebook_image: str, environment: str
+) -> None:
+    image = notebook_image if environment == "/opt/jupyter" else hub.settings.image_reference("hub")
+    code = "import importlib.util as u; print([one for one in ('rfc3987_syntax', 'lark') if u.find_spec(one)])"
+    assert output(client, image, ["-c", code], entrypoint=f"{environment}/bin/python") == "[]"
+
+
+@pytest.mark.parametrize("environment", ["/opt/jupyter", "/opt/hub"])
+def test_no_module_is_compiled_at_start(
+    client: docker.DockerClient, hub: Clone, notebook_image: str, environment: str
+) -> None:
+    image = notebook_image if environment == "/opt/jupyter" else hub.settings.image_reference("hub")
+    assert output(client, image, ["-c", STALE, environment], entrypoint=f"{environment}/bin/python") == "0 stale"
+
+
+def test_a_server_imports_no_more_than_it_needs(client: docker.DockerClient, notebook_image: str) -> None:
+    # 1314 in November 2026. Many more means that every start takes longer: look what brought them.
+    code = "import sys, jupyterhub.singleuser.extension, jupyterlab.labapp; print(len(sys.modules))"
+    assert int(output(client, notebook_image, ["-c", code], entrypoint="/opt/jupyter/bin/python")) < 1450
 
 
 def test_image_runs_as_the_user_in_the_notebook_folder(client: docker.DockerClient, notebook_image: str) -> None:
