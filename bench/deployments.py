@@ -31,13 +31,11 @@ _UPSTREAM = "upstream"
 
 def builds(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> list[Figure]:
     """(e) All images from no cache, sizes, and `build` with nothing changed."""
-    found = {}
+    found, sizes = {}, {}
     for rig in (ours, stock):
-        with fresh_base(client, rig.base, run) as base:
+        with ours.images_go(), fresh_base(client, rig.base, run) as base:
             found[rig.label] = [rig.build(base)]
-    sizes = {
-        rig.label: {name: _size(client, image) for name, image in rig.science_images.items()} for rig in (ours, stock)
-    }
+            sizes[rig.label] = {name: _size(client, image) for name, image in rig.science_images.items()}
     quick = [ours.invoke("build") for _ in range(_QUICK_ROUNDS)]
     start = [ours.invoke("--list") for _ in range(_QUICK_ROUNDS)]
     own = [one - min(start) for one in quick]
@@ -160,7 +158,7 @@ def proxy(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> li
             name = f"{rig.name}-{_UPSTREAM}"
             answer = "printf 'server { listen 9000; location / { return 200 ok; } }' > /etc/nginx/conf.d/x.conf"
             client.containers.run(
-                image, ["sh", "-c", f"{answer}; exec nginx -g 'daemon off; worker_processes 1;'"], name=name,
+                image, ["sh", "-c", f"{answer}; exec nginx -g 'daemon off;'"], name=name,
                 network=rig.network, labels={nested.LABEL: run}, detach=True, init=True,
             )  # fmt: skip
             stack.enter_context(_routed(rig, client, name))

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import docker
 import requests
 
-from hubdeploy import certificates
+from hubdeploy import certificates, family
 from hubdeploy.routing import HTTPS_PORT
 from tests.hub.clone import Clone, free_port
 from tests.hub.person import Person
@@ -96,8 +96,24 @@ class Ours:
         """Seconds that all images take on a base that no layer stands on yet."""
         return self.invoke("build", BASE_IMAGE=base, IMAGE_TAG="bench")
 
+    @contextmanager
+    def images_go(self) -> Iterator[None]:
+        """Images that are built meanwhile are removed with all their layers: nothing else stands on their base."""
+        before = set(self.clone.image_tags())
+        try:
+            yield
+        finally:
+            made = sorted(set(self.clone.image_tags()) - before, key=_depth, reverse=True)
+            for tag in made:
+                remove_image(self.clone.client, tag)
+
     def remove(self) -> None:
         self.clone.remove()
+
+
+def _depth(tag: str) -> int:
+    """How many images of ours the image with this name stands on."""
+    return len(family.with_ancestors([tag.rpartition("/")[2].partition(":")[0]]))
 
 
 class Stock:
@@ -173,6 +189,9 @@ class Stock:
             volume.remove(force=True)
         for image in ("science", "notebook", "hub"):
             remove_image(self.client, self.images[image])
+        # Those whose name a later build took.
+        for left in self.client.images.list(filters=own):
+            remove_image(self.client, left.id)
 
 
 def answers(rig: Rig) -> bool:
