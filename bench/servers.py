@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import docker
@@ -13,6 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 from bench.figures import Figure
 from bench.hubapi import hub_api
 from bench.rigs import USERS, Rig, taking_turns
+from hubdeploy import background
 from tests.hub import window
 from tests.hub.browser import browser_machine
 
@@ -68,9 +70,10 @@ def ready(found: Sequence[float | None]) -> list[float]:
 def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
     """(c) In Chromium, from the click on 'sign in' to the first cell's output on screen."""
     with browser_machine(client, run) as machine, sync_playwright() as playwright:
-        browser = machine.connect(playwright)
+        # Before there is a connection to it: another network would break that off.
         for rig in rigs:
             machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
+        browser = machine.connect(playwright)
 
         def once(rig: Rig) -> float:
             context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
@@ -87,7 +90,8 @@ def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> 
                 return time.monotonic() - started
             finally:
                 context.close()
-                stop(rig)
+                # This thread's event loop is Playwright's.
+                background.run(partial(stop, rig)).result()
 
         found = taking_turns(rigs, _BROWSER_ROUNDS, once)
     return [Figure("c", "click on 'sign in' to the first output", "s", *(found[rig.label] for rig in rigs), 0.50)]

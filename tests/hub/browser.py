@@ -34,11 +34,11 @@ class BrowserMachine:
     """The container, and the deployments that it can reach under the URLs that their users type."""
 
     container: Container
-    port: int
     reached: set[str] = field(default_factory=set)
 
     def connect(self, playwright: Playwright) -> Browser:
-        return playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{self.port}")
+        # Asked now: the engine may publish another port when the container joins one more network.
+        return playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{_port(self.container)}")
 
     def reach(self, clone: Clone) -> None:
         """The clone's proxy, which listens on the engine's host for that host alone, listens here too."""
@@ -75,7 +75,7 @@ def browser_machine(client: docker.DockerClient, run: str) -> Iterator[BrowserMa
             detach=True,
         )
         until(lambda: _takes_commands(container), _ANSWERS_WITHIN, "Chromium takes commands")
-        yield BrowserMachine(container, _port(container))
+        yield BrowserMachine(container)
     finally:
         nested.clear(client, run)
 
