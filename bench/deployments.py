@@ -90,7 +90,7 @@ def _compose(client: docker.DockerClient, stock: Stock, folder: Path) -> Iterato
     (folder / "hub" / "jupyterhub_config.py").write_bytes((STOCK / "jupyterhub_config.py").read_bytes())
     project = f"{stock.name}-compose"
     file = folder / "compose.yaml"
-    file.write_text(json.dumps(_compose_file(project)))
+    file.write_text(json.dumps(_compose_file()))
     command = ["docker", "compose", "--project-name", project, "--file", str(file)]
     environ = _compose_environ(folder)
     try:
@@ -99,7 +99,7 @@ def _compose(client: docker.DockerClient, stock: Stock, folder: Path) -> Iterato
         timed([*command, "down", "--volumes", "--rmi", "local"], folder, environ)
 
 
-def _compose_file(project: str) -> dict[str, Any]:
+def _compose_file() -> dict[str, Any]:
     # Without a hub that runs: what is compared is how soon the tool sees that nothing is to be done.
     return {
         "services": {

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import docker
 from docker.models.containers import Container
 
+from tests.archive import tar as tar_of
+
 _AT = "/volume"
 
 
@@ -37,14 +39,8 @@ def _holder(client: docker.DockerClient, volume: str, image: str) -> Iterator[Co
 
 def fill(client: docker.DockerClient, volume: str, image: str, files: Mapping[str, bytes]) -> None:
     """Root's files, name -> content; the volume is made if it is not there. Any `image` will do."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
     with _holder(client, volume, image) as container:
-        container.put_archive(_AT, content.getvalue())
+        container.put_archive(_AT, tar_of(files))
 
 
 def read(client: docker.DockerClient, volume: str, image: str, name: str) -> VolumeFile:

@@ -14,6 +14,7 @@ import docker
 from docker.models.containers import Container
 
 from tests import nested
+from tests.archive import tar
 
 _FOLDER = "/texts"
 _PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
@@ -44,7 +45,7 @@ class Compose:
             files[f"{number}/compose.yaml"] = json.dumps({"services": {"s": service}}).encode()
             files[f"{number}/.env"] = text.encode()
         assert self.container.exec_run(["sh", "-c", f"rm -rf {_FOLDER}; mkdir {_FOLDER}"]).exit_code == 0
-        self.container.put_archive(_FOLDER, _tar(files))
+        self.container.put_archive(_FOLDER, tar(files))
         variables = [f"{key}={value}" for key, value in shell.items()]
         ended = self.container.exec_run(["sh", "-c", _READ_ALL, "sh", *variables])
         assert ended.exit_code == 0, ended.output
@@ -53,8 +54,8 @@ class Compose:
 
     def _answers(self) -> dict[int, bytes]:
         stream, _ = self.container.get_archive(_FOLDER)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            found = {member.name: tar.extractfile(member) for member in tar if member.name.endswith("/answer")}
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as given:
+            found = {member.name: given.extractfile(member) for member in given if member.name.endswith("/answer")}
             return {int(name.split("/")[1]): file.read() for name, file in found.items() if file}
 
 
@@ -75,13 +76,3 @@ def _values(answer: bytes | None) -> dict[str, str] | None:
         return None
     environment = json.loads(answer)["services"]["s"].get("environment") or {}
     return {key: value.replace("$$", "$") for key, value in environment.items() if value != _ABSENT}
-
-
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return content.getvalue()
