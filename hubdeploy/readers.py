@@ -19,7 +19,8 @@ _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 # Without a dot or a port the first part of a name is no registry's, and must be in lower case.
 _REGISTRY = rf"(?:(?:localhost|{_LABEL}(?:\.{_LABEL})+)(?::[0-9]+)?|{_LABEL}:[0-9]+)"
 _REPOSITORY = rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*"
-_NAMESPACE = re.compile(rf"{_REPOSITORY}\Z")
+# docker-py builds no image whose registry has a capital letter; one of others may, as it is only pulled.
+_NAMESPACE = re.compile(rf"(?!.*[A-Z]){_REPOSITORY}\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _REFERENCE = re.compile(rf"({_REPOSITORY})(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?\Z")
 # The engine takes 255 characters, our images' own names and the default registry's in front included.

@@ -139,6 +139,7 @@ REFUSED = {
 FOUND = {
     "a name of one letter": ("DATA_VOLUME_HOST=a", "", "two or more letters"),
     "a registry that is none": ("IMAGE_NAMESPACE=Acme/lab", "", "cannot be the first part"),
+    "a registry in capital letters": ("IMAGE_NAMESPACE=Registry.example.org/lab", "", "lower-case words"),
     "a registry without a repository": ("IMAGE_NAMESPACE=docker.io", "", "cannot be the first part"),
     "a namespace too long for the engine": (f"IMAGE_NAMESPACE={'x' * 201}", "", "at most 200 characters"),
     "an image's id": (f"BASE_IMAGE={'0' * 64}", "", "is not an image reference"),
