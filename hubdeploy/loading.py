@@ -208,7 +208,7 @@ def _value(root: Path, text: str, declaration: Declaration, secrets: Mapping[str
     except readers.Unfit as unfit:
         raise readers.Unfit(f"{shown} {unfit.found}", unfit.wanted, unfit.mend) from None
     known = {} if declaration.secret else secrets or {}
-    held = [key for secret, key in known.items() if len(secret) > 7 and secret in text]
+    held = [key for secret, key in known.items() if len(secret) >= readers.SHORTEST_SECRET and secret in text]
     if held:
         mend = f"take it out; or set {held[0]} to something that nobody can read elsewhere"
         raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret, as this one is shown", mend)

@@ -23,6 +23,8 @@ _REPOSITORY = rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*"
 _NAMESPACE = re.compile(rf"(?!.*[A-Z]){_REPOSITORY}\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _REFERENCE = re.compile(rf"({_REPOSITORY})(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?\Z")
+# A secret of fewer characters cannot be told from an ordinary word, and so not be kept out of what is shown.
+SHORTEST_SECRET = 8
 # The engine takes 255 characters, our images' own names and the default registry's in front included.
 _LONGEST_REPOSITORY = 200
 # How the engine writes the id of an image.
@@ -266,6 +268,12 @@ def github_url(text: str) -> str:
 def token(text: str) -> str:
     if any(c.isspace() or not c.isprintable() for c in text):
         raise Unfit("holds white space", "the value as GitHub shows it", "copy it once more")
+    return text
+
+
+def client_secret(text: str) -> str:
+    if len(token(text)) < SHORTEST_SECRET:
+        raise Unfit("is too short for a client secret", "the value as GitHub shows it", "copy it once more")
     return text
 
 

@@ -141,7 +141,7 @@ class Settings:
     github_client_secret: str | None = setting(
         "GITHUB_CLIENT_SECRET",
         "client secret of the GitHub application",
-        readers.token,
+        readers.client_secret,
         secret=True,
         example="0123456789abcdef0123456789abcdef01234567",
     )
@@ -158,8 +158,9 @@ class Settings:
         derivation="github if both GITHUB_ keys are set, else shared-password", example="shared-password"
     )  # fmt: skip
     user_password: str | None = setting(
-        "USER_PASSWORD", "shared-password only: the users' password, 8 characters or more", readers.at_least(8),
-        derivation="generated once into .env.local", secret=True, example="'a phrase to read out'"
+        "USER_PASSWORD", "shared-password only: the users' password, 8 characters or more",
+        readers.at_least(readers.SHORTEST_SECRET), derivation="generated once into .env.local", secret=True,
+        example="'a phrase to read out'"
     )  # fmt: skip
     admin_password: str | None = setting(
         "ADMIN_PASSWORD", "shared-password only: the admins' password, 32 characters or more", readers.at_least(32),

@@ -19,7 +19,7 @@ from tests.agreement.places import render
 
 # Where a key shows only together with others: GitHub's with the login by GitHub, the passwords without it.
 _LOGINS: tuple[dict[str, Any], ...] = (
-    {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": "secret", "AUTHENTICATOR": "github"},
+    {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": "secret-of-github", "AUTHENTICATOR": "github"},
     {"AUTHENTICATOR": "shared-password"},
 )
 # Texts for settings whose example is what they are already.

@@ -21,7 +21,7 @@ from tests.agreement.reading import kind_of
 
 CHECKOUT = Path(__file__).parents[2]
 GITHUB = "GITHUB_CLIENT_ID=client\n"
-GITHUB_SHELL = {"GITHUB_CLIENT_SECRET": "secret"}
+GITHUB_SHELL = {"GITHUB_CLIENT_SECRET": "secret-of-github"}
 EXAMPLES = {
     "nothing is set": "",
     "another name": "DOCKER_MACHINE_NAME=lab",

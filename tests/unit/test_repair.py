@@ -106,7 +106,7 @@ def test_line_ends_and_byte_order_mark_stay(root: Path) -> None:
 
 
 def test_moved_into_place_the_mended_file_has_nothing_to_mend(root: Path) -> None:
-    fix(root, "GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET=s3cret\n")
+    fix(root, "GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET=s3cret-of-github\n")
     (root / ".env.mended").rename(root / ".env")
     local = (root / ".env.local").read_bytes()
     assert not repair.mend(root, {})

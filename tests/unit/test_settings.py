@@ -72,7 +72,7 @@ def test_placeholders_count_as_not_set(root: Path) -> None:
 
 
 def test_both_github_keys_choose_github(root: Path) -> None:
-    found = load(root, "GITHUB_CLIENT_ID=abc\nHUB_HOST=hub.example.org", "GITHUB_CLIENT_SECRET=s3cret")
+    found = load(root, "GITHUB_CLIENT_ID=abc\nHUB_HOST=hub.example.org", "GITHUB_CLIENT_SECRET=s3cret-of-github")
     assert (found.authenticator, found.bind_address) == ("github", "0.0.0.0")
 
 
@@ -125,7 +125,7 @@ REFUSED = {
         "HUB_PORT",
     ),
     "one GitHub key": ("GITHUB_CLIENT_ID=abc", "", "GITHUB_CLIENT_SECRET is not"),
-    "the other GitHub key": ("", "GITHUB_CLIENT_SECRET=abc", "GITHUB_CLIENT_ID is not"),
+    "the other GitHub key": ("", "GITHUB_CLIENT_SECRET=0123456789abcdef", "GITHUB_CLIENT_ID is not"),
     "github without keys": ("AUTHENTICATOR=github", "", "GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET"),
     "shared password in public": ("HUB_HOST=hub.example.org", "", "shared-password"),
     "short password": ("", "USER_PASSWORD=short", "8 characters"),
@@ -165,6 +165,9 @@ FOUND = {
     "the proxy's volume for certificates": ("SECRETS_VOLUME=crypticlabs-jupyterhub-proxy", "", "the proxy's volume"),
     "a secret where everybody reads": (
         "HUB_HOST=localhost", "USER_PASSWORD=canary-12345\nGITHUB_CLIENT_ID=x-canary-12345", "holds the value of USER_PASSWORD",
+    ),
+    "a secret that is an ordinary word": (
+        "GITHUB_CLIENT_ID=abc\nHUB_HOST=hub.example.org", "GITHUB_CLIENT_SECRET=canary", "too short for a client secret",
     ),
     "half of a secret on a line of its own": ("", "USER_PASSWORD=eight-letters\ncanary9=", ".env.local:2"),
     "a key without a value": ("NB_USER\n", "", "has no value"),
