@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
     entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
     users = _read_userlist(root, noticed.problems)
     sources = _sources(environ, entries)
-    secrets = None if noticed.local_unread else _secrets(environ, entries.values())
+    secrets = _secrets(environ, entries.values())
     found = Settings(**_resolve(root, sources, secrets, noticed), users=users, origins=_origins(sources), root=root)
     if "" not in noticed.doubtful:
         noticed.problems += agreement.contradictions(found, _whereabouts(sources), noticed.doubtful)
@@ -142,13 +143,16 @@ def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.E
     return found
 
 
-def _shown(text: str, secrets: Mapping[str, str] | None) -> str:
-    """A value as a message may show it: without a secret (None: anything may be one), and without the name of one, as a
-    quote that was left open draws the lines of secrets in."""
-    if secrets is None:
-        return f"*** (hidden as long as {LOCAL} cannot be read)"
+def _shown(text: str, secrets: Collection[str]) -> str:
+    """A value as a message may show it: without a secret, and without the name of one, as a quote that was left open draws
+    the lines of secrets in."""
     named = [key for key, (_, declaration) in declarations().items() if declaration.secret]
     return "*** (it holds a secret)" if any(one in text for one in (*secrets, *named)) else repr(text)
+
+
+def _hidden(_text: str) -> str:
+    """A value while nobody knows what is secret: anything may be."""
+    return f"*** (hidden as long as {LOCAL} cannot be read)"
 
 
 def _is_file(path: Path) -> bool:
@@ -175,9 +179,10 @@ def _whereabouts(sources: _Sources) -> Callable[[str], str]:
     return where
 
 
-def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str] | None, noticed: _Noticed) -> dict[str, Any]:
+def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed: _Noticed) -> dict[str, Any]:
     """Field -> value; a value that cannot be read becomes a problem and the derived value stands in for it."""
     values: dict[str, Any] = {}
+    show = _hidden if noticed.local_unread else partial(_shown, secrets=secrets)
     for key, (attribute, declaration) in declarations().items():
         setter = _setter(key, sources)
         so_far = Settings(**{**dict.fromkeys(_FIELDS), **values})
@@ -186,7 +191,7 @@ def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str] | None, n
             continue
         _, where, text = setter
         try:
-            value = _value(root, text, declaration, secrets)
+            value = _value(root, text, declaration, secrets, show)
         except readers.Unfit as unfit:
             noticed.unread(Problem(where, key, unfit.found, unfit.wanted, unfit.mend))
         else:
@@ -194,7 +199,9 @@ def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str] | None, n
     return values
 
 
-def _value(root: Path, text: str, declaration: Declaration, secrets: Mapping[str, str] | None) -> Any:
+def _value(
+    root: Path, text: str, declaration: Declaration, secrets: Mapping[str, str], show: Callable[[str], str]
+) -> Any:
     """What a text comes to; None if that leaves the setting as it derives. Raises Unfit with words that may be shown."""
     if text == "":
         # A password that is set to nothing would be generated anew at each run, and be kept nowhere.
@@ -202,12 +209,12 @@ def _value(root: Path, text: str, declaration: Declaration, secrets: Mapping[str
             return None
         mend = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
         raise readers.Unfit("is empty", declaration.meaning, mend)
-    shown = "*** (a secret)" if declaration.secret else _shown(text, secrets)
+    shown = "*** (a secret)" if declaration.secret else show(text)
     try:
         value = declaration.read(text)
     except readers.Unfit as unfit:
         raise readers.Unfit(f"{shown} {unfit.found}", unfit.wanted, unfit.mend) from None
-    known = {} if declaration.secret else secrets or {}
+    known = {} if declaration.secret else secrets
     held = [key for secret, key in known.items() if len(secret) >= readers.SHORTEST_SECRET and secret in text]
     if held:
         mend = f"take it out; or set {held[0]} to something that nobody can read elsewhere"

@@ -197,6 +197,14 @@ def test_no_value_is_shown_while_nobody_knows_what_is_secret(root: Path) -> None
     assert "canary" not in refused.value.message
 
 
+def test_a_secret_of_the_shell_is_found_elsewhere_though_a_file_cannot_be_read(root: Path) -> None:
+    (root / ".env").write_text("HUB_HOST=canary-12345\n")
+    (root / ".env.local").write_bytes(b"# \xff\n")
+    with pytest.raises(InputError, match=r"\.env:1: HUB_HOST: holds the value of USER_PASSWORD") as refused:
+        loading.load(root, {"USER_PASSWORD": "canary-12345"})
+    assert "canary" not in refused.value.message
+
+
 def test_a_contradiction_is_told_beside_a_value_that_cannot_be_read(root: Path) -> None:
     said = refusal(root, "HUB_PORT=x\nNB_USER=ada\nDOCKER_NOTEBOOK_DIR=/home/cryptic/work")
     assert ".env:1: HUB_PORT" in said
