@@ -8,6 +8,10 @@ server=(/opt/jupyter/bin/jupyterhub-singleuser "$@")
 export USER=$NB_USER LOGNAME=$NB_USER HOME=/home/$NB_USER SHELL=/bin/bash
 
 if [ "$EUID" -ne 0 ]; then
+    if [ ! -w "$NOTEBOOK_DIR" ]; then
+        echo "$NOTEBOOK_DIR cannot be written to by $NB_USER (UID $NB_UID); it belongs to UID $(/usr/bin/stat -c %u "$NOTEBOOK_DIR")" >&2
+        exit 73 # the hub's spawner tells then whose volume it is, and what the operator can do
+    fi
     exec "${server[@]}"
 fi
 

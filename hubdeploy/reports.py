@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import yaml
@@ -14,7 +15,7 @@ from hubdeploy import labels, settings, tls
 from hubdeploy import reference as about
 from hubdeploy.certificates import Pair
 from hubdeploy.deployment import Deployment
-from hubdeploy.errors import DeployError
+from hubdeploy.errors import DeployError, EngineError
 from hubdeploy.observed import ContainerState, Snapshot
 from hubdeploy.settings import DERIVED, Settings
 
@@ -45,15 +46,34 @@ def status(deployment: Deployment) -> None:
 
 def logs(deployment: Deployment, *, user: str, proxy: bool, follow: bool, tail: str) -> None:
     """The log of one user's server, the proxy, or the hub, as it comes, from `tail` lines back."""
-    lines = _lines(tail)
-    found = deployment.settings
-    name = _server_of(deployment.observe(), user) if user else found.proxy_name if proxy else found.hub_name
+    lines, found = _lines(tail), deployment.settings
+    if user:
+        pieces = _of_server(deployment, user, follow=follow, tail=lines)
+    else:
+        pieces = deployment.engine.logs(found.proxy_name if proxy else found.hub_name, follow=follow, tail=lines)
     try:
-        for piece in deployment.engine.logs(name, follow=follow, tail=lines):
+        for piece in pieces:
             sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
     except KeyboardInterrupt:
         return
+
+
+def _of_server(deployment: Deployment, user: str, *, follow: bool, tail: int) -> Iterator[bytes]:
+    """A server that is gone took its log along; what the hub wrote about it, its last words among that, stands in."""
+    servers = _servers_by_user(deployment.observe())
+    if user in servers:
+        try:
+            yield from deployment.engine.logs(servers[user], follow=follow, tail=tail)
+            return
+        except EngineError:
+            # Removed meanwhile, as a server that did not start is.
+            servers = _servers_by_user(deployment.observe())
+            if user in servers:
+                raise
+    log = b"".join(deployment.engine.logs(deployment.settings.hub_name, follow=False, tail="all"))
+    told = _told_about(user, log, servers)
+    yield from told[-tail:] if tail else ()
 
 
 def _lines(tail: str) -> int:
@@ -67,14 +87,21 @@ def _lines(tail: str) -> int:
     return int(tail)
 
 
-def _server_of(snapshot: Snapshot, user: str) -> str:
-    servers = {state.labels.get(labels.USER, ""): state.name for state in snapshot.servers}
-    if user not in servers:
+def _servers_by_user(snapshot: Snapshot) -> dict[str, str]:
+    return {state.labels.get(labels.USER, ""): state.name for state in snapshot.servers}
+
+
+def _told_about(user: str, log: bytes, servers: Iterable[str]) -> list[bytes]:
+    """The lines of the hub's log about the user's servers; jupyterhub/spawner.py marks them."""
+    told = [line for line in log.splitlines(keepends=True) if f"] server of {user}: ".encode() in line]
+    if not told:
         there = ", ".join(sorted(servers)) or "nobody"
         raise DeployError(
-            wanted=f"a server of {user}", found=f"{user} has none; servers have: {there}", mend="correct the name"
+            wanted=f"a server of {user}",
+            found=f"{user} has none, nor had one since the hub was made; servers have: {there}",
+            mend="correct the name",
         )
-    return servers[user]
+    return told
 
 
 def _containers(snapshot: Snapshot, found: Settings) -> Table:

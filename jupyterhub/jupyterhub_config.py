@@ -28,6 +28,9 @@ def configure_hub(c: Any, contract: dict[str, Any]) -> None:
     c.JupyterHub.last_activity_interval = 60
     # the page of a starting server shows at once
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
+    # a server's end by itself is told on the page that offers to start it again, which an admin may be reading
+    c.JupyterHub.template_paths = [str(HERE / "templates")]
+    c.JupyterHub.template_vars = {"end_of_server": lambda reader: ServerSpawner.end_of_server}
     # a container that drops packets instead of refusing would block a try for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
 

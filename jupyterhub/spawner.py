@@ -7,12 +7,13 @@ pulls an image and never mounts a path of the host.
 
 import asyncio
 import html
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -26,6 +27,8 @@ ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KIL
 ANSWER_STEP = 0.05
 EXIT_CHECK_STEP = 0.25
 LOG_LINES = 15
+# How start-singleuser.sh ends where the user could not save a file.
+NOT_WRITABLE = 73
 # Left of start_timeout for what comes before and after the wait, so that our message wins over the hub's.
 TIMEOUT_MARGIN = 5
 
@@ -94,6 +97,9 @@ class ServerSpawner(DockerSpawner):
     pids_limit = Int(config=True, help="Most processes and threads of one server.")
     labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of each server's container.")
 
+    # User -> how their last server ended by itself, until their next one starts.
+    _ends: ClassVar[dict[str, str]] = {}
+
     # DockerSpawner queues all calls of all users on one thread; an APIClient is not made for several.
     _executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
     _of_thread = threading.local()
@@ -104,6 +110,11 @@ class ServerSpawner(DockerSpawner):
         if not hasattr(self._of_thread, "client"):
             self._of_thread.client = APIClient(version="auto")
         return self._of_thread.client
+
+    @staticmethod
+    def end_of_server(user: str) -> str:
+        """How the user's server ended by itself, for the page that offers to start another; empty if it did not."""
+        return ServerSpawner._ends.get(user, "")
 
     @property
     def may_sudo(self) -> bool:
@@ -149,12 +160,14 @@ class ServerSpawner(DockerSpawner):
         know neither of a starting nor of a failed server.
         """
         self._stages: list[str] = []
+        self._ends.pop(self.user.name, None)
         deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
         try:
             address, port = await self._start_container()
             self._stage("Waiting for JupyterLab to answer")
             await self._wait_until_it_answers(address, port, deadline)
-        except ServerFailed:
+        except ServerFailed as failure:
+            self._tell(failure.jupyterhub_message, logging.ERROR)
             await self._remove_if_any()
             raise
         return address, port
@@ -190,7 +203,11 @@ class ServerSpawner(DockerSpawner):
             return 0
         status = await super().poll()
         if status is not None and self.object_id:
-            self.log.warning("%s has exited: %s\n%s", self.object_name, status, await self._log_tail())
+            container = await self.get_object()
+            if container is not None:
+                ending = f"{self._ending(container['State'])}\n{await self._last_words()}".strip()
+                self._ends[self.user.name] = ending
+                self._tell(ending, logging.WARNING)
             await self._remove_if_any()
         return status
 
@@ -207,7 +224,7 @@ class ServerSpawner(DockerSpawner):
                 next_exit_check = time.monotonic() + EXIT_CHECK_STEP
             if time.monotonic() >= deadline:
                 reason = f"The server did not answer within {self.start_timeout - TIMEOUT_MARGIN} seconds."
-                raise ServerFailed(f"{reason} Its last words:", await self._log_tail())
+                raise ServerFailed(reason, await self._last_words())
             await asyncio.sleep(ANSWER_STEP)
 
     async def _fail_if_exited(self) -> None:
@@ -216,20 +233,44 @@ class ServerSpawner(DockerSpawner):
             raise ServerFailed("The server's container was removed while it started.")
         state = container["State"]
         if not state["Running"]:
-            cause = "ran out of memory" if state["OOMKilled"] else f"ended with exit code {state['ExitCode']}"
-            reason = f"The server {cause} while it started. Its last words:"
-            raise ServerFailed(reason, await self._log_tail())
+            raise ServerFailed(self._ending(state, " while it started"), await self._last_words())
 
-    async def _log_tail(self) -> str:
+    def _ending(self, state: dict[str, Any], when: str = "") -> str:
+        """How the server ended, from the engine's words about its container, and what can be done."""
+        if state["OOMKilled"]:
+            how = "was killed as it ran out of memory"
+            limit = f", now {self.mem_limit // 1024**2} MiB" if self.mem_limit else ""
+            mend = f"The operator gives servers more with USER_MEMORY_LIMIT{limit}."
+        elif state["ExitCode"] == NOT_WRITABLE and self.ours:
+            how = "could not write to its volume"
+            mend = f"The operator hands the volume over with `{self._handing_over()}`."
+        else:
+            how = f"ended with exit code {state['ExitCode']}"
+            mend = f"The operator sees this with `./invoke logs --user {self.user.name}`."
+        return f"The server {how}{when}. {mend}"
+
+    def _handing_over(self) -> str:
+        mount = self.mount_binds[0]
+        volume = f"-v {mount['Source']}:{mount['Target']}"
+        return f"docker run --rm --user 0 --entrypoint chown {volume} {self.image} -R {self.nb_uid}:users {mount['Target']}"
+
+    async def _last_words(self) -> str:
+        """The end of the container's log, with a line above it that says so; empty if it wrote nothing."""
         try:
             log: bytes = await self.docker("logs", self.object_id, tail=LOG_LINES)
         except DockerException as error:
             return f"(no log: {error})"
-        return log.decode(errors="replace").strip()
+        words = log.decode(errors="replace").strip()
+        return f"Its last words:\n{words}" if words else ""
 
     def _stage(self, message: str) -> None:
         self._stages.append(message)
-        self.log.info("%s: %s", self.object_name, message)
+        self._tell(message)
+
+    def _tell(self, message: str, level: int = logging.INFO) -> None:
+        """To the hub's log, each line marked with whose server it is: `./invoke logs --user` finds them by that."""
+        for line in message.splitlines():
+            self.log.log(level, "server of %s: %s", self.user.name, line)
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What the page of a starting server shows; the hub ends this loop when the start is over."""

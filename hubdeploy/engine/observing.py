@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import docker.errors
 import psutil
@@ -173,7 +173,7 @@ class Observing(Connection):
                 return None
             raise
 
-    def logs(self, container: str, *, follow: bool, tail: int) -> Iterator[bytes]:
+    def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
         """A container's output, oldest first, in pieces as they come."""
         with translated(f"the log of {container} can be read"):
             if not follow:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -184,16 +186,24 @@ def test_start_returns_when_the_server_answers_and_not_before(make: Make, monkey
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [({"ExitCode": 7, "OOMKilled": False}, "exit code 7"), ({"OOMKilled": True}, "out of memory")]
+    ("state", "said"),
+    [
+        ({"ExitCode": 7, "OOMKilled": False}, r"exit code 7 while it started\. .* `./invoke logs --user ann`"),
+        ({"ExitCode": 137, "OOMKilled": True}, r"ran out of memory .* USER_MEMORY_LIMIT, now 1024 MiB"),
+        (
+            {"ExitCode": 73, "OOMKilled": False},
+            r"could not write to its volume .* -v lab-user-ann:/home/cryptic/work lab/base-notebook:latest -R 1000:users",
+        ),
+    ],
 )
-def test_a_server_that_exits_fails_with_its_last_words(
+def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
     make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], said: str
 ) -> None:
     engine = FakeEngine({"Running": False, **state}, log=b"<no space left>\n")
     with pytest.raises(Exception, match=said) as failure:
         asyncio.run(start(make(engine=engine), monkeypatch, ("127.0.0.1", free_port())))
     assert failure.value.jupyterhub_message.endswith("<no space left>")
-    assert "<pre>&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
+    assert "<pre>Its last words:\n&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
     assert engine.removed == ["0123456789"]
 
 
@@ -210,16 +220,28 @@ def test_a_missing_image_is_named_with_the_remedy(make: Make, monkeypatch: pytes
         asyncio.run(start(make(), monkeypatch, ImageNotFound("gone")))
 
 
-def test_a_server_found_exited_is_removed_and_its_log_kept(
+def test_a_server_found_exited_is_removed_and_its_end_told(
     make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = FakeEngine({"Running": False, "ExitCode": 137}, log=b"Killed")
+    engine = FakeEngine({"Running": False, "ExitCode": 137, "OOMKilled": True}, log=b"first\nKilled")
     server = make(engine=engine)
     server.object_id = "0123456789"
     monkeypatch.setattr(server.log, "propagate", True)
     assert "ExitCode=137" in str(asyncio.run(server.poll()))
     assert engine.removed == ["0123456789"]
-    assert "Killed" in caplog.text
+    # As the hub's pages see it: what is configured is copied, and a function is called with the reader first.
+    shown = copy.deepcopy(server.config.JupyterHub.template_vars)["end_of_server"](server.user)
+    assert shown("ann").startswith("The server was killed as it ran out of memory")
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told[-2:] == ["server of ann: first", "server of ann: Killed"]
+
+
+def test_a_new_start_forgets_how_the_last_server_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make()
+    server._ends["ann"] = "The server ended."
+    with pytest.raises(Exception, match="gone"):
+        asyncio.run(start(server, monkeypatch, RuntimeError("gone")))
+    assert server.end_of_server("ann") == ""
 
 
 def test_a_running_server_polls_as_running(make: Make) -> None:

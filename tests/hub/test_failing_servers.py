@@ -1,0 +1,161 @@
+"""What a user reads in the browser, and an operator in `./invoke logs --user`, when a server does not start or ends by
+itself; how soon they do stands in a table at the end of the run.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from hubdeploy import labels
+from tests import reports
+from tests.hub import volumes, window
+from tests.hub.clone import Clone
+from tests.hub.person import Person
+from tests.hub.waiting import until
+
+_TABLE = "failing servers, seconds from the fact to the user's page and to the operator's log"
+_USERS = ("greedy", "mistaken", "locked", "late", "ending")
+_PASSWORD = "password of these tests"
+_TOLD_WITHIN = 30
+# JupyterHub looks after running servers each half minute.
+_FOUND_WITHIN = 60
+# The least that a server may have; twice that is asked for.
+_MEMORY, _GREED = "256M", 512 * 1024**2
+# An operator's own lines at the top of the start script, each of which only one user meets.
+_MISTAKES = f"""
+case "${{JUPYTERHUB_USER:-}}" in
+greedy) exec /usr/bin/python3 -c 'x = b"x" * {_GREED}' ;;
+mistaken) load-the-module-of-our-lab ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def troubled(hub: Clone, new_clone: Callable[..., Clone], pytestconfig: pytest.Config) -> Iterator[Clone]:
+    """A deployment whose start script has a mistake, and one of whose volumes belongs to root."""
+    made = new_clone("\n".join(_USERS), USER_PASSWORD=_PASSWORD, USER_MEMORY_LIMIT=_MEMORY)
+    made.share_images_of(hub)
+    script = made.root / "base-notebook" / "start-singleuser.sh"
+    script.write_text(script.read_text().replace("set -euo pipefail\n", f"set -euo pipefail\n{_MISTAKES}", 1))
+    made.up()
+    _make_volume_of_root(made, "locked")
+    reports.add_row(pytestconfig, _TABLE, ("what happened", "page", "log"))
+    yield made
+    made.remove()
+
+
+def _make_volume_of_root(clone: Clone, user: str) -> None:
+    name = clone.server_name(user)
+    own = {labels.DEPLOYMENT: clone.name, labels.ROLE: "volume", labels.UID: str(clone.settings.nb_uid)}
+    clone.client.volumes.create(name, labels=own)
+    # With something in it: an empty one would be given the owner that the image's folder has.
+    volumes.fill(clone.client, name, clone.settings.notebook_image, {"notes.txt": b"of another machine"})
+
+
+_FAILURES = {
+    "killed for memory": ("greedy", "was killed as it ran out of memory while it started", "USER_MEMORY_LIMIT, now 256 MiB"),
+    "a mistake in the start script": ("mistaken", "load-the-module-of-our-lab: command not found", "ended with exit code 127"),
+    "a volume that is not writable": ("locked", "it belongs to UID 0", "docker run --rm --user 0 --entrypoint chown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", _FAILURES)
+def test_user_and_operator_read_why_a_server_did_not_start(
+    troubled: Clone, page: Page, artifacts: Path, pytestconfig: pytest.Config, what: str
+) -> None:
+    user, *said = _FAILURES[what]
+    since = time.time()
+    on_page = _start_in_vain(troubled, page, user, said)
+    page.screenshot(path=artifacts / f"failed-{user}.png")
+    in_log = _read_in_log(troubled, user, said)
+    fact = _ended_at(troubled, user, since)
+    reports.add_row(pytestconfig, _TABLE, (what, f"{on_page - fact:.1f}", f"{in_log - fact:.1f}"))
+    assert not troubled.has_container(troubled.server_name(user))
+
+
+def test_a_volume_is_handed_over_by_the_command_that_the_message_shows(troubled: Clone) -> None:
+    person = _logged_in(troubled, "locked")
+    person.call("POST", "/hub/api/users/locked/server")
+    until(lambda: "chown" in troubled.invoke("logs", "--user", "locked"), _TOLD_WITHIN, "the message is in the log")
+    shown = re.search(r"with `(docker run [^`]*)`", troubled.invoke("logs", "--user", "locked"))
+    assert shown
+    subprocess.run(shlex.split(shown[1]), check=True, timeout=60)
+    person.start_server()
+
+
+def test_a_missing_image_is_told_and_up_brings_it_back(
+    troubled: Clone, page: Page, artifacts: Path, pytestconfig: pytest.Config
+) -> None:
+    said = (f"The image {troubled.settings.notebook_image} is not on this host", "./invoke up")
+    troubled.client.images.remove(troubled.settings.notebook_image, force=True, noprune=True)
+    fact = time.time()
+    on_page = _start_in_vain(troubled, page, "late", said)
+    page.screenshot(path=artifacts / "failed-late.png")
+    in_log = _read_in_log(troubled, "late", said)
+    reports.add_row(pytestconfig, _TABLE, ("an image that is gone", f"{on_page - fact:.1f}", f"{in_log - fact:.1f}"))
+    troubled.up()
+    _logged_in(troubled, "late").start_server()
+
+
+def test_the_page_of_a_stopped_server_says_how_it_ended(
+    troubled: Clone, page: Page, artifacts: Path, pytestconfig: pytest.Config
+) -> None:
+    _logged_in(troubled, "ending").start_server()
+    window.log_in(page, troubled.url, "ending", _PASSWORD)
+    fact = time.time()
+    troubled.container(troubled.server_name("ending")).kill()
+    ended = page.get_by_text("The server ended with exit code 137")
+
+    def is_told() -> bool:
+        page.goto(f"{troubled.url}/user/ending/lab")
+        return ended.is_visible()
+
+    until(is_told, _FOUND_WITHIN, "the page says how the server ended")
+    on_page = time.time()
+    page.screenshot(path=artifacts / "ended-by-itself.png")
+    in_log = _read_in_log(troubled, "ending", ["The server ended with exit code 137"])
+    row = ("a running server that ended", f"{on_page - fact:.1f}", f"{in_log - fact:.1f}")
+    reports.add_row(pytestconfig, _TABLE, row)
+
+
+def _logged_in(clone: Clone, user: str) -> Person:
+    person = Person(clone, user)
+    person.log_in(_PASSWORD).raise_for_status()
+    person.take_token()
+    return person
+
+
+def _start_in_vain(clone: Clone, page: Page, user: str, said: Iterable[str]) -> float:
+    """When the browser showed all of it, as seconds since the epoch."""
+    window.log_in(page, clone.url, user, _PASSWORD)
+    page.get_by_role("button", name="Start My Server").click()
+    for words in said:
+        expect(page.locator("body")).to_contain_text(words, timeout=_TOLD_WITHIN * 1000)
+    return time.time()
+
+
+def _read_in_log(clone: Clone, user: str, said: Iterable[str]) -> float:
+    """When a command of the operator had printed it, as seconds since the epoch."""
+    printed = clone.invoke("logs", "--user", user)
+    for words in said:
+        assert words in printed
+    return time.time()
+
+
+def _ended_at(clone: Clone, user: str, since: float) -> float:
+    """When the user's container ended, by the engine's own record, as seconds since the epoch."""
+    found = list(
+        clone.client.events(
+            since=int(since), until=int(time.time()) + 1, decode=True,
+            filters={"event": "die", "container": clone.server_name(user)},
+        )
+    )  # fmt: skip
+    return float(found[-1]["timeNano"]) / 1e9
