@@ -137,7 +137,7 @@ def _names(s: Settings) -> _Contradictions:
 
 
 def _images(s: Settings) -> _Contradictions:
-    keys = "IMAGE_NAMESPACE IMAGE_TAG DOCKER_MACHINE_NAME"
+    keys = "IMAGE_NAMESPACE DOCKER_MACHINE_NAME"
     repository, image, tag = _split(s, s.base_image)
     if image in family.FAMILY:
         found = f"{s.base_image} is built here, on BASE_IMAGE (IMAGE_NAMESPACE={s.image_namespace})"
@@ -151,7 +151,7 @@ def _images(s: Settings) -> _Contradictions:
         found = f"{s.notebook_image} is an image that the older layout built, and that cannot be pulled"
         wanted = f"{s.image_reference(last)}, which is built here"
         mend = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
-        yield _Contradiction(keys, found, wanted, mend, _naming(s, last))
+        yield _Contradiction(f"{keys} IMAGE_TAG", found, wanted, mend, _naming(s, last))
     elif image and image not in serving:
         ours = " or ".join(f"{s.image_namespace}/{name}" for name in serving)
         found = f"{s.notebook_image} is not a notebook image of ours (IMAGE_NAMESPACE={s.image_namespace})"
@@ -159,7 +159,7 @@ def _images(s: Settings) -> _Contradictions:
     elif image and tag != s.image_tag:
         found = f"has the tag {tag} but IMAGE_TAG is {s.image_tag}"
         mend = f"write the tag {s.image_tag}, or set IMAGE_TAG={tag}"
-        yield _Contradiction(keys, found, f"{repository}:{s.image_tag}", mend, _naming(s, image))
+        yield _Contradiction(f"{keys} IMAGE_TAG", found, f"{repository}:{s.image_tag}", mend, _naming(s, image))
 
 
 def _split(s: Settings, reference: str) -> tuple[str, str, str]:

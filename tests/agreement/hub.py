@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from functools import cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -107,7 +107,10 @@ def _configured(config: Any, section: str, instance: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
+    """Classes and functions by their names, as the modules are loaded anew each time."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type | FunctionType) else value
 
 
 def _login(config: Any, login: Any) -> dict[str, Any]:

@@ -197,6 +197,12 @@ def test_no_value_is_shown_while_nobody_knows_what_is_secret(root: Path) -> None
     assert "canary" not in refused.value.message
 
 
+def test_an_image_that_is_none_of_ours_is_told_beside_a_tag_that_cannot_be_read(root: Path) -> None:
+    said = refusal(root, "IMAGE_TAG=/x\nDOCKER_NOTEBOOK_IMAGE=lab/hub:latest\nIMAGE_NAMESPACE=lab")
+    assert ".env:1: IMAGE_TAG" in said
+    assert "lab/hub:latest is not a notebook image of ours" in said
+
+
 def test_a_secret_of_the_shell_is_found_elsewhere_though_a_file_cannot_be_read(root: Path) -> None:
     (root / ".env").write_text("HUB_HOST=canary-12345\n")
     (root / ".env.local").write_bytes(b"# \xff\n")
