@@ -10,10 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-import accounts
-from docker import APIClient
-from docker.errors import DockerException, NotFound
-from jupyterhub.app import JupyterHub
+import quick
+
+with quick.imports():
+    import accounts
+    from docker import APIClient
+    from docker.errors import DockerException, NotFound
+    from jupyterhub.app import JupyterHub
 
 HERE = Path(__file__).parent
 
@@ -47,6 +50,9 @@ def main() -> None:
         sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
     accounts.apply(contract, ServerRemover(engine, contract["labels"]))
     JupyterHub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
+    # Nothing is left to tidy, and Python would take longer over it than a restart takes in all else.
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":
