@@ -168,7 +168,8 @@ def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
     except (ValueError, IndexError):
         raise _unfit(certificate_name, "holds no certificate that can be read", "a PEM certificate") from None
     try:
-        key = serialization.load_pem_private_key(pair.key, password=None)
+        # Whether the key's numbers are primes is not asked each time: a key of other numbers belongs to no certificate.
+        key = serialization.load_pem_private_key(pair.key, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unfit(key_name, "holds no key that can be read", "a PEM private key without a passphrase") from None
     context = SSL.Context(SSL.TLS_SERVER_METHOD)

@@ -5,6 +5,10 @@ starts nothing itself. Invoke cannot do this alone: it spells all names one way,
 task only in `-` and `_` sends it into endless recursion, so the second spelling is known to the parser only.
 """
 
+import gc
+import os
+import sys
+
 from invoke import __version__
 from invoke.parser import Parser
 from invoke.program import Program
@@ -28,6 +32,11 @@ class TwoSpellings(Program):
 
 def main() -> None:
     """Run the command line, and end the process with Invoke's exit code."""
+    # A command lives for seconds, and most of what it makes are modules: they are never garbage.
+    gc.set_threshold(100_000)
+    # docker-py imports all of SSH, for engines that are reached by it; it does without where that is not installed.
+    if not os.environ.get("DOCKER_HOST", "").startswith("ssh:"):
+        sys.modules["paramiko"] = None  # type: ignore[assignment]
     TwoSpellings(name="Invoke", binary="invoke", binary_names=["invoke"], version=__version__).run()
 
 

@@ -20,6 +20,7 @@ from hubdeploy import (
     contract,
     execution,
     family,
+    liveness,
     loading,
     localfile,
     looks,
@@ -69,8 +70,10 @@ class Deployment:
             drawn, _ = self._draw_and_look()
             self._ask(drawn, yes)
         self.carry_out(drawn)
-        both = (self.settings.proxy_name, self.settings.hub_name)
-        background.all_of([functools.partial(self.engine.await_healthy, name) for name in both])
+        unchanged = not drawn.steps and not pulls.steps
+        if not (unchanged and self.engine.local and liveness.answers(self.settings)):
+            both = (self.settings.proxy_name, self.settings.hub_name)
+            background.all_of([functools.partial(self.engine.await_healthy, name) for name in both])
         self.display.greeting(self._current_settings(drawn))
 
     def show_plan(self) -> None:

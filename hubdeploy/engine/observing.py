@@ -51,21 +51,21 @@ class Observing(Connection):
         `file_roots` maps a container to the directory whose files are read.
         """
         with translated("the engine tells what it holds"):
+            # What takes the engine longest is asked first, and beside the rest.
+            asked_info = background.run(lambda: self._api.info())
+            asked_images = background.run(lambda: [_image(one) for one in self._api.images()])
             listed = self._api.containers(all=True)
             states = [_container(one) for one in listed]
             mine = {one.name: one for one in states if _is_of(deployment, one)}
             servers = {name: one for name, one in mine.items() if one.labels[labels.ROLE] == labels.SERVER}
-            # What takes the engine longest is asked beside the rest.
-            asked_images = background.run(lambda: [_image(one) for one in self._api.images()])
             asked_files = {
                 name: background.run(partial(self.read_files, mine[name].id, root))
                 for name, root in file_roots.items()
                 if name in mine and name not in servers
             }
-            info = self._api.info()
             networks = {one["Name"]: network_state(one) for one in self._api.networks()}
             volumes = self._api.volumes()["Volumes"] or ()
-            images = asked_images.result()
+            info, images = asked_info.result(), asked_images.result()
             files = {name: asked.result() for name, asked in asked_files.items()}
         ours = {
             one.name: replace(one, files=files.get(one.name))

@@ -17,7 +17,7 @@ ORDER = [
     "errors", "background", "labels", "readers", "uservolumes", "dotenv", "userlist", "localfile", "settings", "family",
     "agreement", "loading", "mending", "routing", "contract",
     "contexts", "certificates", "blueprint", "observed", "operations", "differences", "plan", "tls", "foreign",
-    "engine", "looks", "execution", "display", "reference", "deployment", "reports",
+    "engine", "looks", "execution", "liveness", "display", "reference", "deployment", "reports",
     "repair", "debian", "internet", "machine", "testing", "commandline",
 ]  # fmt: skip
 # Packages that only these modules may import.
