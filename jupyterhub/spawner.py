@@ -21,8 +21,8 @@ from dockerspawner import DockerSpawner
 from tornado.web import HTTPError
 from traitlets import Bool, Dict, Int, Set, Unicode
 
-# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL, as
-# tini and sudo stay root: without it they cannot pass the stop signal on, and the server dies with its kernels unasked.
+# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL, as the
+# init and sudo stay root: without it they cannot pass the stop signal on, and the server dies with its kernels unasked.
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
 ANSWER_STEP = 0.05
 EXIT_CHECK_STEP = 0.25

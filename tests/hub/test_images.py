@@ -207,7 +207,7 @@ def test_image_runs_as_the_user_in_the_notebook_folder(client: docker.DockerClie
     config = client.images.get(notebook_image).attrs["Config"]
     assert config["User"] == environment["NB_UID"]
     assert config["WorkingDir"] == environment["NOTEBOOK_DIR"]
-    assert config["Entrypoint"] == ["/usr/bin/tini", "-g", "--"]
+    assert config["Entrypoint"] == ["/usr/bin/dumb-init", "--"]
     assert config["Cmd"] == ["start-singleuser.sh"]
 
 
