@@ -90,6 +90,8 @@ def _functions() -> dict[str, list[FunctionType]]:
     """File -> the functions from it, wherever they are kept. Looked for once, when all that can change is imported."""
     found: dict[str, list[FunctionType]] = {}
     with hub.image_modules():
+        # The hub's start hides from the collector what it imports, and all else with it.
+        gc.unfreeze()
         everything = gc.get_objects()
     for one in everything:
         if isinstance(one, FunctionType):
