@@ -6,6 +6,8 @@ import argparse
 import os
 import platform
 import secrets
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +34,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where the JSON goes; without it a whole run goes into bench/results")
     parser.add_argument("--document", action="store_true", help="only write docs/performance.md from bench/results")
     options = parser.parse_args()
+    # However it ends, what it made on the engine goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench was ended"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not options.document:
         wanted = [row for row in ROWS if not options.only or row in options.only.split(",")]
         run = measure(wanted)
