@@ -93,7 +93,9 @@ def _servers_by_user(snapshot: Snapshot) -> dict[str, str]:
 
 def _told_about(user: str, log: bytes, servers: Iterable[str]) -> list[bytes]:
     """The lines of the hub's log about the user's servers; jupyterhub/spawner.py marks them."""
-    told = [line for line in log.splitlines(keepends=True) if f"] server of {user}: ".encode() in line]
+    # At its beginning, after the hub's own mark: what a server printed may hold any words.
+    marked = re.compile(rb"\[[^\]]*\] server of " + re.escape(user.encode()) + b": ")
+    told = [line for line in log.splitlines(keepends=True) if marked.match(line)]
     if not told:
         there = ", ".join(sorted(servers)) or "nobody"
         raise DeployError(
