@@ -1,21 +1,18 @@
 """Starts JupyterHub's single-user server in half the time: `python singleuser.py ARGUMENTS`.
 
-- `jupyterhub.singleuser` imports, for names that no server with Jupyter Server 2 uses, the hub's handlers and with them
-  its database. Here stand-ins bear those names, and import the modules when they are asked for anything else, which they
-  are not. requests, with which JupyterLab could read lists of extensions, is treated alike.
-- aiohttp reads every certificate of SSL_CERT_FILE, twice, when it is imported. It is given the folder of the same
-  certificates, into which OpenSSL looks when it verifies one.
-- Nothing of what is imported is ever garbage: looking for it meanwhile, and later, is in vain.
+`jupyterhub.singleuser` imports, for names that no server with Jupyter Server 2 uses, the hub's handlers and with them
+its database. Here stand-ins bear those names, and import the modules when they are asked for anything else, which they
+are not. requests, with which JupyterLab could read lists of extensions, is treated alike. quick.py does the rest.
 """
 
-import gc
 import importlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
+
+import quick
 
 
 class DatabaseError(Exception):
@@ -66,26 +63,11 @@ def stand_in(name: str, names: dict[str, type]) -> ModuleType:
     return module
 
 
-@contextmanager
-def without_reading_certificates() -> Iterator[None]:
-    before = os.environ.get("SSL_CERT_FILE")
-    os.environ["SSL_CERT_FILE"] = os.devnull
-    try:
-        yield
-    finally:
-        del os.environ["SSL_CERT_FILE"]
-        if before is not None:
-            os.environ["SSL_CERT_FILE"] = before
-
-
 def single_user_server() -> Callable[[], None]:
     """JupyterHub's own entry point, imported."""
-    gc.disable()
-    with in_name_only(), without_reading_certificates():
+    with quick.imports(), in_name_only():
         importlib.import_module("jupyterlab.labapp")
         main: Callable[[], None] = importlib.import_module("jupyterhub.singleuser").main
-    gc.freeze()
-    gc.enable()
     return main
 
 

@@ -4,7 +4,7 @@
 # each would delay every start.
 set -euo pipefail
 
-server=(/opt/jupyter/bin/python -P /usr/local/lib/notebook/singleuser.py "$@")
+server=(/opt/jupyter/bin/python /usr/local/lib/notebook/singleuser.py "$@")
 export USER=$NB_USER LOGNAME=$NB_USER HOME=/home/$NB_USER SHELL=/bin/bash
 
 if [ "$EUID" -ne 0 ]; then

@@ -18,9 +18,10 @@ from typing import Any
 import docker
 
 from bench.figures import Figure
-from bench.rigs import STOCK, Ours, Rig, Stock, built, fresh_base, remove_image, taking_turns, tar, timed
+from bench.rigs import STOCK, Ours, Rig, Stock, built, by_part, fresh_base, remove_image, taking_turns, timed
 from hubdeploy import labels, routing
 from tests import nested
+from tests.archive import tar
 
 _QUICK_ROUNDS, _FLOOR_ROUNDS, _PROXY_ROUNDS = 7, 5, 3
 _USERS = 1000
@@ -176,7 +177,7 @@ def proxy(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> li
             return _per_second(text), _milliseconds(text, "99%")
 
         found = taking_turns([ours, stock], _PROXY_ROUNDS, once)
-    rates, tails = ([[pair[part] for pair in found[label]] for label in ("ours", "stock")] for part in (0, 1))
+    rates, tails = by_part([ours, stock], found)
     return [
         Figure("i", "requests through the proxy, TLS", "1/s", *rates, 2.5, lower=False),
         Figure("i", "their 99th percentile", "ms", *tails),

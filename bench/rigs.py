@@ -9,7 +9,6 @@ import contextlib
 import io
 import secrets
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import requests
 
 from hubdeploy import certificates, family
 from hubdeploy.routing import HTTPS_PORT
+from tests.archive import tar
 from tests.hub.clone import Clone, free_port
 from tests.hub.person import Person
 from tests.hub.waiting import until
@@ -156,8 +156,8 @@ class Stock:
             ports={f"{_STOCK_PORT}/tcp": ("127.0.0.1", self.port)},
             volumes={f"{self.name}-data": {"bind": "/data"}, "/var/run/docker.sock": {"bind": "/var/run/docker.sock"}},
         )  # fmt: skip
-        files = {"data/stock.crt": pair.certificate, "data/stock.key": pair.key}
-        container.put_archive("/", tar(files))
+        container.put_archive("/", tar({"data/stock.crt": pair.certificate}))
+        container.put_archive("/", tar({"data/stock.key": pair.key}, mode=0o600))
         container.start()
         until(lambda: answers(self), _UP_WITHIN, "the stock hub answers")
 
@@ -263,16 +263,6 @@ def remove_image(client: docker.DockerClient, reference: str) -> None:
         client.images.remove(reference, force=True)
 
 
-def tar(files: Mapping[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o600 if name.endswith(".key") else 0o644
-            archive.addfile(info, io.BytesIO(data))
-    return content.getvalue()
-
-
 def timed(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> float:
     """Seconds of wall clock; raises RuntimeError with the end of what it printed."""
     started = time.monotonic()
@@ -284,6 +274,11 @@ def timed(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> f
     if ended.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{ended.stdout[-3000:]}")
     return seconds
+
+
+def by_part(rigs: Sequence[Rig], found: Mapping[str, Sequence[tuple[float, ...]]]) -> list[list[Sequence[float]]]:
+    """Of rounds that gave several figures each: a list for each figure, with the rigs' samples in their order."""
+    return [list(samples) for samples in zip(*(zip(*found[rig.label], strict=True) for rig in rigs), strict=True)]
 
 
 def taking_turns(rigs: Sequence[Rig], rounds: int, work: Callable[[Rig], Any]) -> dict[str, list[Any]]:

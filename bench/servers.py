@@ -13,7 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from bench.figures import Figure
 from bench.hubapi import hub_api
-from bench.rigs import USERS, Rig, taking_turns
+from bench.rigs import USERS, Rig, by_part, taking_turns
 from hubdeploy import background
 from tests.hub import window
 from tests.hub.browser import browser_machine
@@ -95,7 +95,7 @@ def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> 
                 background.run(partial(stop, rig)).result()
 
         found = taking_turns(rigs, _BROWSER_ROUNDS, once)
-    whole, begun = ([[pair[part] for pair in found[rig.label]] for rig in rigs] for part in (0, 1))
+    whole, begun = by_part(rigs, found)
     note = "what comes after is Chromium, JupyterLab's own pages and the kernel"
     return [
         Figure("c", "click on 'sign in' to the first output", "s", *whole, 0.50),
@@ -131,7 +131,7 @@ def restart(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
             return seconds, sum(not good for good in answers)
 
     found = taking_turns(rigs, _RESTART_ROUNDS, lambda rig: asyncio.run(once(rig)))
-    seconds, failed = ([[pair[part] for pair in found[rig.label]] for rig in rigs] for part in (0, 1))
+    seconds, failed = by_part(rigs, found)
     return [
         Figure("d", "hub restarted, until its API answers", "s", *seconds, 0.60),
         Figure("d", "requests to a user's server that failed meanwhile", "", failed[0], failed[1], 0.0),

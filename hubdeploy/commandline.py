@@ -35,7 +35,7 @@ def main() -> None:
     # A command lives for seconds, and most of what it makes are modules: they are never garbage.
     gc.set_threshold(100_000)
     # docker-py imports all of SSH, for engines that are reached by it; it does without where that is not installed.
-    if not os.environ.get("DOCKER_HOST", "").startswith("ssh:"):
+    if not os.environ.get("DOCKER_HOST", "").startswith("ssh://"):
         sys.modules["paramiko"] = None  # type: ignore[assignment]
     TwoSpellings(name="Invoke", binary="invoke", binary_names=["invoke"], version=__version__).run()
 

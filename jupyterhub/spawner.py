@@ -205,9 +205,9 @@ class ServerSpawner(DockerSpawner):
         if status is not None and self.object_id:
             container = await self.get_object()
             if container is not None:
-                ending = f"{self._ending(container['State'])}\n{await self._last_words()}".strip()
-                self._ends[self.user.name] = ending
-                self._tell(ending, logging.WARNING)
+                ended = await self._ended(container["State"])
+                self._ends[self.user.name] = ended.jupyterhub_message
+                self._tell(ended.jupyterhub_message, logging.WARNING)
             await self._remove_if_any()
         return status
 
@@ -233,10 +233,10 @@ class ServerSpawner(DockerSpawner):
             raise ServerFailed("The server's container was removed while it started.")
         state = container["State"]
         if not state["Running"]:
-            raise ServerFailed(self._ending(state, " while it started"), await self._last_words())
+            raise await self._ended(state, " while it started")
 
-    def _ending(self, state: dict[str, Any], when: str = "") -> str:
-        """How the server ended, from the engine's words about its container, and what can be done."""
+    async def _ended(self, state: dict[str, Any], when: str = "") -> ServerFailed:
+        """How the server ended, from the engine's words about its container, what can be done, and its last words."""
         if state["OOMKilled"]:
             how = "was killed as it ran out of memory"
             limit = f", now {self.mem_limit // 1024**2} MiB" if self.mem_limit else ""
@@ -247,7 +247,7 @@ class ServerSpawner(DockerSpawner):
         else:
             how = f"ended with exit code {state['ExitCode']}"
             mend = f"The operator sees this with `./invoke logs --user {self.user.name}`."
-        return f"The server {how}{when}. {mend}"
+        return ServerFailed(f"The server {how}{when}. {mend}", await self._last_words())
 
     def _handing_over(self) -> str:
         mount = self.mount_binds[0]

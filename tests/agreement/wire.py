@@ -20,6 +20,8 @@ from urllib.parse import unquote
 import docker
 import requests
 
+from tests.archive import tar
+
 # No round number: a limit that somebody sets is never half of it.
 MEMORY = 7_700_000_000
 SUBNET = "172.30.0.0/16"
@@ -64,7 +66,8 @@ class Wire(docker.APIClient):  # type: ignore[misc]
     def _answer(self, asked: Request) -> requests.Response:
         if asked.is_for("GET", "/containers/", "/archive"):
             stat = base64.b64encode(b"{}").decode()
-            return response(200, _tar(self._volume), {"x-docker-container-path-stat": stat})
+            below = {f"volume/{name}": data for name, data in self._volume.items()}
+            return response(200, tar(below), {"x-docker-container-path-stat": stat})
         if asked.is_for("POST", "/images/", "/tag"):
             return response(201, b"")
         if asked.is_for("POST", "/networks/create"):
@@ -115,17 +118,7 @@ def response(status: int, content: bytes, headers: Mapping[str, str] | None = No
     return made
 
 
-def _tar(files: Mapping[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(f"volume/{name}")
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return content.getvalue()
-
-
 def untar(archive: bytes) -> dict[str, bytes]:
     """Name -> content of an archive's files, in its order."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
+    with tarfile.open(fileobj=io.BytesIO(archive)) as given:
+        return {member.name: given.extractfile(member).read() for member in given if member.isreg()}  # type: ignore[union-attr]

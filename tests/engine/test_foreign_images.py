@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import pytest
 from hubdeploy import labels, looks
 from hubdeploy import operations as op
 from hubdeploy.errors import DeployError
+from tests.archive import tar
 from tests.engine.project import BASE, Project
 from tests.engine.registry import serving
 from tests.engine.test_command_line import nothing_exists
@@ -42,9 +42,11 @@ def make_image(client: docker.DockerClient) -> Iterator[MakeImage]:
     def make(programs: dict[str, str], *instructions: str, reference: str = "", base: str = BASE) -> str:
         reference = reference or f"hubdeploy-test/foreign-{uuid.uuid4().hex[:10]}:1"
         dockerfile = "\n".join([f"FROM {base}", *(f"COPY .{path} {path}" for path in programs), *instructions, ""])
-        files = {"Dockerfile": dockerfile} | {path: f"#!/bin/sh\n{script}\n" for path, script in programs.items()}
+        files = {"Dockerfile": dockerfile.encode()}
+        files |= {path.lstrip("/"): f"#!/bin/sh\n{script}\n".encode() for path, script in programs.items()}
         made.append(reference)
-        client.images.build(fileobj=_tar(files), custom_context=True, tag=reference, rm=True)
+        context = io.BytesIO(tar(files, mode=0o755))
+        client.images.build(fileobj=context, custom_context=True, tag=reference, rm=True)
         return reference
 
     yield make
@@ -61,17 +63,6 @@ def project(project: Project) -> Project:
 
 def set_hub(project: Project, version: str) -> None:
     (project.root / "jupyterhub" / "requirements.lock").write_text(f"jupyterhub=={version} \\\n    --hash=sha256:00\n")
-
-
-def _tar(files: dict[str, str]) -> io.BytesIO:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for path, text in files.items():
-            info = tarfile.TarInfo(path.lstrip("/"))
-            info.size, info.mode = len(text), 0o755
-            tar.addfile(info, io.BytesIO(text.encode()))
-    content.seek(0)
-    return content
 
 
 def own(project: Project) -> dict[str, str]:

@@ -6,9 +6,7 @@ Each container starts, does one thing, and is removed with its volume, whatever 
 from __future__ import annotations
 
 import base64
-import io
 import json
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -19,6 +17,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from tests.archive import tar
 from tests.hub.clone import Clone
 
 ROOT = Path(__file__).parents[2]
@@ -56,23 +55,13 @@ print(stale, 'stale')
 """
 
 
-def archive(files: dict[str, bytes]) -> bytes:
-    """A tar of root's files, all executable, for the engine to put in at `/`."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), 0o755
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 @contextmanager
 def created(client: docker.DockerClient, image: str, files: dict[str, bytes], **options: Any) -> Iterator[Container]:
     container = client.containers.create(image, **options)
     try:
         if files:
-            container.put_archive("/", archive(files))
+            # All executable.
+            container.put_archive("/", tar(files, mode=0o755))
         yield container
     finally:
         container.remove(force=True, v=True)
@@ -495,10 +484,9 @@ def test_base_with_an_older_python_is_refused(client: docker.DockerClient, noteb
 
 def make_user(client: docker.DockerClient, image: str, user: str, uid: int) -> tuple[int, str]:
     """The step that makes the image's user, where that user (NB_USER, NB_UID) is there already."""
-    look = (
-        f"cd /home/{user}/work/deep && stat -c '%U:%G %n' /home/* .. . && getent passwd {uid} {user} && id -Gn {user}"
-    )
-    steps = f"/usr/local/lib/notebook/create-user.sh {user} {uid} /home/{user}/work/deep && {look}"
+    folder = f"/home/{user}/notes/deep"
+    look = f"cd {folder} && stat -c '%U:%G %n' /home/* .. . && getent passwd {uid} {user} && id -Gn {user}"
+    steps = f"/usr/local/lib/notebook/create-user.sh {user} {uid} {folder} && {look}"
     return run(client, image, ["bash", "-ec", steps], user="0")
 
 

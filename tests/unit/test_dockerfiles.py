@@ -154,6 +154,11 @@ def test_all_images_are_made_by_the_same_installer() -> None:
     assert len({path.read_bytes() for path in ROOT.glob("*/uv.lock")}) == 1
 
 
+def test_hub_and_servers_import_by_the_same_module() -> None:
+    # A build context holds what an image needs, and no link leads out of one.
+    assert (ROOT / "base-notebook" / "quick.py").read_bytes() == (ROOT / "jupyterhub" / "quick.py").read_bytes()
+
+
 def test_start_script_names_every_command_that_runs_as_root_in_full() -> None:
     lines = code_lines(ROOT / "base-notebook" / "start-singleuser.sh")
     assert not [line for line in lines if re.match(r"\s*(drop=\()?(chown|setpriv|env|install|chmod)\b", line)]
