@@ -7,7 +7,9 @@ What a search finds becomes a named example in test_settings.py, test_dotenv.py 
 from __future__ import annotations
 
 import secrets
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed
@@ -81,3 +83,25 @@ def test_an_input_with_any_bytes_in_it_is_refused_with_a_mend_or_agrees_everywhe
         return content[:at] + piece + content[at + len(piece) // 2 :]
 
     judge_spoilt(one, name, spoil)
+
+
+def test_a_search_is_the_same_whatever_else_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def numbers() -> list[int]:
+        drawn: list[int] = []
+
+        @profile(NORMAL, max_examples=300, phases=[Phase.generate])
+        @given(st.integers(0, 10**6))
+        def each(one: int) -> None:
+            drawn.append(one)
+
+        each()
+        return drawn
+
+    before = numbers()
+    (tmp_path / "edited.py").write_text(f"NUMBERS = {list(range(1000, 1500))}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    __import__("edited")
+    try:
+        assert numbers() == before
+    finally:
+        del sys.modules["edited"]
