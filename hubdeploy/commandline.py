@@ -7,11 +7,20 @@ task only in `-` and `_` sends it into endless recursion, so the second spelling
 
 import gc
 import os
+import signal
 import sys
+from types import ModuleType
 
-from invoke import __version__
-from invoke.parser import Parser
-from invoke.program import Program
+# Invoke brings unittest.mock, and that asyncio, for a class that tests of tasks use: a tenth of the time of --list.
+# Whoever imports it later gets the real one.
+_MOCK = "unittest.mock"
+sys.modules[_MOCK] = ModuleType(_MOCK)
+vars(sys.modules[_MOCK]).update(Mock=None)
+from invoke import __version__  # noqa: E402
+from invoke.parser import Parser  # noqa: E402
+from invoke.program import Program  # noqa: E402
+
+del sys.modules[_MOCK]
 
 
 class TwoSpellings(Program):
@@ -37,7 +46,17 @@ def main() -> None:
     # docker-py imports all of SSH, for engines that are reached by it; it does without where that is not installed.
     if not os.environ.get("DOCKER_HOST", "").startswith("ssh://"):
         sys.modules["paramiko"] = None  # type: ignore[assignment]
-    TwoSpellings(name="Invoke", binary="invoke", binary_names=["invoke"], version=__version__).run()
+    program = TwoSpellings(name="Invoke", binary="invoke", binary_names=["invoke"], version=__version__)
+    try:
+        try:
+            program.run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has gone, as head does once it has its lines. Nobody is left to be told, not even by
+        # Python, which writes out what is still in hand when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

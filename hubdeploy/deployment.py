@@ -147,14 +147,15 @@ class Deployment:
 
     # -- what they stand on -----------------------------------------------------------------------------------------
 
-    def observe(self) -> Snapshot:
+    def observe(self, *, files: bool = True) -> Snapshot:
+        """What the engine holds of this deployment; reading the containers' files takes longest of it."""
         s = self.settings
         return self.engine.observe(
             s.name,
             names=(
                 s.network_name, s.api_network_name, s.data_volume, s.proxy_volume, s.hub_name, s.proxy_name,
             ),
-            file_roots={s.hub_name: blue.HUB_DIRECTORY, s.proxy_name: blue.PROXY_DIRECTORY},
+            file_roots={s.hub_name: blue.HUB_DIRECTORY, s.proxy_name: blue.PROXY_DIRECTORY} if files else {},
             is_users=functools.partial(uservolumes.may_name, s.user_volume),
         )  # fmt: skip
 
@@ -211,7 +212,7 @@ class Deployment:
         return blue.images(self.settings, names, self.contexts(names), base.id if base else None)
 
     def _draw_images(self, names: tuple[str, ...]) -> Plan:
-        snapshot = self.observe()
+        snapshot = self.observe(files=False)
         specs = self._image_specs(family.with_ancestors(names), snapshot)
         drawn = plan.image_plan(specs, (self.settings.base_image,), snapshot)
         self._refuse_full_disk(drawn, snapshot)

@@ -7,20 +7,20 @@ terminal only.
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from hubdeploy import operations as op
 from hubdeploy.certificates import Pair
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import Impact, Plan, Step
 from hubdeploy.settings import Settings
+
+if TYPE_CHECKING:
+    from hubdeploy.buildtable import BuildTable
 
 
 class Display:
@@ -30,7 +30,8 @@ class Display:
         # What the environment says of terminals (FORCE_COLOR) must not put a password into a kept log.
         real = sys.stdout.isatty()
         self.console = console or Console(highlight=False, soft_wrap=True, emoji=False, force_terminal=real)
-        self._table = _BuildTable(self.console) if self.terminal else None
+        # While images are built, on a terminal.
+        self._table: BuildTable | None = None
 
     @property
     def terminal(self) -> bool:
@@ -82,12 +83,18 @@ class Display:
             self.line(f"  ok {step.operation} ({seconds:.1f} s)")
 
     def building(self, steps: Sequence[Step]) -> None:
-        if self._table:
-            self._table.open([step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt)])
+        if not self.terminal:
+            return
+        # What draws it takes a while to import, and seldom is there anything to build.
+        from hubdeploy.buildtable import BuildTable
+
+        names = [step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt)]
+        self._table = BuildTable(self.console, names)
 
     def built(self) -> None:
         if self._table:
             self._table.close()
+            self._table = None
 
     # -- questions --------------------------------------------------------------------------------------------------
 
@@ -141,45 +148,3 @@ class Display:
         kind = "brought" if pair.made_from is None else "self-made"
         days = (pair.expires - datetime.now(UTC)).days
         self.line(f"certificate: {kind}, valid until {pair.expires:%Y-%m-%d} ({days} days)")
-
-
-class _BuildTable:
-    """A live table with a row for each image that is being built: its state, time and newest line."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._lock = threading.Lock()
-        self._rows: dict[str, tuple[str, float | None, str]] = {}
-        self._live: Live | None = None
-
-    def open(self, names: Sequence[str]) -> None:
-        self._rows = dict.fromkeys(names, ("waits", None, ""))
-        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=4)
-        self._live.start()
-
-    def close(self) -> None:
-        if self._live:
-            self._live.stop()
-
-    def begun(self, name: str) -> None:
-        with self._lock:
-            self._rows[name] = ("builds", time.monotonic(), "")
-
-    def said(self, name: str, line: str) -> None:
-        with self._lock:
-            state, start, before = self._rows[name]
-            step = before.partition("\n")[0]
-            self._rows[name] = (state, start, f"{line}\n" if line.startswith("Step ") else f"{step}\n{line}")
-
-    def done(self, name: str, seconds: float) -> None:
-        with self._lock:
-            self._rows[name] = (f"built in {seconds:.0f} s", None, "")
-
-    def _render(self) -> Table:
-        table = Table.grid(padding=(0, 2))
-        with self._lock:
-            for name, (state, start, text) in self._rows.items():
-                elapsed = f"{time.monotonic() - start:.0f} s" if start else ""
-                step, _, line = text.partition("\n")
-                table.add_row(name, state, elapsed, step[:40], line[:60])
-        return table

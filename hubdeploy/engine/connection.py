@@ -25,8 +25,9 @@ class Connection:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
         self._threads = threading.local()
-        # What the first connection agreed upon, so that those of other threads need not ask.
+        # What the first connection agreed upon, so that those of other threads need not ask; they wait for it.
         self._version = "auto"
+        self._connecting = threading.Lock()
 
     @property
     def _where(self) -> str:
@@ -41,7 +42,8 @@ class Connection:
     def _api(self) -> docker.APIClient:
         client = getattr(self._threads, "client", None)
         if client is None:
-            client = self._threads.client = self._connect()
+            with self._connecting:
+                client = self._threads.client = self._connect()
         return client
 
     def _connect(self) -> docker.APIClient:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import docker.errors
-import psutil
 from docker.utils.build import exclude_paths
 
 from hubdeploy import background, labels
@@ -253,6 +252,9 @@ def _port_holders(listed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], 
 
 def _listener(port: int) -> str:
     """Who listens on a port; only root sees the programs of others."""
+    # Imported where it is asked, which is seldom.
+    import psutil
+
     with suppress(psutil.Error, OSError):
         for one in psutil.net_connections("tcp"):
             if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid:

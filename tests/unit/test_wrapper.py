@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -290,3 +291,14 @@ def test_the_list_shows_each_task_once(tasks: Path) -> None:
         [str(tasks / "invoke"), "--list"], capture_output=True, text=True, check=False, env={**os.environ}
     )
     assert done.stdout.count("notebook") == 1
+
+
+@pytest.mark.parametrize("arguments", ["--list", "logs --user=ada"])
+def test_a_reader_that_has_gone_ends_it_without_a_word(tasks: Path, arguments: str) -> None:
+    # As `./invoke logs | head` does, once head has its lines.
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [str(tasks / "invoke"), *arguments.split()]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
