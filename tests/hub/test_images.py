@@ -234,6 +234,18 @@ def test_one_kernel_is_offered_and_it_is_condas(client: docker.DockerClient, not
     assert specs["python3"]["spec"]["argv"][0] == "/opt/conda/bin/python"
 
 
+def test_a_kernel_that_begins_to_listen_is_noticed_at_once(client: docker.DockerClient, notebook_image: str) -> None:
+    # Later than this, and the server misses what a kernel says first, and asks again after half a second.
+    program = """
+import zmq
+from jupyterlab.labapp import LabApp
+server = LabApp.initialize_server(argv=[])
+print(server.kernel_manager.context.getsockopt(zmq.RECONNECT_IVL))
+"""
+    text = output(client, notebook_image, ["/opt/jupyter/bin/python", "-c", program], **PLAIN)
+    assert int(text.splitlines()[-1]) <= 10  # milliseconds
+
+
 def test_notebook_runs_on_conda(client: docker.DockerClient, notebook_image: str) -> None:
     program = """
 from jupyter_client.manager import run_kernel

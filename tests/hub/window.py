@@ -43,12 +43,18 @@ def stop_server(page: Page, url: str) -> None:
     expect(page.get_by_role("button", name="Stop My Server")).to_be_hidden(timeout=START_WITHIN)
 
 
+def launcher(page: Page) -> Locator:
+    """What opens a new notebook in JupyterLab's launcher."""
+    return page.locator('.jp-LauncherCard[data-category="Notebook"]').first
+
+
 def open_notebook(page: Page) -> None:
     """A new notebook from JupyterLab's launcher, its kernel idle."""
-    page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
-    expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=START_WITHIN)
+    launcher(page).click()
+    # These waits see each frame; those of expect() look each half second after a while.
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=START_WITHIN)
     # The toolbar's own sign says idle before there is a kernel; a cell that is run then is not run at all.
-    expect(page.get_by_text("| Idle")).to_be_visible(timeout=RUN_WITHIN)
+    page.get_by_text("| Idle").wait_for(timeout=RUN_WITHIN)
 
 
 def run_cell(page: Page, code: str) -> Locator:

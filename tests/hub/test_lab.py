@@ -1,0 +1,62 @@
+"""What JupyterLab's page does by itself on our image, in a real browser: what a user waits for before the first click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.hub import window
+from tests.hub.clone import Clone
+from tests.hub.person import Person
+
+USER = "linus"
+
+
+@pytest.fixture
+def user(hub: Clone, page: Page, logged_in: Callable[[str], Person]) -> Person:
+    """Logged in to the page as well, with a server that runs."""
+    person = logged_in(USER)
+    person.start_server()
+    window.log_in(page, hub.url, USER, hub.settings.user_password or "")
+    page.wait_for_url("**/hub/home")
+    return person
+
+
+def hold_what_saves_the_layout(page: Page) -> None:
+    """No request that saves a workspace gets an answer."""
+
+    def hold(route: Route) -> None:
+        if route.request.method == "GET":
+            route.continue_()
+
+    page.route("**/lab/api/workspaces/**", hold)
+
+
+def test_the_launcher_waits_for_no_layout_to_be_saved(user: Person, page: Page) -> None:
+    hold_what_saves_the_layout(page)
+    page.goto(f"{user.url}/user/{USER}/lab?reset")
+    window.launcher(page).wait_for(timeout=window.START_WITHIN)
+
+
+def test_there_is_one_launcher_when_the_layout_is_saved(user: Person, page: Page) -> None:
+    with page.expect_response(lambda answer: "/lab/api/workspaces/" in answer.url and answer.request.method == "PUT"):
+        page.goto(f"{user.url}/user/{USER}/lab?reset")
+    # JupyterLab reads the folder again when it has saved, and looks then whether it opens a launcher itself.
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".jp-Launcher").count() == 1
+
+
+def test_a_file_that_the_address_names_opens_without_a_launcher(user: Person, page: Page) -> None:
+    text = {"type": "file", "format": "text", "content": "named by the address"}
+    user.call("PUT", f"/user/{USER}/api/contents/named.txt", json=text).raise_for_status()
+    page.goto(f"{user.url}/user/{USER}/lab/tree/named.txt?reset")
+    expect(page.locator(".jp-FileEditor .cm-content")).to_have_text("named by the address", timeout=window.START_WITHIN)
+    assert page.locator(".jp-Launcher").count() == 0
+
+
+def test_what_a_notebook_asks_for_is_imported_before_it_opens(user: Person, page: Page) -> None:
+    with page.expect_response("**/api/nbconvert*", timeout=window.START_WITHIN) as answer:
+        page.goto(f"{user.url}/user/{USER}/lab?reset")
+    assert "html" in answer.value.json()
