@@ -116,9 +116,10 @@ run_installer() {
 }
 
 # The wheels of a lock file and no others; the installer that does it goes when the build removes its folder.
+# python3-venv brings pip as a wheel, which runs as it lies.
 install_locked() { # LOCK-FILE
-    /usr/bin/python3 -m venv "$here/uv"
-    "$here/uv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r "$here/uv.lock"
+    PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) /usr/bin/python3 -m pip install --quiet --no-cache-dir \
+        --disable-pip-version-check --root-user-action=ignore --require-hashes --target "$here/uv" -r "$here/uv.lock"
     "$here/uv/bin/uv" pip install --no-cache --no-config --python "$prefix/bin/python" --only-binary :all: \
         --compile-bytecode --require-hashes -r "$1"
 }

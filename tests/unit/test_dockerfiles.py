@@ -154,6 +154,12 @@ def test_all_images_are_made_by_the_same_installer() -> None:
     assert len({path.read_bytes() for path in ROOT.glob("*/uv.lock")}) == 1
 
 
+def test_of_the_distribution_a_build_asks_for_its_kernel_only() -> None:
+    # An installer that was laid in brings Python, and a kernel is added where it brings none; pip it need not have.
+    text = "\n".join(code_lines(ROOT / "base-notebook" / "Dockerfile"))
+    assert set(re.findall(r"/opt/conda/bin/\S+(?: -m \S+)?", text)) == {"/opt/conda/bin/python -m ipykernel"}
+
+
 def test_hub_and_servers_import_by_the_same_module() -> None:
     # A build context holds what an image needs, and no link leads out of one.
     assert (ROOT / "base-notebook" / "quick.py").read_bytes() == (ROOT / "jupyterhub" / "quick.py").read_bytes()
