@@ -14,7 +14,8 @@ RESULTS = Path(__file__).parent / "results"
 @dataclass(frozen=True)
 class Figure:
     """One line of the table. `row` is the letter of the work; `bar` is what the ratio of the medians (or, with nothing of
-    stock to compare with, our median itself) should not pass, `lower` which side of it is the good one."""
+    stock to compare with, our median itself) should not pass, `lower` which side of it is the good one. `failed` counts what
+    gave no sample, of ours and of stock, where a try can fail."""
 
     row: str
     what: str
@@ -24,6 +25,7 @@ class Figure:
     bar: float | None = None
     lower: bool = True
     note: str = ""
+    failed: Sequence[int] = field(default_factory=list)
 
     @property
     def ratio(self) -> float | None:
@@ -36,7 +38,7 @@ class Figure:
     @property
     def value(self) -> float | None:
         """What is held against the bar."""
-        if self.stock:
+        if self.stock or any(self.failed):
             return self.ratio
         return median(self.ours) if self.ours else None
 

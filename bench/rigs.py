@@ -277,14 +277,19 @@ def timed(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> f
 
 
 def by_part(rigs: Sequence[Rig], found: Mapping[str, Sequence[tuple[float, ...]]]) -> list[list[Sequence[float]]]:
-    """Of rounds that gave several figures each: a list for each figure, with the rigs' samples in their order."""
-    return [list(samples) for samples in zip(*(zip(*found[rig.label], strict=True) for rig in rigs), strict=True)]
+    """Of rounds that gave several figures each: a list for each figure, with the rigs' samples in their order. A rig whose
+    rounds all failed has no sample."""
+    parts = max(len(one) for rounds in found.values() for one in rounds)
+    return [[[one[part] for one in found[rig.label]] for rig in rigs] for part in range(parts)]
 
 
 def taking_turns(rigs: Sequence[Rig], rounds: int, work: Callable[[Rig], Any]) -> dict[str, list[Any]]:
-    """What the work gave for each rig, ours first in one round and last in the next."""
+    """What the work gave for each rig, ours first in one round and last in the next. None is a round that failed, and is
+    left out."""
     found: dict[str, list[Any]] = {rig.label: [] for rig in rigs}
     for number in range(rounds):
         for rig in rigs if number % 2 == 0 else rigs[::-1]:
-            found[rig.label].append(work(rig))
+            one = work(rig)
+            if one is not None:
+                found[rig.label].append(one)
     return found

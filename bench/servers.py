@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import docker
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import sync_playwright
 
 from bench.figures import Figure
 from bench.hubapi import hub_api
@@ -18,10 +20,16 @@ from hubdeploy import background
 from tests.hub import window
 from tests.hub.browser import browser_machine
 
-_ONE_ROUNDS, _MANY_ROUNDS, _BROWSER_ROUNDS, _RESTART_ROUNDS = 15, 2, 5, 5
+_ONE_ROUNDS, _MANY_ROUNDS, _BROWSER_ROUNDS, _RESTART_ROUNDS = 15, 2, 7, 5
 _SETTLE, _WATCH = 15, 45
 _REQUESTS_EACH = 0.1
 _MIB = 1024**2
+_FIRST_OUTPUT_PARTS = (
+    "of that, until JupyterLab's page comes",
+    "then until its launcher shows: Chromium compiles JupyterLab",
+    "then until a notebook's kernel is idle",
+    "then until the output shows",
+)
 User = USERS[0]
 
 
@@ -35,10 +43,8 @@ def one_spawn(rigs: Sequence[Rig]) -> list[Figure]:
             return seconds
 
     found = taking_turns(rigs, _ONE_ROUNDS, lambda rig: asyncio.run(once(rig)))
-    ours, stock = (ready(found[rig.label]) for rig in rigs)
-    failed = [len(found[rig.label]) - len(ready(found[rig.label])) for rig in rigs]
-    note = f"failed: {failed[0]} of ours, {failed[1]} of stock"
-    return [Figure("a", "one server, POST to ready", "s", ours, stock, 0.45, note=note)]
+    samples = [found[rig.label] for rig in rigs]
+    return [_of_tries("a", "one server, POST to ready", samples, 0.45, _ONE_ROUNDS, _failures(samples, _ONE_ROUNDS))]
 
 
 def stampede(rigs: Sequence[Rig]) -> list[Figure]:
@@ -53,18 +59,27 @@ def _at_once(rigs: Sequence[Rig], count: int) -> Figure:
         async with hub_api(rig) as hub:
             seconds, each = await hub.start_all(users)
             await hub.stop_all(users)
-            good = len(ready(each))
-            return (seconds / good if good else None), count - good
+            failed = each.count(None)
+            return (seconds / (count - failed) if failed < count else None), failed
 
     found = taking_turns(rigs, _MANY_ROUNDS, lambda rig: asyncio.run(once(rig)))
-    samples = [ready([seconds for seconds, _ in found[rig.label]]) for rig in rigs]
+    samples = [[seconds for seconds, _ in found[rig.label] if seconds is not None] for rig in rigs]
     failed = [sum(bad for _, bad in found[rig.label]) for rig in rigs]
-    note = f"failed of {count * _MANY_ROUNDS}: {failed[0]} of ours, {failed[1]} of stock"
-    return Figure("b", f"{count} at once, seconds per ready server", "s", *samples, 0.40, note=note)
+    what = f"{count} at once, seconds per ready server"
+    return _of_tries("b", what, samples, 0.40, count * _MANY_ROUNDS, failed)
 
 
-def ready(found: Sequence[float | None]) -> list[float]:
-    return [one for one in found if one is not None]
+def _failures(samples: Sequence[Sequence[float]], rounds: int) -> list[int]:
+    """How many rounds gave no sample, of ours and of stock."""
+    return [rounds - len(one) for one in samples]
+
+
+def _of_tries(
+    row: str, what: str, samples: Sequence[Sequence[float]], bar: float, tried: int, failed: Sequence[int]
+) -> Figure:
+    """Seconds of ours and of stock that some tries gave, and how many gave none."""
+    note = f"failed of {tried}: {failed[0]} of ours, {failed[1]} of stock"
+    return Figure(row, what, "s", *samples, bar, note=note, failed=failed)
 
 
 def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
@@ -75,31 +90,37 @@ def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> 
             machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
         browser = machine.connect(playwright)
 
-        def once(rig: Rig) -> tuple[float, float]:
+        def once(rig: Rig) -> tuple[float, ...] | None:
             context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
             try:
                 page = context.new_page()
                 page.goto(f"{rig.url}/hub/login?next=%2Fhub%2Fspawn")
                 page.get_by_label("Username:").fill(User)
                 page.locator("#password_input").fill(rig.user_password)
-                started = time.monotonic()
+                times = [time.monotonic()]
                 page.get_by_role("button", name="Sign in").click()
                 page.wait_for_url("**/lab**", timeout=window.START_WITHIN, wait_until="commit")
-                begun = time.monotonic() - started
+                times.append(time.monotonic())
+                window.launcher(page).wait_for(timeout=window.START_WITHIN)
+                times.append(time.monotonic())
                 window.open_notebook(page)
-                expect(window.run_cell(page, "print(6 * 7)")).to_have_text("42\n", timeout=window.RUN_WITHIN)
-                return time.monotonic() - started, begun
+                times.append(time.monotonic())
+                window.run_cell(page, "print(6 * 7)").filter(has_text="42").wait_for(timeout=window.RUN_WITHIN)
+                times.append(time.monotonic())
+                return times[-1] - times[0], *(later - earlier for earlier, later in pairwise(times))
+            except (AssertionError, PlaywrightTimeout):
+                return None
             finally:
                 context.close()
                 # This thread's event loop is Playwright's.
                 background.run(partial(stop, rig)).result()
 
         found = taking_turns(rigs, _BROWSER_ROUNDS, once)
-    whole, begun = by_part(rigs, found)
-    note = "what comes after is Chromium, JupyterLab's own pages and the kernel"
+    whole, *parts = by_part(rigs, found)
+    failed = _failures(whole, _BROWSER_ROUNDS)
     return [
-        Figure("c", "click on 'sign in' to the first output", "s", *whole, 0.50),
-        Figure("c", "of that, until JupyterLab's page comes", "s", *begun, note=note),
+        _of_tries("c", "click on 'sign in' to the first output", whole, 0.50, _BROWSER_ROUNDS, failed),
+        *(Figure("c", what, "s", *part) for what, part in zip(_FIRST_OUTPUT_PARTS, parts, strict=True)),
     ]
 
 
@@ -114,9 +135,11 @@ def stop(rig: Rig, users: Sequence[str] = (User,)) -> None:
 def restart(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
     """(d) The hub's container restarted: until its API answers, and what a user's server failed to answer meanwhile."""
 
-    async def once(rig: Rig) -> tuple[float, float]:
+    async def once(rig: Rig) -> tuple[float, float] | None:
         async with hub_api(rig) as hub:
-            await hub.start(User)
+            if await hub.start(User) is None:
+                await hub.stop_all([User])
+                return None
             hub_container = client.containers.get(rig.hub)
             # Twice: the first answer may come from what is about to go.
             asked = asyncio.create_task(_ask(hub, stopped := asyncio.Event()))
@@ -131,10 +154,11 @@ def restart(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
             return seconds, sum(not good for good in answers)
 
     found = taking_turns(rigs, _RESTART_ROUNDS, lambda rig: asyncio.run(once(rig)))
-    seconds, failed = by_part(rigs, found)
+    seconds, unanswered = by_part(rigs, found)
+    failed = _failures(seconds, _RESTART_ROUNDS)
     return [
-        Figure("d", "hub restarted, until its API answers", "s", *seconds, 0.60),
-        Figure("d", "requests to a user's server that failed meanwhile", "", failed[0], failed[1], 0.0),
+        _of_tries("d", "hub restarted, until its API answers", seconds, 0.60, _RESTART_ROUNDS, failed),
+        Figure("d", "requests to a user's server that failed meanwhile", "", *unanswered, 0.0),
     ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench import document
 from bench.figures import Figure, Run, load, p95, saved
-from bench.rigs import taking_turns
+from bench.rigs import by_part, taking_turns
 
 
 def figure(**fields: Any) -> Figure:
@@ -37,6 +37,12 @@ def test_neither_side_is_always_first(order: tuple[str, ...]) -> None:
     assert found == {"ours": [1, 4, 5], "stock": [2, 3, 6]}
 
 
+def test_a_round_that_failed_is_left_out() -> None:
+    rigs: Any = [SimpleNamespace(label="ours"), SimpleNamespace(label="stock")]
+    rounds = iter([1.0, None, None, 2.0])
+    assert taking_turns(rigs, 2, lambda _: next(rounds)) == {"ours": [1.0, 2.0], "stock": []}
+
+
 def test_the_ratio_is_of_the_medians_and_is_held_against_the_bar() -> None:
     assert figure(bar=0.5).ratio == 0.5
     assert figure(bar=0.5).meets_bar
@@ -54,6 +60,16 @@ def test_nothing_of_stock_that_failed_makes_no_ratio() -> None:
     none_failed = figure(ours=[0.0], stock=[0.0], bar=0.0)
     assert none_failed.ratio is None
     assert none_failed.meets_bar is None
+
+
+def test_our_own_median_is_not_held_against_a_ratio_where_stock_failed_each_time() -> None:
+    assert figure(stock=[], bar=0.4, failed=[0, 80]).meets_bar is None
+
+
+def test_a_side_whose_rounds_all_failed_has_no_samples_of_any_part() -> None:
+    rigs: Any = [SimpleNamespace(label="ours"), SimpleNamespace(label="stock")]
+    found = {"ours": [(1.0, 2.0), (3.0, 4.0)], "stock": []}
+    assert by_part(rigs, found) == [[[1.0, 3.0], []], [[2.0, 4.0], []]]
 
 
 def test_the_95th_percentile_lies_between_samples() -> None:
