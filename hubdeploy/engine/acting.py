@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import re
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,7 @@ from hubdeploy.errors import BuildError, EngineError, NotReady, indented
 HEALTHY_WITHIN = 180.0
 _STOP_WITHIN = 10
 _LOG_TAIL = 20
+_COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
 
 Progress = Callable[[str], None]
 
@@ -71,13 +73,11 @@ class Engine(Looking):
                     fileobj=context, custom_context=True, encoding=None, decode=True, rm=True, forcerm=True,
                     tag=spec.content_reference, buildargs=dict(spec.arguments), labels=dict(spec.labels),
                 )  # fmt: skip
-                for event in events:
-                    if "error" in event:
-                        raise _build_error(spec.reference, spec.folder, log, str(event["error"]))
-                    for line in str(event.get("stream", "")).splitlines():
-                        if line.strip():
-                            log.append(line)
-                            progress(line)
+                for line in _lines(events):
+                    log.append(line)
+                    progress(line)
+            except _BuildFailed as failure:
+                raise _build_error(spec.reference, spec.folder, log, str(failure)) from failure
             except docker.errors.APIError as error:
                 raise _build_error(spec.reference, spec.folder, log, str(error.explanation)) from error
             self._tag(spec.content_reference, spec.reference)
@@ -299,6 +299,28 @@ def _health_command(inspected: Mapping[str, Any]) -> list[str] | None:
     if test[0] == "CMD":
         return list(test[1:])
     return ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else None
+
+
+class _BuildFailed(Exception):
+    """What the engine said of a build that failed."""
+
+
+def _lines(events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The lines of a build's output: whole ones, as the engine passes on pieces, and without colours, as it makes what
+    goes to stderr red. Raises _BuildFailed at the end of one that failed."""
+    begun, error = "", None
+    for event in events:
+        error = event.get("error", error)
+        *whole, begun = (begun + str(event.get("stream", ""))).split("\n")
+        yield from filter(str.strip, map(_plain, whole))
+    yield from filter(str.strip, [_plain(begun)])
+    if error is not None:
+        raise _BuildFailed(error)
+
+
+def _plain(line: str) -> str:
+    """Without colours, and as a terminal shows it in the end: what is written after a carriage return takes its place."""
+    return _COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2]
 
 
 def _build_error(reference: str, folder: str, log: Sequence[str], said: str) -> BuildError:

@@ -386,6 +386,19 @@ def test_a_failing_build_tells_the_line_and_the_end_of_its_log(client: docker.Do
     assert "this is why" in failure.value.message
 
 
+def test_the_output_of_a_build_comes_in_whole_lines_without_colours(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The engine makes stderr red, and passes on what a program writes as it comes.
+    says = "for word in one two; do echo -n $word- >&2; /bin/busybox sleep 0.3; done; echo three >&2"
+    with (project.root / "proxy" / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write(f'RUN ["/bin/busybox", "sh", "-c", "{says}"]\n')
+    project.deployment().build()
+    printed = capsys.readouterr().out
+    assert "proxy | one-two-three\n" in printed
+    assert "\x1b" not in printed
+
+
 def test_a_disk_that_is_too_small_for_the_builds_is_refused_beforehand(
     client: docker.DockerClient, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
