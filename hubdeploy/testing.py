@@ -33,11 +33,15 @@ def run(root: Path, *, everything: bool, rest: bool, only: str) -> None:
     python = _environment(root)
     long = "nested or slow"
     marks = ["-m", long] if rest else [] if everything or only == "bare" else ["-m", f"not ({long})"]
+    pytest = [python, "-m", "pytest", "--durations=10", *marks]
+    # Unit tests need processors only, so they share out all of them; those on the engine would wait too long for each other.
+    real = [f"tests/{suite}" for suite in suites if suite != "unit"]
     commands = [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy"],
-        [python, "-m", "pytest", "--durations=10", *marks, *(f"tests/{suite}" for suite in suites)],
+        *([[*pytest, "--numprocesses=auto", "tests/unit"]] if "unit" in suites else []),
+        *([[*pytest, *real]] if real else []),
     ]
     for command in commands:
         print("+", " ".join(command[1:]), flush=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
-_TABLES = pytest.StashKey[dict[str, list[tuple[str, ...]]]]()
+Rows = list[tuple[str, ...]]
+_TABLES = pytest.StashKey[dict[str, Rows]]()
 
 
 def add_row(config: pytest.Config, title: str, cells: Iterable[object]) -> None:
@@ -14,12 +15,27 @@ def add_row(config: pytest.Config, title: str, cells: Iterable[object]) -> None:
     config.stash.setdefault(_TABLES, {}).setdefault(title, []).append(tuple(str(cell) for cell in cells))
 
 
+def rows(config: pytest.Config) -> dict[str, Rows]:
+    """Title -> the rows that this process left, their head first."""
+    return config.stash.get(_TABLES, {})
+
+
+def add_rows(config: pytest.Config, others: Mapping[str, Iterable[Iterable[object]]]) -> None:
+    """The rows that another process left; a head that is there already is left out."""
+    for title, found in others.items():
+        head, *rest = found
+        if title not in rows(config):
+            add_row(config, title, head)
+        for cells in rest:
+            add_row(config, title, cells)
+
+
 def tables(config: pytest.Config) -> dict[str, str]:
     """Title -> the table as text, columns aligned, in the order in which they were begun."""
-    return {title: _aligned(rows) for title, rows in config.stash.get(_TABLES, {}).items()}
+    return {title: _aligned(found) for title, found in rows(config).items()}
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+def _aligned(found: Rows) -> str:
+    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in found)
     return "\n".join(line.rstrip() for line in lines)

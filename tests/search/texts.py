@@ -102,6 +102,7 @@ def means_nothing(text: str) -> bool:
     return text == "" or (text[0] == "<" and text[-1] == ">")
 
 
+@cache
 def texts(key: str, *, legal: bool) -> st.SearchStrategy[str]:
     """Texts that the setting's reader takes, or refuses. Only those that it always takes may be left of the latter."""
     pool = _pool(key, legal) or _pool(key, True)
