@@ -68,17 +68,25 @@ def created(client: docker.DockerClient, image: str, files: dict[str, bytes], **
 
 
 def run(
-    client: docker.DockerClient, image: str, command: list[str], files: dict[str, bytes] | None = None, **options: Any
+    client: docker.DockerClient,
+    image: str,
+    command: list[str],
+    files: dict[str, bytes] | None = None,
+    *,
+    stderr: bool = True,
+    **options: Any,
 ) -> tuple[int, str]:
-    """Exit code and output of a command, in a container that is gone afterwards."""
+    """Exit code and output of a command, in a container that is gone afterwards. `stderr=False` leaves out what one that
+    succeeded logged: the engine may put that behind what was printed after it."""
     with created(client, image, files or {}, command=command, **options) as container:
         container.start()
         status = container.wait(timeout=SECONDS_FOR_ONE_COMMAND)["StatusCode"]
-        return status, container.logs().decode()
+        return status, container.logs(stderr=stderr or status != 0).decode()
 
 
 def output(client: docker.DockerClient, image: str, command: list[str], **options: Any) -> str:
-    status, text = run(client, image, command, **options)
+    """What a command printed that has to succeed."""
+    status, text = run(client, image, command, stderr=False, **options)
     assert status == 0, text
     return text.strip()
 
