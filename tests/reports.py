@@ -16,18 +16,17 @@ def add_row(config: pytest.Config, title: str, cells: Iterable[object]) -> None:
 
 
 def rows(config: pytest.Config) -> dict[str, Rows]:
-    """Title -> the rows that this process left, their head first."""
+    """Title -> the rows that this process left."""
     return config.stash.get(_TABLES, {})
 
 
-def add_rows(config: pytest.Config, others: Mapping[str, Iterable[Iterable[object]]]) -> None:
-    """The rows that another process left; a head that is there already is left out."""
+def add_rows(config: pytest.Config, others: Mapping[str, Rows]) -> None:
+    """The rows that another process left, but for a head that is there already."""
     for title, found in others.items():
-        head, *rest = found
-        if title not in rows(config):
-            add_row(config, title, head)
-        for cells in rest:
-            add_row(config, title, cells)
+        head = rows(config).get(title, [])[:1]
+        for cells in found:
+            if cells not in head:
+                add_row(config, title, cells)
 
 
 def tables(config: pytest.Config) -> dict[str, str]:
