@@ -130,12 +130,6 @@ def _key(bits: int) -> Any:
     return _new_key(bits)
 
 
-def forget() -> None:
-    """Drops what was kept: to be called when the product's code has been changed."""
-    for kept in (_kept_context, _kept_bundle):
-        kept.cache_clear()
-
-
 @cache
 def authority() -> Path:
     """A bundle with one certificate, for EXTRA_CA_BUNDLE."""
