@@ -161,7 +161,7 @@ def images(
         parent_content = (
             (base_id or "absent").removeprefix("sha256:") if member.parent is None else specs[member.parent].content
         )
-        arguments = {**family.arguments(member, settings)}
+        arguments = {name: str(getattr(settings, field)) for name, field in member.arguments.items()}
         inputs = {f"{member.folder}/": contexts[name].digest()[:16], "its parent": parent_content[:16], **arguments}
         decides = json.dumps(inputs, sort_keys=True)
         content = hashlib.sha256(decides.encode()).hexdigest()
@@ -186,7 +186,7 @@ def images(
 
 def foreign_images(settings: Settings) -> tuple[str, ...]:
     """The images that are not built here: BASE_IMAGE, and DOCKER_NOTEBOOK_IMAGE unless it is ours."""
-    notebook = () if family.notebook_member(settings) else (settings.notebook_image,)
+    notebook = () if settings.notebook_member else (settings.notebook_image,)
     return (settings.base_image, *notebook)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from hubdeploy import family, labels, routing
+from hubdeploy import labels, routing
 from hubdeploy.settings import Settings
 
 # The port inside the hub's container; users' servers reach it on their network only.
@@ -50,7 +50,7 @@ def server_contract(settings: Settings, engine_memory: int) -> dict[str, Any]:
     """What every user's server is made from, with a fingerprint of it that each server carries as a label."""
     server: dict[str, Any] = {
         "image": settings.notebook_image,
-        "ours": family.notebook_member(settings) is not None,
+        "ours": settings.notebook_member is not None,
         "command": list(settings.spawn_command),
         "nb_user": settings.nb_user,
         "nb_uid": settings.nb_uid,

@@ -20,9 +20,9 @@ from hubdeploy import (
     contract,
     execution,
     family,
+    files,
     liveness,
     loading,
-    localfile,
     looks,
     plan,
     tls,
@@ -83,7 +83,7 @@ class Deployment:
 
     def build(self, *names: str) -> None:
         """The named images of ours are built with all they stand on; without a name, all that this deployment runs."""
-        images = names or family.needed(self.settings)
+        images = names or self.settings.images_needed
         drawn = self._draw_images(images)
         pulls = drawn.only(op.ImagePulled)
         if pulls.steps:
@@ -94,7 +94,7 @@ class Deployment:
 
     def notebook_image(self) -> None:
         """DOCKER_NOTEBOOK_IMAGE is present: ours is built, any other is pulled, and fits the hub."""
-        member = family.notebook_member(self.settings)
+        member = self.settings.notebook_member
         if member:
             self.build(member)
             return
@@ -122,8 +122,7 @@ class Deployment:
                 found=f"{name} was brought by somebody",
                 mend="delete it and its key first if you want a self-made pair",
             )
-        _, steps = tls.make(self.settings, "asked for")
-        self._show_and_do(Plan(steps))
+        self._show_and_do(Plan(_certificate_steps(self.settings, *tls.make(self.settings, "asked for"))))
 
     def down(self, *, servers: bool, yes: bool) -> None:
         """Proxy and hub are stopped; users' servers go on unless `servers`."""
@@ -164,12 +163,14 @@ class Deployment:
         return self._draw(self.observe())
 
     def _draw(self, snapshot: Snapshot) -> Plan:
-        pair, certificate_steps = tls.decide(self.settings, self.engine.read_volume)
+        pair, cause = tls.decide(self.settings, self.engine.read_volume)
         settings, password_steps = _with_passwords(self.settings)
         blueprint = self.blueprint(settings, snapshot, pair)
-        with localfile.alone(settings.root):
+        with files.locked(settings.root):
             owners = self.engine.volume_owners(plan.doubtful_volumes(blueprint, snapshot), deployment=settings.name)
-        drawn = plan.reconcile(blueprint, snapshot, owners, local=(*password_steps, *certificate_steps))
+        drawn = plan.reconcile(
+            blueprint, snapshot, owners, local=(*password_steps, *_certificate_steps(settings, pair, cause))
+        )
         self._refuse_full_disk(drawn, snapshot)
         return drawn
 
@@ -181,7 +182,7 @@ class Deployment:
         return drawn, snapshot
 
     def blueprint(self, settings: Settings, snapshot: Snapshot, pair: certificates.Pair) -> Blueprint:
-        names = family.with_ancestors(family.needed(settings))
+        names = family.with_ancestors(settings.images_needed)
         memory = snapshot.engine.memory
         return Blueprint(
             deployment=settings.name,
@@ -287,6 +288,11 @@ def _api_password(settings: Settings, snapshot: Snapshot) -> str:
     except ValueError:
         password = None
     return password if isinstance(password, str) and password else secrets.token_hex(32)
+
+
+def _certificate_steps(settings: Settings, pair: certificates.Pair, cause: str | None) -> tuple[Step, ...]:
+    written = op.CertificateWritten(pair, settings.certificate_path, settings.key_path)
+    return () if cause is None else (Step(written, cause),)
 
 
 def _with_passwords(settings: Settings) -> tuple[Settings, tuple[Step, ...]]:

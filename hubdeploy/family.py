@@ -1,23 +1,21 @@
-"""The image family: one row an image. A new image is one folder, one row here, and one task."""
+"""The image family, one row an image. Data only: which settings a build takes is named here and looked up elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from hubdeploy.settings import Settings
 
 
 @dataclass(frozen=True)
 class Member:
-    """An image of ours: its folder, what it is built on (None: BASE_IMAGE), which settings its build takes as
-    arguments, the disk it roughly needs while it is built (bytes, rounded up from builds of this family), and whether
-    users' servers may run it."""
+    """An image of ours: its folder, what it is built on (None: BASE_IMAGE), its build arguments (argument -> field of
+    Settings), the disk that its build roughly needs (bytes, rounded up from builds of this family), and whether users'
+    servers may run it."""
 
     name: str
     folder: str
     parent: str | None
-    arguments: tuple[str, ...]
+    arguments: Mapping[str, str]
     disk: int
     serves_users: bool = False
 
@@ -26,43 +24,20 @@ _GB = 1000**3
 FAMILY = {
     member.name: member
     for member in (
-        Member("anaconda3", "anaconda3", None, ("PYTHON_DISTRIBUTION",), 3 * _GB),
+        Member("anaconda3", "anaconda3", None, {"PYTHON_DISTRIBUTION": "python_distribution"}, 3 * _GB),
         Member(
             "base-notebook",
             "base-notebook",
             "anaconda3",
-            ("NB_USER", "NB_UID", "NOTEBOOK_DIR"),
+            {"NB_USER": "nb_user", "NB_UID": "nb_uid", "NOTEBOOK_DIR": "notebook_dir"},
             1 * _GB,
             serves_users=True,
         ),
-        Member("minimal-notebook", "minimal-notebook", "base-notebook", (), 3 * _GB, serves_users=True),
-        Member("hub", "jupyterhub", None, (), 1 * _GB),
-        Member("proxy", "proxy", None, (), 1 * _GB),
+        Member("minimal-notebook", "minimal-notebook", "base-notebook", {}, 3 * _GB, serves_users=True),
+        Member("hub", "jupyterhub", None, {}, 1 * _GB),
+        Member("proxy", "proxy", None, {}, 1 * _GB),
     )
 }
-
-
-def arguments(member: Member, settings: Settings) -> dict[str, str]:
-    """The member's build arguments, without PARENT."""
-    values = {
-        "PYTHON_DISTRIBUTION": settings.python_distribution,
-        "NB_USER": settings.nb_user,
-        "NB_UID": str(settings.nb_uid),
-        "NOTEBOOK_DIR": settings.notebook_dir,
-    }
-    return {name: values[name] for name in member.arguments}
-
-
-def notebook_member(settings: Settings) -> str | None:
-    """Which of our images DOCKER_NOTEBOOK_IMAGE names; None if it is foreign."""
-    names = {settings.image_reference(member.name): member.name for member in FAMILY.values() if member.serves_users}
-    return names.get(settings.notebook_image)
-
-
-def needed(settings: Settings) -> tuple[str, ...]:
-    """The images that this deployment runs."""
-    notebook = notebook_member(settings)
-    return ("proxy", "hub", *((notebook,) if notebook else ()))
 
 
 def with_ancestors(names: Iterable[str]) -> tuple[str, ...]:

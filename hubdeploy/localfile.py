@@ -6,17 +6,13 @@ Promises: every line that is there stays, a key that has a value keeps it, the f
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import tempfile
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from hubdeploy import dotenv
-from hubdeploy.errors import DeployError
+from hubdeploy import dotenv, files
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]*\Z")
 _HEAD = "# Secrets and this machine's own settings. Not committed; wins over .env."
@@ -29,12 +25,12 @@ def remember(path: Path, values: Mapping[str, str], reason: str) -> None:
     its place.
     """
     path = path.resolve()
-    with alone(path.parent):
+    with files.locked(path.parent):
         # Bytes, as reading text would turn another system's line ends into ours.
         text = path.read_bytes().decode() if path.exists() else ""
         updated = added(text, values, reason)
         if updated != text or not path.exists():
-            replace(path, updated.encode(), mode=0o600)
+            files.replace(path, updated.encode(), mode=0o600)
         else:
             path.chmod(0o600)
 
@@ -66,42 +62,3 @@ def quoted(value: str) -> str:
     for character, escape in (("\\", "\\\\"), ('"', '\\"'), ("$", "\\$"), ("\n", "\\n"), ("\r", "\\r")):
         value = value.replace(character, escape)
     return f'"{value}"'
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds other runs of this checkout off: were reading, adding and replacing to interleave, one of two additions would
-    be lost, and one of two looks would take the other's container for one that was left."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def replace(path: Path, content: bytes, *, mode: int) -> None:
-    """Put `content` at `path` as a whole or not at all. Owner and group are the old file's, or the folder's: a
-    checkout's owner can read what root decided in it.
-    """
-    owner = (path if path.exists() else path.parent).stat()
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    except OSError as error:
-        raise DeployError(
-            wanted=f"to write {path.name}",
-            found=f"its folder cannot be written ({error.strerror})",
-            mend="run this as the owner of the checkout, or make the folder writable",
-        ) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hubdeploy import family, foreign, localfile
+from hubdeploy import family, files, foreign
 from hubdeploy.engine import Engine
 from hubdeploy.errors import DeployError, read_text
 from hubdeploy.foreign import Look
@@ -33,7 +33,7 @@ def refuse_misfit(settings: Settings, snapshot: Snapshot, engine: Engine, say: C
     to be pulled cannot be looked into yet; ours is pinned by its lock."""
     reference = settings.notebook_image
     state = snapshot.images.get(reference)
-    if family.notebook_member(settings) or state is None:
+    if settings.notebook_member or state is None:
         return
     lock = f"{family.FAMILY['hub'].folder}/requirements.lock"
     # The lock rather than requirements.in: the hub's image is installed from it.
@@ -41,7 +41,7 @@ def refuse_misfit(settings: Settings, snapshot: Snapshot, engine: Engine, say: C
     wanted = foreign.Wanted(reference, settings.spawn_command, hub, settings.image_reference("base-notebook"))
     question = foreign.question(wanted.command[0])
     memory, key = settings.root / MEMORY, _key(state.id, question)
-    with localfile.alone(settings.root):
+    with files.locked(settings.root):
         look = _remembered(memory, key)
         if look is None:
             say(f"  .. looking for JupyterHub in image {reference}, once")
@@ -74,7 +74,7 @@ def _remember(memory: Path, key: str, look: Look) -> None:
     content = {**_read(memory), key: {"command": look.command, "jupyterhub": look.jupyterhub}}
     # A checkout that cannot be written costs the next run a look.
     with suppress(DeployError, OSError):
-        localfile.replace(memory, json.dumps(content, indent=2).encode() + b"\n", mode=0o644)
+        files.replace(memory, json.dumps(content, indent=2).encode() + b"\n", mode=0o644)
 
 
 def _read(memory: Path) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hubdeploy import debian, family, internet, labels, localfile
+from hubdeploy import debian, internet, labels, localfile
 from hubdeploy.engine import Engine
 from hubdeploy.errors import DeployError, EngineError, EngineUnavailable
 from hubdeploy.loading import load
@@ -129,7 +129,7 @@ def _first_line(text: str) -> str:
 def _unreachable_installer(settings: Settings, bundle: Path | None) -> str | None:
     if settings.python_distribution == "wheels" or settings.is_set("PYTHON_DISTRIBUTION"):
         return None
-    if family.notebook_member(settings) is None:
+    if settings.notebook_member is None:
         return None
     folder = settings.root / "anaconda3"
     url = installer_url((folder / "install-distribution.sh").read_text(encoding="utf-8"), settings.python_distribution)

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubdeploy import dotenv, loading, localfile, mending
+from hubdeploy import dotenv, files, loading, localfile, mending
 from hubdeploy.errors import DeployError, InputError, Problem, read_file, read_text
 from hubdeploy.mending import MENDED
 from hubdeploy.settings import LOCAL, SHARED
@@ -31,7 +31,7 @@ def mend(root: Path, environ: Mapping[str, str]) -> bool:
     secrets = {key: entry.value for key, entry in mended.secrets.items()}
     if secrets:
         localfile.remember(root / LOCAL, secrets, f"moved here from {SHARED}, which is committed")
-    localfile.replace(root / MENDED, mended.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
+    files.replace(root / MENDED, mended.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
     print("\n".join(mending.difference(text, mended)))
     print(_next_steps(secrets))
     # What is wrong with .env.local as a whole is its mode, which remembering a secret has mended.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hubdeploy import readers, uservolumes
+from hubdeploy import family, readers, uservolumes
 from hubdeploy.userlist import User
 
 # Where a value comes from: the shell, a file, or nobody set it.
@@ -249,6 +249,18 @@ class Settings:
     def is_set(self, key: str) -> bool:
         """True if a person set the key; False if its value derives."""
         return self.origins.get(key, DERIVED) != DERIVED
+
+    @property
+    def notebook_member(self) -> str | None:
+        """Which of our images DOCKER_NOTEBOOK_IMAGE names; None if it is a foreign one."""
+        serving = (member.name for member in family.FAMILY.values() if member.serves_users)
+        return next((name for name in serving if self.image_reference(name) == self.notebook_image), None)
+
+    @property
+    def images_needed(self) -> tuple[str, ...]:
+        """The images of ours that this deployment runs."""
+        notebook = self.notebook_member
+        return ("proxy", "hub", *((notebook,) if notebook else ()))
 
     def image_reference(self, image: str) -> str:
         """The reference of one of our images, such as NAME/hub:latest for `hub`."""

@@ -1,4 +1,6 @@
-"""The one place that decides which certificate the proxy serves: brought in a volume, brought as files, or self-made."""
+"""Decides which certificate the proxy serves: brought in a volume, brought as files, or self-made. Writes nothing: it
+returns the pair, and the cause where somebody must write it.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +9,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hubdeploy import certificates
-from hubdeploy import operations as op
 from hubdeploy.certificates import Pair
 from hubdeploy.errors import InputError, Problem, read_file
-from hubdeploy.plan import Step
 from hubdeploy.settings import Settings
 
 ReadVolume = Callable[[str], Mapping[str, bytes]]
 
 
-def decide(settings: Settings, read_volume: ReadVolume) -> tuple[Pair, tuple[Step, ...]]:
-    """The pair to serve, and the step that writes it if it has to be made. A brought pair is checked, never touched."""
+def decide(settings: Settings, read_volume: ReadVolume) -> tuple[Pair, str | None]:
+    """The pair to serve, and why it is a new one that must be written (None: it is there). A brought pair is checked, and
+    never replaced."""
     pair = current(settings, read_volume)
     cause = _cause_to_make(settings, pair)
     if pair is not None and (cause is None or settings.secrets_volume is not None):
-        return pair, ()
+        return pair, None
     return make(settings, cause or "there is none")
 
 
@@ -32,14 +33,13 @@ def current(settings: Settings, read_volume: ReadVolume) -> Pair | None:
     return from_files(settings)
 
 
-def make(settings: Settings, cause: str) -> tuple[Pair, tuple[Step, ...]]:
-    """A new self-made pair and the step that writes it."""
+def make(settings: Settings, cause: str) -> tuple[Pair, str]:
+    """A new self-made pair, and why it was made in full."""
     pair = certificates.make(_request(settings))
     raised = certificates.raised_bits(conf_path(settings))
     if raised:
         cause += f"; cert.conf asks for {raised} bits, {certificates.LEAST_BITS} are used as browsers refuse fewer"
-    written = op.CertificateWritten(pair, settings.certificate_path, settings.key_path)
-    return pair, (Step(written, cause),)
+    return pair, cause
 
 
 def from_files(settings: Settings) -> Pair | None:

@@ -17,7 +17,7 @@ import docker.errors
 import docker.utils
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 
-from hubdeploy import labels, localfile
+from hubdeploy import files, labels, localfile
 from hubdeploy import operations as op
 from hubdeploy.blueprint import Attachment, ContainerSpec, ImageSpec
 from hubdeploy.engine.connection import already_gone, translated
@@ -51,8 +51,8 @@ class Engine(Looking):
         operation.key_path.parent.mkdir(parents=True, exist_ok=True)
         # In this order, cut short anywhere, a certificate stays alone, and says by itself that it is self-made.
         operation.key_path.unlink(missing_ok=True)
-        localfile.replace(operation.certificate_path, operation.pair.certificate, mode=0o644)
-        localfile.replace(operation.key_path, operation.pair.key, mode=0o600)
+        files.replace(operation.certificate_path, operation.pair.certificate, mode=0o644)
+        files.replace(operation.key_path, operation.pair.key, mode=0o600)
 
     @apply.register
     def _(self, operation: op.ImagePulled, progress: Progress = lambda line: None) -> None:

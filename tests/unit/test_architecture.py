@@ -14,7 +14,7 @@ PACKAGE = CHECKOUT / "hubdeploy"
 
 # Each module may import those above it only. A new module takes its place in this line.
 ORDER = [
-    "errors", "background", "labels", "readers", "uservolumes", "dotenv", "userlist", "localfile", "settings", "family",
+    "errors", "background", "labels", "files", "family", "readers", "uservolumes", "dotenv", "userlist", "localfile", "settings",
     "agreement", "loading", "mending", "routing", "contract",
     "contexts", "certificates", "blueprint", "observed", "operations", "differences", "plan", "tls", "foreign",
     "engine", "looks", "execution", "liveness", "buildtable", "display", "reference", "deployment", "reports",

@@ -32,7 +32,7 @@ def found(tmp_path: Path) -> Settings:
 
 
 def drawn_blueprint(found: Settings, version: bytes = b"1") -> Blueprint:
-    names = family.with_ancestors(family.needed(found))
+    names = family.with_ancestors(found.images_needed)
     made = {name: contexts.Context((contexts.ContextFile("version", version),)) for name in names}
     return Blueprint(
         deployment=found.name,

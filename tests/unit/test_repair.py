@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from hubdeploy import dotenv, localfile, repair
+from hubdeploy import dotenv, files, localfile, repair
 from hubdeploy.errors import DeployError, InputError
 
 CANARY = "canary-3f9"
@@ -130,9 +131,9 @@ def test_a_mended_file_that_somebody_edited_is_not_overwritten(root: Path) -> No
     assert (root / ".env.mended").read_text() == "HUB_PORT=8443\n"
 
 
-@pytest.mark.parametrize("when", ["remember", "replace"])
+@pytest.mark.parametrize(("module", "when"), [(localfile, "remember"), (files, "replace")], ids=["remember", "replace"])
 def test_killed_anywhere_no_secret_is_lost_and_the_next_run_ends_the_same(
-    root: Path, when: str, monkeypatch: pytest.MonkeyPatch
+    root: Path, module: ModuleType, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "USER_PASSWORD=eight-letters\nHUB_PORT=8443\n"
     (root / ".env").write_text(text)
@@ -141,7 +142,7 @@ def test_killed_anywhere_no_secret_is_lost_and_the_next_run_ends_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(localfile, when, killed)
+        patch.setattr(module, when, killed)
         with pytest.raises(KeyboardInterrupt):
             repair.mend(root, {})
     assert values(root / ".env")["USER_PASSWORD"] == "eight-letters"

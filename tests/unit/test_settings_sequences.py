@@ -128,7 +128,7 @@ class Sequence(RuleBasedStateMachine):
         if set(blueprint.foreign_images(after)) <= snapshot.images.keys():
             yield "images that are pulled"
         # An image that is not wanted any more stays, and one that was wanted before may have its name still.
-        wanted = family.with_ancestors(family.needed(after))
+        wanted = family.with_ancestors(after.images_needed)
         for name in family.FAMILY:
             if name not in wanted or after.image_reference(name) in snapshot.images:
                 yield f"image {name}"
