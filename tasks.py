@@ -10,7 +10,7 @@ from invoke.tasks import task
 @task
 def self_signed_cert(c: Context) -> None:
     """Make a new self-signed certificate."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().self_signed_certificate()
 
@@ -18,7 +18,8 @@ def self_signed_cert(c: Context) -> None:
 @task
 def network(c: Context) -> None:
     """Create the networks that are missing."""
-    from hubdeploy import deployment, operations
+    from hubdeploy.commands import deployment
+    from hubdeploy.plan import operations
 
     deployment.load().apply_only(operations.NetworkGone, operations.NetworkExists)
 
@@ -26,7 +27,8 @@ def network(c: Context) -> None:
 @task
 def volumes(c: Context) -> None:
     """Create the volumes that are missing."""
-    from hubdeploy import deployment, operations
+    from hubdeploy.commands import deployment
+    from hubdeploy.plan import operations
 
     deployment.load().apply_only(operations.VolumeExists)
 
@@ -34,16 +36,16 @@ def volumes(c: Context) -> None:
 @task(help={"fix": "write the mended .env beside it, move its secrets to .env.local"})
 def check_files(c: Context, fix: bool = False) -> None:
     """Check .env, userlist and certificate (--fix)."""
-    from hubdeploy import deployment, repair
+    from hubdeploy.commands import check_files, deployment
 
-    if not (fix and repair.mend(deployment.ROOT, os.environ)):
+    if not (fix and check_files.mend(deployment.ROOT, os.environ)):
         deployment.load().check_files()
 
 
 @task
 def pull(c: Context) -> None:
     """Pull the images that are not built here."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().pull()
 
@@ -51,7 +53,7 @@ def pull(c: Context) -> None:
 @task
 def notebook_image(c: Context) -> None:
     """Build or pull the image of users' servers."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().notebook_image()
 
@@ -59,7 +61,7 @@ def notebook_image(c: Context) -> None:
 @task
 def anaconda3_image(c: Context) -> None:
     """Build the image with the Python distribution."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().build("anaconda3")
 
@@ -67,7 +69,7 @@ def anaconda3_image(c: Context) -> None:
 @task
 def base_notebook_image(c: Context) -> None:
     """Build the image with JupyterLab."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().build("base-notebook")
 
@@ -75,7 +77,7 @@ def base_notebook_image(c: Context) -> None:
 @task
 def minimal_notebook_image(c: Context) -> None:
     """Build the image with editors, compiler, TeX."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().build("minimal-notebook")
 
@@ -83,7 +85,7 @@ def minimal_notebook_image(c: Context) -> None:
 @task
 def hub_image(c: Context) -> None:
     """Build the hub's image."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().build("hub")
 
@@ -91,7 +93,7 @@ def hub_image(c: Context) -> None:
 @task
 def proxy_image(c: Context) -> None:
     """Build the proxy's image."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().build("proxy")
 
@@ -99,7 +101,7 @@ def proxy_image(c: Context) -> None:
 @task
 def build(c: Context) -> None:
     """Build all images that this deployment runs."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().build()
 
@@ -107,7 +109,7 @@ def build(c: Context) -> None:
 @task(help={"yes": "do not ask before running servers stop"})
 def up(c: Context, yes: bool = False) -> None:
     """Bring everything up as .env and userlist say."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().up(yes=yes)
 
@@ -115,7 +117,7 @@ def up(c: Context, yes: bool = False) -> None:
 @task
 def plan(c: Context) -> None:
     """Show what up would do, why, and to whom."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().show_plan()
 
@@ -123,7 +125,7 @@ def plan(c: Context) -> None:
 @task(help={"servers": "stop users' servers as well", "yes": "do not ask before running servers stop"})
 def down(c: Context, servers: bool = False, yes: bool = False) -> None:
     """Stop proxy and hub (--servers: servers too)."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().down(servers=servers, yes=yes)
 
@@ -136,7 +138,7 @@ def down(c: Context, servers: bool = False, yes: bool = False) -> None:
 )
 def clean(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Remove all but volumes (--volumes: all)."""
-    from hubdeploy import deployment
+    from hubdeploy.commands import deployment
 
     deployment.load().clean(volumes=volumes, yes=yes)
 
@@ -144,7 +146,7 @@ def clean(c: Context, volumes: bool = False, yes: bool = False) -> None:
 @task(help={"explain": "say what the setting KEY means instead", "reference": "print docs/settings.md instead"})
 def config(c: Context, explain: str = "", reference: bool = False) -> None:
     """Print every setting and where it comes from."""
-    from hubdeploy import deployment, reports
+    from hubdeploy.commands import deployment, reports
 
     if explain or reference:
         reports.reference(explain)
@@ -155,7 +157,7 @@ def config(c: Context, explain: str = "", reference: bool = False) -> None:
 @task
 def status(c: Context) -> None:
     """Show containers, servers, images, certificate."""
-    from hubdeploy import deployment, reports
+    from hubdeploy.commands import deployment, reports
 
     reports.status(deployment.load())
 
@@ -170,7 +172,7 @@ def status(c: Context) -> None:
 )
 def logs(c: Context, user: str = "", proxy: bool = False, follow: bool = True, tail: str = "100") -> None:
     """Follow the hub's log (--proxy, --user NAME)."""
-    from hubdeploy import deployment, reports
+    from hubdeploy.commands import deployment, reports
 
     reports.logs(deployment.load(), user=user, proxy=proxy, follow=follow, tail=tail)
 
@@ -178,9 +180,10 @@ def logs(c: Context, user: str = "", proxy: bool = False, follow: bool = True, t
 @task
 def setup(c: Context) -> None:
     """Make this machine ready: engine, base image."""
-    from hubdeploy import deployment, machine
+    from hubdeploy.commands import deployment
+    from hubdeploy.machine import setup
 
-    machine.prepare(deployment.ROOT, os.environ)
+    setup.prepare(deployment.ROOT, os.environ)
 
 
 @task(
@@ -192,7 +195,8 @@ def setup(c: Context) -> None:
 )
 def test(c: Context, all: bool = False, rest: bool = False, only: str = "") -> None:
     """Run the tests on a real engine (--all, --rest, --only)."""
-    from hubdeploy import deployment, testing
+    from develop import testing
+    from hubdeploy.commands import deployment
 
     testing.run(deployment.ROOT, everything=all, rest=rest, only=only)
 
@@ -200,7 +204,8 @@ def test(c: Context, all: bool = False, rest: bool = False, only: str = "") -> N
 @task(help={"only": "letters of some rows, such as a,b"})
 def bench(c: Context, only: str = "") -> None:
     """Measure this project beside stock (--only a,b)."""
-    from hubdeploy import deployment, testing
+    from develop import testing
+    from hubdeploy.commands import deployment
 
     testing.bench(deployment.ROOT, only=only)
 

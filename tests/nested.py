@@ -21,7 +21,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
-from hubdeploy import debian
+from hubdeploy.machine import debian
 
 LABEL = "hubdeploy.test"
 CHECKOUT = Path(__file__).resolve().parent.parent

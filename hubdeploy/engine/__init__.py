@@ -3,7 +3,7 @@
 It decides nothing; errors of the engine become ours here, by class and status, and are quoted where only their words tell.
 """
 
-from hubdeploy.engine.acting import Engine
-from hubdeploy.engine.observing import context_paths
+from hubdeploy.engine.act import Engine
+from hubdeploy.engine.observe import context_paths
 
 __all__ = ["Engine", "context_paths"]

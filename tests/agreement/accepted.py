@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from hubdeploy.errors import InputError
-from hubdeploy.settings import Settings
+from hubdeploy.settings.declarations import Settings
 from tests.search.verdict import loaded
 from tests.search.written import written
 

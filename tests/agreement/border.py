@@ -23,9 +23,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hubdeploy import certificates, contexts, family, loading
-from hubdeploy.contexts import Context
-from hubdeploy.settings import Settings
+from hubdeploy import family
+from hubdeploy.blueprint import contexts
+from hubdeploy.blueprint.contexts import Context
+from hubdeploy.settings import loading
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.tls import certificates
 from tests.agreement.wire import Wire
 
 CHECKOUT = Path(__file__).parents[2]

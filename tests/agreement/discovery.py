@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hubdeploy import readers
-from hubdeploy import settings as declared
-from hubdeploy.settings import SHARED, Declaration, Settings, declarations
+from hubdeploy.settings import declarations as declared
+from hubdeploy.settings import readers
+from hubdeploy.settings.declarations import SHARED, Declaration, Settings, declarations
 from tests.agreement import border
 from tests.agreement.leaves import Leaf, Leaves
 from tests.agreement.places import render

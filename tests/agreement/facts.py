@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 
-from hubdeploy.settings import Settings, declarations
+from hubdeploy.settings.declarations import Settings, declarations
 from tests.agreement import discovery, insides, parts
 from tests.agreement.leaves import Leaves
 from tests.agreement.places import render

@@ -15,7 +15,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from hubdeploy import contract as hub_contract
+from hubdeploy.blueprint import documents as hub_contract
 from tests.agreement.leaves import Leaves, flat
 from tests.agreement.wire import untar
 

@@ -27,7 +27,7 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy import make_url
 from traitlets.config import PyFileConfigLoader
 
-from hubdeploy.settings import Settings
+from hubdeploy.settings.declarations import Settings
 from tests.agreement import border
 from tests.agreement.leaves import Leaves, environment, flat
 from tests.agreement.wire import Wire

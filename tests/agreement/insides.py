@@ -10,8 +10,10 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubdeploy import contract, labels, routing
-from hubdeploy.settings import Settings
+from hubdeploy.blueprint import documents as written
+from hubdeploy.blueprint import routing
+from hubdeploy.contract import labels
+from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import BROUGHT_BY
 from tests.agreement.hub import REMOVED, kinds
 from tests.agreement.leaves import Leaves
@@ -55,16 +57,16 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
 
 
 def documents(s: Settings, leaves: Leaves) -> Readings:
-    connect = f"http://{s.hub_name}:{contract.HUB_PORT}"
+    connect = f"http://{s.hub_name}:{written.HUB_PORT}"
     yield Reading("DOCKER_MACHINE_NAME", "contract.deployment", s.name)
     yield Reading("DOCKER_MACHINE_NAME", f"contract.labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("the hub's name", "contract.hub.connect_url", connect)
-    yield Reading("the hub's port", "contract.hub.port", contract.HUB_PORT)
+    yield Reading("the hub's port", "contract.hub.port", written.HUB_PORT)
     yield Reading("DATA_VOLUME_CONTAINER", "contract.hub.data_dir", s.data_mount)
     yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
     yield Reading("the proxy's API user", "contract.proxy.api_user", routing.API_USER)
     yield Reading(
-        "where the hub writes routes", "contract.proxy.rules_file", f"{contract.PROXY_MOUNT_IN_HUB}/rules.toml"
+        "where the hub writes routes", "contract.proxy.rules_file", f"{written.PROXY_MOUNT_IN_HUB}/rules.toml"
     )
     yield Reading("AUTHENTICATOR", "contract.authenticator", s.authenticator)
     github = s.authenticator == "github"
@@ -104,8 +106,8 @@ def _server_contract(s: Settings) -> Readings:
 
 
 def objects(s: Settings, leaves: Leaves) -> Readings:
-    hub = f"http://{s.hub_name}:{contract.HUB_PORT}/hub/"
-    yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{contract.HUB_PORT}/hub/")
+    hub = f"http://{s.hub_name}:{written.HUB_PORT}/hub/"
+    yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{written.HUB_PORT}/hub/")
     yield Reading("the hub's name", "hub.hub_connect_url", hub)
     yield Reading("DATA_VOLUME_CONTAINER", "hub.database", f"{s.data_mount}/jupyterhub.sqlite")
     yield Reading("DATA_VOLUME_CONTAINER", "hub.cookie_secret_file", f"{s.data_mount}/jupyterhub_cookie_secret")
@@ -113,7 +115,7 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the proxy's API user", "routes.traefik_api_username", routing.API_USER)
     password = leaves.get("secrets.proxy_api_password")
     yield Reading("the proxy's API password", "routes.traefik_api_password", password)
-    rules = f"{contract.PROXY_MOUNT_IN_HUB}/rules.toml"
+    rules = f"{written.PROXY_MOUNT_IN_HUB}/rules.toml"
     yield Reading("where the hub writes routes", "routes.dynamic_config_file", rules)
     yield Reading("the proxy's entry point", "routes.traefik_entrypoint", "https")
     of_user = (f"{labels.DEPLOYMENT}={s.name}", f"{labels.ROLE}={labels.SERVER}", f"{labels.USER}={REMOVED}")
@@ -187,7 +189,7 @@ def _process(s: Settings, at: str, sudo: bool) -> Readings:
 
 def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     foreign = notebook(s) is None
-    api = f"http://{s.hub_name}:{contract.HUB_PORT}/hub/api"
+    api = f"http://{s.hub_name}:{written.HUB_PORT}/hub/api"
     yield Reading("the hub's name", f"{at}.Env.JUPYTERHUB_API_URL", api)
     yield Reading("the hub's name", f"{at}.Env.JUPYTERHUB_ACTIVITY_URL", f"{api}/users/{name}/activity")
     yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.Env.JUPYTERHUB_ROOT_DIR", s.notebook_dir)

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from json import loads
 from typing import Any
 
-from hubdeploy import operations as op
-from hubdeploy.deployment import Deployment
-from hubdeploy.plan import Step
-from hubdeploy.settings import Settings
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.reconcile import Step
+from hubdeploy.settings.declarations import Settings
 from tests.agreement import border, files, hub
 from tests.agreement.leaves import Leaves, flat, with_labels_read
 from tests.agreement.wire import Request, Wire, reference, untar

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import docker
 
-from hubdeploy import labels
-from hubdeploy.deployment import Deployment
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import labels
 from hubdeploy.family import FAMILY
 
 CHECKOUT = Path(__file__).resolve().parents[2]

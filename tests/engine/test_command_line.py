@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import docker
 import pytest
 
-from hubdeploy import labels
+from hubdeploy.contract import labels
 from tests.engine.project import CHECKOUT, Project
 
 
@@ -28,7 +28,7 @@ def invoke(
     project: Project, *words: str, prefix: Sequence[str] = (), **environ: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*prefix, sys.executable, "-m", "hubdeploy.commandline", *words],
+        [*prefix, sys.executable, "-m", "hubdeploy.commands.commandline", *words],
         cwd=project.root, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ},
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False,
     )  # fmt: skip

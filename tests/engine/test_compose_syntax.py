@@ -11,8 +11,8 @@ from hypothesis import Phase, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from hubdeploy import dotenv
-from hubdeploy.settings import declarations
+from hubdeploy.settings import dotenv
+from hubdeploy.settings.declarations import declarations
 from tests import reports
 from tests.search.compose import Compose, compose
 from tests.search.written import HELD, written

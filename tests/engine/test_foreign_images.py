@@ -15,9 +15,10 @@ from contextlib import contextmanager
 import docker
 import pytest
 
-from hubdeploy import labels, looks
-from hubdeploy import operations as op
+from hubdeploy.commands import image_probe
+from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
+from hubdeploy.plan import operations as op
 from tests.archive import tar
 from tests.engine.project import BASE, Project
 from tests.engine.registry import serving
@@ -144,7 +145,7 @@ def test_an_image_that_fits_is_looked_into_once_and_works(
 def test_network_and_volumes_are_made_for_any_image(project: Project, make_image: MakeImage) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(START))
     project.deployment().apply_only(op.NetworkExists, op.VolumeExists)
-    assert not (project.root / looks.MEMORY).exists()
+    assert not (project.root / image_probe.MEMORY).exists()
 
 
 def test_a_refused_image_is_looked_into_once(
@@ -161,7 +162,7 @@ def test_an_image_of_ours_is_not_looked_into(client: docker.DockerClient, projec
     with containers_made(client, project) as made:
         project.deployment().up()
     assert made == [f"{project.name}-proxy", f"{project.name}-hub"]
-    assert not (project.root / looks.MEMORY).exists()
+    assert not (project.root / image_probe.MEMORY).exists()
 
 
 def test_a_hub_of_a_new_major_version_refuses_the_image_it_had_taken(
@@ -217,7 +218,7 @@ def test_a_memory_that_is_lost_costs_a_look_and_no_more(
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
     project.deployment().show_plan()
-    path = project.root / looks.MEMORY
+    path = project.root / image_probe.MEMORY
     kept = path.read_text()
     path.write_text(json.dumps(dict.fromkeys(json.loads(kept), "x")) if memory == "{wrong}" else memory)
     with containers_made(client, project) as made:
@@ -230,12 +231,14 @@ def test_a_memory_that_cannot_be_written_costs_a_look_and_no_more(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
-    (project.root / looks.MEMORY).mkdir()
+    (project.root / image_probe.MEMORY).mkdir()
     for _ in range(2):
         with containers_made(client, project) as made:
             project.deployment().show_plan()
         assert made == [f"{project.name}-look"]
-    assert sorted(path.name for path in project.root.iterdir() if path.name.startswith(looks.MEMORY)) == [looks.MEMORY]
+    assert sorted(path.name for path in project.root.iterdir() if path.name.startswith(image_probe.MEMORY)) == [
+        image_probe.MEMORY
+    ]
 
 
 def test_a_server_found_by_the_entrypoints_path_counts(project: Project, make_image: MakeImage) -> None:
@@ -278,14 +281,14 @@ def test_a_server_that_does_not_start_is_refused_with_its_last_lines_and_asked_a
     error = refused(project)
     assert error.found == f"jupyterhub-singleuser does not start in image {image}"
     assert last in error.mend
-    assert not (project.root / looks.MEMORY).exists()
+    assert not (project.root / image_probe.MEMORY).exists()
     assert nothing_made(client, project)
 
 
 def test_an_image_whose_server_hangs_is_refused_in_time(
     client: docker.DockerClient, project: Project, make_image: MakeImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looks, "WITHIN", 1.0)
+    monkeypatch.setattr(image_probe, "WITHIN", 1.0)
     image = make_image(singleuser("echo it waits >&2; busybox sleep 600"))
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
     with pytest.raises(DeployError, match="does not start") as caught:

@@ -20,13 +20,14 @@ import docker
 import pytest
 from jupyterhub.app import JupyterHub
 
-from hubdeploy import labels, plan
-from hubdeploy import operations as op
-from hubdeploy.contract import CONTRACT_PATH
-from hubdeploy.deployment import Deployment
+from hubdeploy.blueprint.documents import CONTRACT_PATH
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
+from hubdeploy.plan import operations as op
+from hubdeploy.plan import reconcile
 from tests.engine.project import BASE, Project
-from tests.unit import hub_image
+from tests.unit.hub import hub_image
 
 # GitHub's names have hyphens, which the older layout left in a volume's name and DockerSpawner escapes today.
 USER = "octo-cat"
@@ -312,7 +313,7 @@ def test_clean_with_volumes_removes_only_what_this_deployment_made(
     assert client.volumes.get(older.volume_of("kaben")).attrs["Labels"][labels.DEPLOYMENT] == project.name
     deployment = project.deployment()
     # What `clean --volumes` does once the name is typed back.
-    deployment.carry_out(plan.removal(deployment.observe(), project.name, volumes=True))
+    deployment.carry_out(reconcile.removal(deployment.observe(), project.name, volumes=True))
     assert older.state() == before
     assert deployment.engine.read_volume(older.volume_of(USER)) == USER_FILES
     left = {one.name for one in client.volumes.list() if project.name in one.name}

@@ -16,13 +16,13 @@ from typing import Any
 import docker
 import pytest
 
-from hubdeploy import labels
-from hubdeploy import operations as op
-from hubdeploy.contract import CONTRACT_PATH
+from hubdeploy.blueprint.documents import CONTRACT_PATH
+from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError, InputError, NotReady
 from hubdeploy.family import FAMILY
-from hubdeploy.observed import Snapshot
-from hubdeploy.plan import Impact, Plan
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.reconcile import Impact, Plan
+from hubdeploy.plan.snapshot import Snapshot
 from tests.engine.project import BASE, Project
 
 NewProject = Callable[[], Project]

@@ -13,7 +13,7 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from playwright.sync_api import Browser, Playwright
 
-from hubdeploy.routing import HTTPS_PORT
+from hubdeploy.blueprint.routing import HTTPS_PORT
 from tests import nested
 from tests.hub.clone import Clone
 from tests.hub.waiting import until

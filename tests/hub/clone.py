@@ -20,8 +20,10 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
-from hubdeploy import family, labels, loading, localfile, settings
-from hubdeploy.settings import Settings
+from hubdeploy import family
+from hubdeploy.contract import labels
+from hubdeploy.settings import declarations, env_local, loading
+from hubdeploy.settings.declarations import Settings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What decides how images are built here; `setup` may have found it out.
@@ -51,13 +53,13 @@ class Clone:
         copy_checkout(root)
         clone = cls(root, name or f"hubtest-{secrets.token_hex(4)}", free_port(), client)
         (root / ".env").write_text(f"DOCKER_MACHINE_NAME={clone.name}\nHUB_PORT={clone.port}\n")
-        carried_over = settings.masked(loading.load(CHECKOUT, os.environ))
+        carried_over = declarations.masked(loading.load(CHECKOUT, os.environ))
         clone.set_local(**{key: carried_over[key] for key in _CARRIED_OVER if carried_over[key] is not None} | local)
         clone.write_userlist(userlist)
         return clone
 
     def set_local(self, **values: str) -> None:
-        localfile.remember(self.root / ".env.local", values, "for these tests")
+        env_local.remember(self.root / ".env.local", values, "for these tests")
 
     def write_userlist(self, text: str) -> None:
         (self.root / "userlist").write_text(text)
@@ -65,7 +67,7 @@ class Clone:
     @property
     def environ(self) -> dict[str, str]:
         """This process's environment without any setting in it, so that the clone's files alone decide."""
-        return {key: value for key, value in os.environ.items() if key not in settings.declarations()}
+        return {key: value for key, value in os.environ.items() if key not in declarations.declarations()}
 
     @property
     def settings(self) -> Settings:
@@ -78,7 +80,7 @@ class Clone:
     def invoke(self, *words: str) -> str:
         """What a command of the clone printed; raises AssertionError if it failed."""
         finished = subprocess.run(
-            [sys.executable, "-m", "hubdeploy.commandline", *words],
+            [sys.executable, "-m", "hubdeploy.commands.commandline", *words],
             cwd=self.root, env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=_COMMAND_WITHIN, check=False,
         )  # fmt: skip

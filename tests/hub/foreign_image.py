@@ -9,10 +9,11 @@ from pathlib import Path
 
 import docker
 
-from hubdeploy import certificates, contexts
-from hubdeploy.contexts import Context, ContextFile
+from hubdeploy.blueprint import contexts
+from hubdeploy.blueprint.contexts import Context, ContextFile
 from hubdeploy.engine import context_paths
-from hubdeploy.settings import Settings
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.tls import certificates
 
 _FOLDER = Path(__file__).parent / "docker_stacks"
 # The single-user server of the hub's version, from the lock that our own image uses.

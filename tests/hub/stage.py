@@ -13,7 +13,7 @@ from pathlib import Path
 
 import docker
 
-from hubdeploy import loading
+from hubdeploy.settings import loading
 from tests.hub import volumes
 from tests.hub.authority import Authority, site
 from tests.hub.clone import CHECKOUT, Clone

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from hubdeploy import contexts, family
-from hubdeploy.deployment import Deployment
+from hubdeploy import family
+from hubdeploy.blueprint import contexts
+from hubdeploy.commands.deployment import Deployment
 from tests.hub.clone import Clone
 from tests.hub.conftest import canary
 from tests.hub.person import Person

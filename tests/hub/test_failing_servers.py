@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from hubdeploy import labels
+from hubdeploy.contract import labels
 from tests import reports
 from tests.hub import volumes, window
 from tests.hub.clone import Clone

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from hubdeploy.settings import Settings, declarations
+from hubdeploy.settings.declarations import Settings, declarations
 from tests.search.texts import CANARY, means_nothing, read, texts
 
 Texts = dict[str, str]

@@ -11,10 +11,11 @@ from functools import singledispatchmethod
 from hashlib import sha256
 from itertools import count
 
-from hubdeploy import blueprint, labels
-from hubdeploy import operations as op
-from hubdeploy.observed import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
-from hubdeploy.settings import Settings
+from hubdeploy.blueprint import specs
+from hubdeploy.contract import labels
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
+from hubdeploy.settings.declarations import Settings
 from tests.agreement.wire import MEMORY
 
 
@@ -48,7 +49,7 @@ class Held:
 
     def start_servers(self, s: Settings) -> None:
         """Every user's server is started anew, as the hub starts one; those of users who left are gone."""
-        spec = blueprint.server(s, MEMORY)
+        spec = specs.server(s, MEMORY)
         ours = [name for name, one in self.servers.items() if one.labels[labels.DEPLOYMENT] == s.name]
         for name in ours:
             del self.servers[name]

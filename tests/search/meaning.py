@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from hubdeploy import readers
-from hubdeploy.settings import DERIVED, LOCAL, SHARED, SHELL, Settings, declarations
+from hubdeploy.settings import readers
+from hubdeploy.settings.declarations import DERIVED, LOCAL, SHARED, SHELL, Settings, declarations
 from tests.search.deployments import nothing, with_text
 from tests.search.relations import RELATIONS, Relation
 from tests.search.texts import means_nothing

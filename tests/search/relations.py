@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from hubdeploy.settings import Settings
+from hubdeploy.settings.declarations import Settings
 
 # Users by name, with their flags.
 Users = Mapping[str, frozenset[str]]

@@ -10,8 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from hubdeploy import readers
-from hubdeploy.settings import declarations
+from hubdeploy.settings import readers
+from hubdeploy.settings.declarations import declarations
 from tests.agreement import border
 from tests.agreement.discovery import bare
 

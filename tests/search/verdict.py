@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from hubdeploy import loading
 from hubdeploy.errors import InputError, Problem
-from hubdeploy.settings import Settings, declarations, masked
+from hubdeploy.settings import loading
+from hubdeploy.settings.declarations import Settings, declarations, masked
 from tests.agreement import facts
 from tests.search.meaning import Meaning, meaning
 from tests.search.relations import Relation

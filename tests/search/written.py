@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hubdeploy.settings import LOCAL, SHARED, SHELL, declarations
+from hubdeploy.settings.declarations import LOCAL, SHARED, SHELL, declarations
 from tests.search import styles
 from tests.search.deployments import Texts, contradictions, deployments
 from tests.search.texts import CANARY, texts

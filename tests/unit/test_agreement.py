@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from hubdeploy import loading
-from hubdeploy import settings as declared
-from hubdeploy.settings import Settings, declarations
+from hubdeploy.settings import declarations as declared
+from hubdeploy.settings import loading
+from hubdeploy.settings.declarations import Settings, declarations
 from tests.agreement import border, discovery, facts
 from tests.agreement.discovery import with_values
 from tests.agreement.places import render

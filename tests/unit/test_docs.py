@@ -13,8 +13,8 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 
 import tasks
-from hubdeploy import settings
-from hubdeploy.commandline import TwoSpellings
+from hubdeploy.commands.commandline import TwoSpellings
+from hubdeploy.settings import declarations
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"
@@ -63,12 +63,12 @@ def test_each_row_of_the_commands_names_the_options_of_its_task() -> None:
 
 def test_each_setting_has_a_row_with_its_derivation_and_each_row_a_setting() -> None:
     told = {plain(row[0]): plain(row[1]) for row in rows("Settings")}
-    assert told == {key: declared.derivation for key, (_, declared) in settings.declarations().items()}
+    assert told == {key: declared.derivation for key, (_, declared) in declarations.declarations().items()}
 
 
 def test_each_setting_but_the_passwords_is_shown_in_the_committed_env() -> None:
     shown = set(re.findall(r"^#?([A-Z_]+)(?==| goes into)", (CHECKOUT / ".env").read_text(), re.MULTILINE))
-    assert shown == settings.declarations().keys() - {"USER_PASSWORD", "ADMIN_PASSWORD"}
+    assert shown == declarations.declarations().keys() - {"USER_PASSWORD", "ADMIN_PASSWORD"}
 
 
 def said_by_the_code() -> str:

@@ -12,11 +12,11 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from jupyterhub import orm
 
-from hubdeploy import contract as documents
-from hubdeploy import loading, readers, uservolumes
-from hubdeploy.settings import Settings
-from tests.unit import hub_image
-from tests.unit.test_spawner import FakeEngine
+from hubdeploy.blueprint import documents
+from hubdeploy.settings import loading, readers, volume_names
+from hubdeploy.settings.declarations import Settings
+from tests.unit.hub import hub_image
+from tests.unit.hub.test_spawner import FakeEngine
 
 DATABASE = Path(__file__).with_name("jupyterhub_0_7.sql")
 
@@ -66,7 +66,7 @@ def test_a_users_volume_bears_the_name_that_is_set(
 )  # fmt: skip
 def test_a_template_that_would_not_give_each_user_a_volume_is_refused(text: str) -> None:
     with pytest.raises(readers.Unfit):
-        uservolumes.template(text)
+        volume_names.template(text)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_template_that_would_not_give_each_user_a_volume_is_refused(text: str)
     [("lab-user-data", True), ("lab-user-", False), ("lab-data", False), ("my-lab-user-data", False)],
 )
 def test_a_template_names_what_begins_and_ends_as_it_does(volume: str, may: bool) -> None:
-    assert uservolumes.may_name("lab-user-{username}", volume) is may
+    assert volume_names.may_name("lab-user-{username}", volume) is may
 
 
 @pytest.fixture

@@ -14,13 +14,16 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from hubdeploy import agreement, blueprint, family, labels
-from hubdeploy import operations as op
-from hubdeploy.deployment import Deployment
+from hubdeploy import family
+from hubdeploy.blueprint import specs
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
-from hubdeploy.plan import Plan
-from hubdeploy.settings import LOCAL, Settings, declarations
-from hubdeploy.userlist import User
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.reconcile import Plan
+from hubdeploy.settings import rules
+from hubdeploy.settings.declarations import LOCAL, Settings, declarations
+from hubdeploy.settings.userlist import User
 from tests.agreement import border
 from tests.agreement.accepted import accepted
 from tests.agreement.discovery import others, parts_between, with_values
@@ -62,7 +65,7 @@ class Sequence(RuleBasedStateMachine):
 
     def change_to(self, after: Settings) -> None:
         # A deployment that was left under its name has another past than the one that is compared with here.
-        if agreement.contradictions(after, str) or after.name in self.left - {self.settings.name}:
+        if rules.contradictions(after, str) or after.name in self.left - {self.settings.name}:
             return
         there = set(self.parts_there(after))
         try:
@@ -125,7 +128,7 @@ class Sequence(RuleBasedStateMachine):
         yield from (f"network {part}" for part, name in networks.items() if name in snapshot.networks)
         volumes = {"data": after.data_volume, "proxy": after.proxy_volume}
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
-        if set(blueprint.foreign_images(after)) <= snapshot.images.keys():
+        if set(specs.foreign_images(after)) <= snapshot.images.keys():
             yield "images that are pulled"
         # An image that is not wanted any more stays, and one that was wanted before may have its name still.
         wanted = family.with_ancestors(after.images_needed)

@@ -1,0 +1,91 @@
+"""What was measured: samples of both sides, their medians and the ratio. Plain data, kept as JSON in develop/bench/results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table. `row` is the letter of the work; `bar` is what the ratio of the medians (or, with nothing of
+    stock to compare with, our median itself) should not pass, `lower` which side of it is the good one. `failed` counts what
+    gave no sample, of ours and of stock, where a try can fail."""
+
+    row: str
+    what: str
+    unit: str
+    ours: Sequence[float]
+    stock: Sequence[float] = ()
+    bar: float | None = None
+    lower: bool = True
+    note: str = ""
+    failed: Sequence[int] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float | None:
+        return ratio(median(self.ours), median(self.stock)) if self.ours and self.stock else None
+
+    @property
+    def ratio_at_p95(self) -> float | None:
+        return ratio(p95(self.ours), p95(self.stock)) if self.ours and self.stock else None
+
+    @property
+    def value(self) -> float | None:
+        """What is held against the bar."""
+        if self.stock or any(self.failed):
+            return self.ratio
+        return median(self.ours) if self.ours else None
+
+    @property
+    def meets_bar(self) -> bool | None:
+        return meets(self.value, self.bar, lower=self.lower)
+
+
+def meets(value: float | None, bar: float | None, *, lower: bool) -> bool | None:
+    """None where there is no bar, or nothing to hold against it."""
+    if bar is None or value is None:
+        return None
+    return value <= bar if lower else value >= bar
+
+
+def ratio(ours: float, stock: float) -> float | None:
+    return ours / stock if stock else None
+
+
+def p95(samples: Sequence[float]) -> float:
+    """Linear between samples; with one sample, that."""
+    return quantiles(samples, n=20, method="inclusive")[-1] if len(samples) > 1 else samples[0]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One whole run: when (ISO date and time), where, and what was measured."""
+
+    date: str
+    engine: str
+    cores: int
+    memory_gib: float
+    minutes: float
+    figures: list[Figure] = field(default_factory=list)
+
+    def save(self, folder: Path = RESULTS) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.date.replace(':', '')}.json"
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        return path
+
+
+def load(path: Path) -> Run:
+    document = json.loads(path.read_text())
+    return Run(**{**document, "figures": [Figure(**one) for one in document["figures"]]})
+
+
+def saved(folder: Path = RESULTS) -> list[Run]:
+    """The runs that are kept, oldest first."""
+    return [load(path) for path in sorted(folder.glob("*.json"))]

@@ -1,0 +1,210 @@
+"""Work lists a to d and g: users' servers, as users and their operator feel them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import docker
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import sync_playwright
+
+from develop.bench.figures import Figure
+from develop.bench.hubapi import hub_api
+from develop.bench.rigs import USERS, Rig, by_part, taking_turns
+from hubdeploy import threads
+from tests.hub import window
+from tests.hub.browser import browser_machine
+
+_ONE_ROUNDS, _MANY_ROUNDS, _BROWSER_ROUNDS, _RESTART_ROUNDS = 15, 2, 7, 5
+_SETTLE, _WATCH = 15, 45
+_REQUESTS_EACH = 0.1
+_MIB = 1024**2
+_FIRST_OUTPUT_PARTS = (
+    "of that, until JupyterLab's page comes",
+    "then until its launcher shows: Chromium compiles JupyterLab",
+    "then until a notebook's kernel is idle",
+    "then until the output shows",
+)
+User = USERS[0]
+
+
+def one_spawn(rigs: Sequence[Rig]) -> list[Figure]:
+    """(a) POST to ready."""
+
+    async def once(rig: Rig) -> float | None:
+        async with hub_api(rig) as hub:
+            seconds = await hub.start(User)
+            await hub.stop_all([User])
+            return seconds
+
+    found = taking_turns(rigs, _ONE_ROUNDS, lambda rig: asyncio.run(once(rig)))
+    samples = [found[rig.label] for rig in rigs]
+    return [_of_tries("a", "one server, POST to ready", samples, 0.45, _ONE_ROUNDS, _failures(samples, _ONE_ROUNDS))]
+
+
+def stampede(rigs: Sequence[Rig]) -> list[Figure]:
+    """(b) 20 and 40 at once, as seconds per ready server."""
+    return [_at_once(rigs, count) for count in (20, 40)]
+
+
+def _at_once(rigs: Sequence[Rig], count: int) -> Figure:
+    users = USERS[:count]
+
+    async def once(rig: Rig) -> tuple[float | None, int]:
+        async with hub_api(rig) as hub:
+            seconds, each = await hub.start_all(users)
+            await hub.stop_all(users)
+            failed = each.count(None)
+            return (seconds / (count - failed) if failed < count else None), failed
+
+    found = taking_turns(rigs, _MANY_ROUNDS, lambda rig: asyncio.run(once(rig)))
+    samples = [[seconds for seconds, _ in found[rig.label] if seconds is not None] for rig in rigs]
+    failed = [sum(bad for _, bad in found[rig.label]) for rig in rigs]
+    what = f"{count} at once, seconds per ready server"
+    return _of_tries("b", what, samples, 0.40, count * _MANY_ROUNDS, failed)
+
+
+def _failures(samples: Sequence[Sequence[float]], rounds: int) -> list[int]:
+    """How many rounds gave no sample, of ours and of stock."""
+    return [rounds - len(one) for one in samples]
+
+
+def _of_tries(
+    row: str, what: str, samples: Sequence[Sequence[float]], bar: float, tried: int, failed: Sequence[int]
+) -> Figure:
+    """Seconds of ours and of stock that some tries gave, and how many gave none."""
+    note = f"failed of {tried}: {failed[0]} of ours, {failed[1]} of stock"
+    return Figure(row, what, "s", *samples, bar, note=note, failed=failed)
+
+
+def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
+    """(c) In Chromium, from the click on 'sign in' to the first cell's output on screen."""
+    with browser_machine(client, run) as machine, sync_playwright() as playwright:
+        # Before there is a connection to it: another network would break that off.
+        for rig in rigs:
+            machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
+        browser = machine.connect(playwright)
+
+        def once(rig: Rig) -> tuple[float, ...] | None:
+            context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+            try:
+                page = context.new_page()
+                page.goto(f"{rig.url}/hub/login?next=%2Fhub%2Fspawn")
+                page.get_by_label("Username:").fill(User)
+                page.locator("#password_input").fill(rig.user_password)
+                times = [time.monotonic()]
+                page.get_by_role("button", name="Sign in").click()
+                page.wait_for_url("**/lab**", timeout=window.START_WITHIN, wait_until="commit")
+                times.append(time.monotonic())
+                window.launcher(page).wait_for(timeout=window.START_WITHIN)
+                times.append(time.monotonic())
+                window.open_notebook(page)
+                times.append(time.monotonic())
+                window.run_cell(page, "print(6 * 7)").filter(has_text="42").wait_for(timeout=window.RUN_WITHIN)
+                times.append(time.monotonic())
+                return times[-1] - times[0], *(later - earlier for earlier, later in pairwise(times))
+            except (AssertionError, PlaywrightTimeout):
+                return None
+            finally:
+                context.close()
+                # This thread's event loop is Playwright's.
+                threads.run(partial(stop, rig)).result()
+
+        found = taking_turns(rigs, _BROWSER_ROUNDS, once)
+    whole, *parts = by_part(rigs, found)
+    failed = _failures(whole, _BROWSER_ROUNDS)
+    return [
+        _of_tries("c", "click on 'sign in' to the first output", whole, 0.50, _BROWSER_ROUNDS, failed),
+        *(Figure("c", what, "s", *part) for what, part in zip(_FIRST_OUTPUT_PARTS, parts, strict=True)),
+    ]
+
+
+def stop(rig: Rig, users: Sequence[str] = (User,)) -> None:
+    async def now() -> None:
+        async with hub_api(rig) as hub:
+            await hub.stop_all(users)
+
+    asyncio.run(now())
+
+
+def restart(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
+    """(d) The hub's container restarted: until its API answers, and what a user's server failed to answer meanwhile."""
+
+    async def once(rig: Rig) -> tuple[float, float] | None:
+        async with hub_api(rig) as hub:
+            if await hub.start(User) is None:
+                await hub.stop_all([User])
+                return None
+            hub_container = client.containers.get(rig.hub)
+            # Twice: the first answer may come from what is about to go.
+            asked = asyncio.create_task(_ask(hub, stopped := asyncio.Event()))
+            started = time.monotonic()
+            await asyncio.to_thread(hub_container.restart, timeout=30)
+            while not await hub.version():
+                await asyncio.sleep(0.05)
+            seconds = time.monotonic() - started
+            stopped.set()
+            answers = await asked
+            await hub.stop_all([User])
+            return seconds, sum(not good for good in answers)
+
+    found = taking_turns(rigs, _RESTART_ROUNDS, lambda rig: asyncio.run(once(rig)))
+    seconds, unanswered = by_part(rigs, found)
+    failed = _failures(seconds, _RESTART_ROUNDS)
+    return [
+        _of_tries("d", "hub restarted, until its API answers", seconds, 0.60, _RESTART_ROUNDS, failed),
+        Figure("d", "requests to a user's server that failed meanwhile", "", *unanswered, 0.0),
+    ]
+
+
+async def _ask(hub: Any, stopped: asyncio.Event) -> list[bool]:
+    """Whether each of ten requests a second was answered, until `stopped`."""
+    answers = []
+    while not stopped.is_set():
+        answers.append(await hub.serves(User))
+        await asyncio.sleep(_REQUESTS_EACH)
+    return answers
+
+
+def idle(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
+    """(g) Memory and CPU of what does nothing: an idle server, and hub with proxy."""
+    users = USERS[:3]
+
+    async def start(rig: Rig) -> None:
+        async with hub_api(rig) as hub:
+            await hub.start_all(users)
+
+    for rig in rigs:
+        asyncio.run(start(rig))
+    time.sleep(_SETTLE)
+    names = {rig.label: ([rig.server_name(user) for user in users], sorted({rig.hub, rig.proxy})) for rig in rigs}
+    flat = [name for servers, hubs in names.values() for name in (*servers, *hubs)]
+    before = {name: _stats(client, name) for name in flat}
+    time.sleep(_WATCH)
+    after = {name: _stats(client, name) for name in flat}
+    for rig in rigs:
+        stop(rig, users)
+    memory = {name: after[name][0] / _MIB for name in flat}
+    cpu = {name: 100 * (after[name][1] - before[name][1]) / (after[name][2] - before[name][2]) for name in flat}
+    servers = [names[rig.label][0] for rig in rigs]
+    hubs = [names[rig.label][1] for rig in rigs]
+    return [
+        Figure("g", "memory of an idle server", "MiB", *([memory[name] for name in part] for part in servers), 0.85),
+        Figure("g", "idle CPU of a server", "% of a core", *([cpu[name] for name in part] for part in servers), 1.0),
+        Figure("g", "memory of hub and proxy", "MiB", *([sum(memory[name] for name in part)] for part in hubs)),
+        Figure("g", "idle CPU of hub and proxy", "% of a core", *([sum(cpu[name] for name in part)] for part in hubs)),
+    ]
+
+
+def _stats(client: docker.DockerClient, name: str) -> tuple[float, float, float]:
+    """Bytes that cannot be given back, seconds of CPU, and when (seconds)."""
+    found = client.api.stats(name, stream=False, one_shot=True)
+    memory = found["memory_stats"]
+    detail = memory["stats"]
+    used = memory["usage"] - detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    return used, found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, time.monotonic()

@@ -1,0 +1,150 @@
+"""What an operator sees: plans, progress, questions, the greeting. The only module that prints or asks.
+
+On a terminal builds are a live table; elsewhere every line stands by itself with a prefix. Passwords are shown on a
+terminal only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from hubdeploy.errors import DeployError
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.reconcile import Impact, Plan, Step
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.tls.certificates import Pair
+
+if TYPE_CHECKING:
+    from hubdeploy.commands.buildtable import BuildTable
+
+
+class Display:
+    """Prints to `console`; `terminal` is false where the output is piped or kept, as in a log."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        # What the environment says of terminals (FORCE_COLOR) must not put a password into a kept log.
+        real = sys.stdout.isatty()
+        self.console = console or Console(highlight=False, soft_wrap=True, emoji=False, force_terminal=real)
+        # While images are built, on a terminal.
+        self._table: BuildTable | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.console.file.isatty()
+
+    def line(self, text: str = "") -> None:
+        self.console.print(text, markup=False)
+
+    def plan(self, drawn: Plan) -> None:
+        """Every step with its cause, and below it whom it touches."""
+        if not drawn.steps:
+            self.line("nothing to do")
+        for found in drawn.taken_over:
+            self.line(f"     {found} is there and used as it is: nothing is copied, and clean never removes it")
+        previous = ""
+        for number, step in enumerate(drawn.steps, start=1):
+            because = f" - {step.cause}" if step.cause != previous else ""
+            previous = step.cause
+            self.line(f"{number:3}. {step.operation}{because}")
+            if step.impact is not Impact.NONE:
+                who = f": {', '.join(step.users)}" if step.users else ""
+                self.line(f"     users: {step.impact.value}{who}")
+        for pending in drawn.pending:
+            self.line(f"     users: {', '.join(pending.users)} pick it up at their next start - {pending.cause}")
+
+    # -- progress ---------------------------------------------------------------------------------------------------
+
+    def begun(self, step: Step) -> None:
+        if isinstance(step.operation, op.ImageBuilt):
+            if self._table:
+                self._table.begun(step.operation.spec.name)
+            else:
+                self.line(f"{step.operation.spec.name} | build begins")
+        elif isinstance(step.operation, op.ContainerHealthy | op.ImagePulled):
+            self.line(f"  .. waiting until {step.operation}")
+
+    def said(self, step: Step, line: str) -> None:
+        if not isinstance(step.operation, op.ImageBuilt):
+            return
+        if self._table:
+            self._table.said(step.operation.spec.name, line)
+        else:
+            self.line(f"{step.operation.spec.name} | {line}")
+
+    def done(self, step: Step, seconds: float) -> None:
+        if isinstance(step.operation, op.ImageBuilt) and self._table:
+            self._table.done(step.operation.spec.name, seconds)
+        else:
+            self.line(f"  ok {step.operation} ({seconds:.1f} s)")
+
+    def building(self, steps: Sequence[Step]) -> None:
+        if not self.terminal:
+            return
+        # What draws it takes a while to import, and seldom is there anything to build.
+        from hubdeploy.commands.buildtable import BuildTable
+
+        names = [step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt)]
+        self._table = BuildTable(self.console, names)
+
+    def built(self) -> None:
+        if self._table:
+            self._table.close()
+            self._table = None
+
+    # -- questions --------------------------------------------------------------------------------------------------
+
+    def confirm(self) -> None:
+        """Goes on only after a yes; the default is no, and without a terminal nobody is asked."""
+        self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
+        if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
+            raise DeployError(wanted="a yes", found="no", mend="nothing was changed")
+
+    def confirm_by_name(self, name: str) -> None:
+        """Goes on only when the deployment's name is typed back; no option can stand for it."""
+        self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
+        if self._answer(f"This removes users' data for ever. Type {name} to go on: ") != name:
+            raise DeployError(wanted=f"{name} typed back", found="something else", mend="nothing was changed")
+
+    def _answer(self, question: str) -> str:
+        try:
+            return self.console.input(question, markup=False).strip()
+        except EOFError:
+            return ""
+
+    def _refuse_without_terminal(self, wanted: str, mend: str) -> None:
+        if not (self.terminal and sys.stdin.isatty()):
+            raise DeployError(
+                wanted=wanted, found="users would lose something and there is no terminal to ask on", mend=mend
+            )
+
+    # -- reports ----------------------------------------------------------------------------------------------------
+
+    def greeting(self, settings: Settings) -> None:
+        """Where the hub is, who the admins are, and how everybody logs in."""
+        admins = (
+            ", ".join(user.name for user in settings.users if user.admin)
+            or "nobody (give someone the flag admin in userlist)"
+        )
+        self.line(f"\nJupyterHub is up: {settings.public_url}")
+        self.line(f"admins: {admins}")
+        if not settings.uses_passwords:
+            self.line(f"login: each user with their account at {settings.github_url}")
+        elif self.terminal:
+            self.line(f"login: a name of userlist; users' password {settings.user_password}")
+            self.line(f"       admins' password {settings.admin_password}")
+        else:
+            self.line("login: a name of userlist; the passwords are USER_PASSWORD and ADMIN_PASSWORD in .env.local")
+
+    def checked(self, settings: Settings, pair: Pair | None) -> None:
+        self.line(f"settings and userlist are fine: {len(settings.users)} users")
+        if pair is None:
+            self.line("certificate: none yet; up makes one")
+            return
+        kind = "brought" if pair.made_from is None else "self-made"
+        days = (pair.expires - datetime.now(UTC)).days
+        self.line(f"certificate: {kind}, valid until {pair.expires:%Y-%m-%d} ({days} days)")

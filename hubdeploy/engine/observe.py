@@ -1,0 +1,263 @@
+"""Looks at the engine: one snapshot of what a deployment has there, files and logs of its containers. Changes nothing,
+but for a container that is made, never run, and removed again where only that lets a volume be read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import docker.errors
+from docker.utils.build import exclude_paths
+
+from hubdeploy import threads
+from hubdeploy.contract import labels
+from hubdeploy.engine.connection import Connection, already_gone, translated
+from hubdeploy.errors import EngineError
+from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
+
+
+def context_paths(folder: Path) -> list[str]:
+    """Names of the files below a build context's folder that its .dockerignore leaves in."""
+    ignore = folder / ".dockerignore"
+    patterns = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    kept = [line.strip() for line in patterns if line.strip() and not line.startswith("#")]
+    return sorted(exclude_paths(str(folder), [*kept, ".dockerignore"]))
+
+
+class Observing(Connection):
+    """What can be asked of the engine."""
+
+    def observe(
+        self,
+        deployment: str,
+        *,
+        names: Sequence[str],
+        file_roots: Mapping[str, str],
+        is_users: Callable[[str], bool] = lambda volume: False,
+    ) -> Snapshot:
+        """One snapshot: what carries the deployment's label, whoever holds one of `names`, and users' volumes, whoever made
+        them: `is_users` knows these by their names.
+
+        `file_roots` maps a container to the directory whose files are read.
+        """
+        with translated("the engine tells what it holds"):
+            # What takes the engine longest is asked first, and beside the rest.
+            asked_info = threads.run(lambda: self._api.info())
+            asked_images = threads.run(lambda: [_image(one) for one in self._api.images()])
+            listed = self._api.containers(all=True)
+            states = [_container(one) for one in listed]
+            mine = {one.name: one for one in states if _is_of(deployment, one)}
+            servers = {name: one for name, one in mine.items() if one.labels[labels.ROLE] == labels.SERVER}
+            asked_files = {
+                name: threads.run(partial(self.read_files, mine[name].id, root))
+                for name, root in file_roots.items()
+                if name in mine and name not in servers
+            }
+            networks = {one["Name"]: network_state(one) for one in self._api.networks()}
+            volumes = self._api.volumes()["Volumes"] or ()
+            info, images = asked_info.result(), asked_images.result()
+            files = {name: asked.result() for name, asked in asked_files.items()}
+        ours = {
+            one.name: replace(one, files=files.get(one.name))
+            for one in states
+            if one.name not in servers and (one.name in mine or one.name in names)
+        }
+        wanted = {
+            one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]))
+            for one in volumes
+            if one["Name"] in names
+            or is_users(one["Name"])
+            or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
+        }
+        return Snapshot(
+            engine=self._facts(info),
+            images={reference: image for image in images for reference in (*image.references, *image.digests)},
+            networks={
+                name: state
+                for name, state in networks.items()
+                if name in names or state.labels.get(labels.DEPLOYMENT) == deployment
+            },
+            volumes=wanted,
+            containers=ours,
+            servers=tuple(servers.values()),
+            port_holders=_port_holders(listed),
+            own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
+        )
+
+    def _facts(self, info: Mapping[str, Any]) -> EngineFacts:
+        free = None
+        if self.local:
+            try:
+                disk = os.statvfs(info.get("DockerRootDir", "/var/lib/docker"))
+                free = disk.f_bavail * disk.f_frsize
+            except OSError:
+                pass
+        return EngineFacts(info["ServerVersion"], info["MemTotal"], free, self.local)
+
+    def read_files(self, container: str, root: str) -> dict[str, bytes] | None:
+        """Path -> content of every file below `root` in a container, running or not; None if there is no such directory."""
+        try:
+            with translated(f"the files of {container} can be read"):
+                stream, _ = self._api.get_archive(container, root)
+                content = io.BytesIO(b"".join(stream))
+        except EngineError as error:
+            if isinstance(error.__cause__, docker.errors.NotFound):
+                return None
+            raise
+        parent = root.rpartition("/")[0]
+        with tarfile.open(fileobj=content) as tar:
+            return {f"{parent}/{member.name}": tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
+
+    def read_volume(self, volume: str) -> dict[str, bytes]:
+        """Name -> content of every file in a volume; nothing where there is no such volume."""
+        try:
+            with translated(f"volume {volume} can be read"):
+                self._api.inspect_volume(volume)
+        except EngineError as error:
+            if isinstance(error.__cause__, docker.errors.NotFound):
+                return {}
+            raise
+        with self._looking_into(volume) as container:
+            files = self.read_files(container, "/volume") or {}
+        return {path.removeprefix("/volume/"): content for path, content in files.items()}
+
+    @contextmanager
+    def _looking_into(self, volume: str) -> Iterator[str]:
+        """A container that mounts the volume and never runs, so any image will do."""
+        with translated(f"volume {volume} can be read"):
+            image = self._any_image()
+            host = self._api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
+            self._remove_reader(volume)
+            # The image may carry labels of a deployment; this container belongs to none.
+            nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}
+            self._api.create_container(
+                image, command=["true"], name=_reader(volume), labels=nobody, host_config=host, network_disabled=True
+            )
+            try:
+                yield _reader(volume)
+            finally:
+                self._remove_reader(volume)
+
+    def _any_image(self) -> str:
+        image = next((one["Id"] for one in self._api.images()), None)
+        if image is None:
+            raise EngineError(
+                wanted="an image, to look into a volume with",
+                found="the engine holds no image yet",
+                mend="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
+            )
+        return str(image)
+
+    def _remove_reader(self, volume: str) -> None:
+        with already_gone():
+            self._api.remove_container(_reader(volume), force=True, v=True)
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image that is on the engine; None if it is not."""
+        try:
+            with translated(f"the engine looks for image {reference}"):
+                inspected: dict[str, Any] = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+                return str(inspected["Id"])
+        except EngineError as error:
+            if isinstance(error.__cause__, docker.errors.NotFound):
+                return None
+            raise
+
+    def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
+        """A container's output, oldest first, in pieces as they come."""
+        with translated(f"the log of {container} can be read"):
+            if not follow:
+                yield self._api.logs(container, tail=tail)
+                return
+            yield from self._api.logs(container, stream=True, follow=True, tail=tail)
+
+    def port_holder(self, address: str, port: int) -> str | None:
+        """The program of this machine that listens there, as `nginx (pid 7)`; None if the port is free, and for a remote
+        engine, whose machine cannot be asked."""
+        if not self.local:
+            return None
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except PermissionError:
+                return None
+            except OSError:
+                return _listener(port)
+        return None
+
+
+def _reader(volume: str) -> str:
+    """Name of the container that a volume is read through: fixed, so that one left by a run that was killed is found."""
+    return f"{volume}-reader"
+
+
+def _image(one: Mapping[str, Any]) -> ImageState:
+    return ImageState(
+        id=one["Id"],
+        labels=one.get("Labels") or {},
+        created=datetime.fromtimestamp(one["Created"], UTC),
+        size=one["Size"],
+        references=tuple(tag for tag in one.get("RepoTags") or () if tag != "<none>:<none>"),
+        digests=tuple(digest for digest in one.get("RepoDigests") or () if not digest.startswith("<none>")),
+    )
+
+
+def network_state(one: Mapping[str, Any]) -> NetworkState:
+    config = ((one.get("IPAM") or {}).get("Config") or [{}])[0]
+    return NetworkState(
+        one["Id"], one["Name"], one.get("Labels") or {}, config.get("Subnet"), config.get("IPRange") or None
+    )
+
+
+def _is_of(deployment: str, state: ContainerState) -> bool:
+    """A container that somebody starts from an image of ours inherits its labels, but for these roles."""
+    roles = (labels.HUB, labels.PROXY, labels.SERVER, labels.LOOK)
+    return state.labels.get(labels.DEPLOYMENT) == deployment and state.labels.get(labels.ROLE) in roles
+
+
+def _container(one: Mapping[str, Any]) -> ContainerState:
+    networks = (one.get("NetworkSettings") or {}).get("Networks") or {}
+    return ContainerState(
+        id=one["Id"],
+        # A linked container is listed under its links' names too; its own has one slash.
+        name=next(name[1:] for name in one["Names"] if name.count("/") == 1),
+        image_id=one["ImageID"],
+        state=one["State"],
+        status=one["Status"],
+        labels=one.get("Labels") or {},
+        networks={name: endpoint.get("NetworkID", "") for name, endpoint in networks.items()},
+    )
+
+
+def _port_holders(listed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[str, ...]]:
+    holders: dict[tuple[str, int], dict[str, None]] = {}
+    for one in listed:
+        for port in one.get("Ports") or ():
+            if port.get("PublicPort") and port.get("Type") == "tcp":
+                held = (port.get("IP") or "0.0.0.0", port["PublicPort"])
+                holders.setdefault(held, {})[one["Names"][0].lstrip("/")] = None
+    return {port: tuple(names) for port, names in holders.items()}
+
+
+def _listener(port: int) -> str:
+    """Who listens on a port; only root sees the programs of others."""
+    # Imported where it is asked, which is seldom.
+    import psutil
+
+    with suppress(psutil.Error, OSError):
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid:
+                return f"{psutil.Process(one.pid).name()} (pid {one.pid})"
+    return "another program on this machine"

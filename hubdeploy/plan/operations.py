@@ -1,0 +1,183 @@
+"""The end states that a plan's steps bring about. Each is one call of the engine, one file written, or one wait.
+
+They carry all that is needed and decide nothing. What may be secret shows in no repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hubdeploy.blueprint.specs import ContainerSpec, ImageSpec, NetworkSpec, VolumeSpec
+from hubdeploy.tls.certificates import Pair
+
+
+@dataclass(frozen=True)
+class SecretsRemembered:
+    path: Path
+    values: Mapping[str, str] = field(repr=False)
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path.name} holds {' and '.join(self.values)}"
+
+
+@dataclass(frozen=True)
+class CertificateWritten:
+    pair: Pair
+    certificate_path: Path
+    key_path: Path
+
+    def __str__(self) -> str:
+        return f"{self.certificate_path.name} and its key are self-made"
+
+
+@dataclass(frozen=True)
+class ImagePulled:
+    reference: str
+
+    def __str__(self) -> str:
+        return f"image {self.reference} is pulled"
+
+
+@dataclass(frozen=True)
+class ImageBuilt:
+    spec: ImageSpec
+
+    def __str__(self) -> str:
+        return f"image {self.spec.reference} is built"
+
+
+@dataclass(frozen=True)
+class ImageTagged:
+    source: str
+    reference: str
+
+    def __str__(self) -> str:
+        return f"image {self.reference} is {self.source}"
+
+
+@dataclass(frozen=True)
+class ImageGone:
+    reference: str
+
+    def __str__(self) -> str:
+        return f"image {self.reference} is removed"
+
+
+@dataclass(frozen=True)
+class NetworkExists:
+    spec: NetworkSpec
+
+    def __str__(self) -> str:
+        return f"network {self.spec.name} exists"
+
+
+@dataclass(frozen=True)
+class NetworkGone:
+    name: str
+
+    def __str__(self) -> str:
+        return f"network {self.name} is removed"
+
+
+@dataclass(frozen=True)
+class VolumeExists:
+    spec: VolumeSpec
+
+    def __str__(self) -> str:
+        return f"volume {self.spec.name} exists"
+
+
+@dataclass(frozen=True)
+class VolumeGone:
+    name: str
+
+    def __str__(self) -> str:
+        return f"volume {self.name} is removed, with all that is in it"
+
+
+@dataclass(frozen=True)
+class ContainerStopped:
+    name: str
+
+    def __str__(self) -> str:
+        return f"container {self.name} is stopped"
+
+
+@dataclass(frozen=True)
+class ContainerGone:
+    name: str
+
+    def __str__(self) -> str:
+        return f"container {self.name} is removed"
+
+
+@dataclass(frozen=True)
+class ContainerCreated:
+    spec: ContainerSpec
+
+    def __str__(self) -> str:
+        return f"container {self.spec.name} is created"
+
+
+@dataclass(frozen=True)
+class FilesPut:
+    """Files of a container that does not run yet, in one archive."""
+
+    container: str
+    files: Mapping[str, bytes] = field(repr=False)
+    mounts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"container {self.container} has its files"
+
+
+@dataclass(frozen=True)
+class FilesPublished:
+    """Files that a running container reads: all in place, then current by renames."""
+
+    container: str
+    files: Mapping[str, bytes] = field(repr=False)
+    mounts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"container {self.container} has its new files"
+
+
+@dataclass(frozen=True)
+class ContainerStarted:
+    name: str
+
+    def __str__(self) -> str:
+        return f"container {self.name} is started"
+
+
+@dataclass(frozen=True)
+class ContainerHealthy:
+    name: str
+
+    def __str__(self) -> str:
+        return f"container {self.name} is healthy"
+
+
+Operation = (
+    SecretsRemembered
+    | CertificateWritten
+    | ImagePulled
+    | ImageBuilt
+    | ImageTagged
+    | ImageGone
+    | NetworkExists
+    | NetworkGone
+    | VolumeExists
+    | VolumeGone
+    | ContainerStopped
+    | ContainerGone
+    | ContainerCreated
+    | FilesPut
+    | FilesPublished
+    | ContainerStarted
+    | ContainerHealthy
+)

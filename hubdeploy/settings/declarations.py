@@ -1,0 +1,299 @@
+"""The deployment's settings: each declared once, with its key, how it is read, and what it derives from.
+
+Everything else (messages, `config`, documentation) comes from the declarations. Nothing here reads a file or talks to
+an engine, and no secret ever shows in a repr.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import Field as DataclassField
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hubdeploy import family
+from hubdeploy.settings import readers, volume_names
+from hubdeploy.settings.userlist import User
+
+# Where a value comes from: the shell, a file, or nobody set it.
+SHELL, LOCAL, SHARED, DERIVED = "shell", ".env.local", ".env", "derived"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is said about one setting: its key, how text becomes a value, what it is when nobody sets it."""
+
+    key: str
+    read: Callable[[str], Any]
+    derive: Callable[[Settings], Any]
+    derivation: str
+    meaning: str
+    example: str
+    since: str
+    secret: bool
+    optional: bool  # may be None; empty then means not set
+
+
+def setting(
+    key: str,
+    meaning: str,
+    read: Callable[[str], Any],
+    *,
+    example: str,
+    since: str = "1.0",
+    default: Any = None,
+    derive: Callable[[Settings], Any] | None = None,
+    derivation: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """A field of Settings that is set by `key`; `derivation` says in words what `default` or `derive` gives, `example` is
+    a value that somebody could write, `since` the version that brought the setting."""
+    said = derivation if derivation is not None else ("not set" if default is None else str(default))
+    optional = derive is None and default is None
+    declared = Declaration(key, read, derive or (lambda _: default), said, meaning, example, since, secret, optional)
+    # Without a value only while the settings are being resolved, in the order of declaration.
+    return field(default=None, metadata={"declaration": declared}, repr=not secret)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting, read and checked. Sizes are bytes, CPUs a number, absent is None."""
+
+    # A declaration's derivation may use the fields above it only.
+    name: str = setting(
+        "DOCKER_MACHINE_NAME",
+        "the deployment's name",
+        readers.deployment_name,
+        default="crypticlabs-jupyterhub",
+        example="lab",
+    )
+    network_name: str = setting(
+        "DOCKER_NETWORK_NAME", "network of hub and users' servers", readers.network_name,
+        derive=lambda s: f"{s.name}-network", derivation="NAME-network", example="lab-shared"
+    )  # fmt: skip
+    data_volume: str = setting(
+        "DATA_VOLUME_HOST", "volume of the hub's database and cookie secret", readers.resource_name,
+        derive=lambda s: f"{s.name}-data", derivation="NAME-data", example="old-hub-data"
+    )  # fmt: skip
+    data_mount: str = setting(
+        "DATA_VOLUME_CONTAINER",
+        "where the hub mounts that volume",
+        readers.data_mount,
+        default="/data",
+        example="/srv/hub-data",
+    )
+    user_volume: str = setting(
+        "USER_VOLUME", "volume of each user; {username} stands for their name, {raw_username} for the name unescaped",
+        volume_names.template, derive=lambda s: f"{s.name}-user-{volume_names.ESCAPED}",
+        derivation="NAME-user-{username}", example="jupyterhub-user-{raw_username}"
+    )  # fmt: skip
+    image_namespace: str = setting(
+        "IMAGE_NAMESPACE", "first part of our images' names", readers.image_namespace,
+        derive=lambda s: s.name, derivation="NAME", example="registry.example.org/lab"
+    )  # fmt: skip
+    image_tag: str = setting("IMAGE_TAG", "tag of our images", readers.image_tag, default="latest", example="2026-11")
+    base_image: str = setting(
+        "BASE_IMAGE", "what every image is built on: apt-based, Python 3.11 or newer", readers.image_reference,
+        default="ubuntu:24.04", example="debian:trixie-slim"
+    )  # fmt: skip
+    nb_user: str = setting("NB_USER", "the user inside a server", readers.user_name, default="cryptic", example="ada")
+    nb_uid: int = setting(
+        "NB_UID", "that user's number, owner of the files", readers.user_id, default=1000, example="1500"
+    )
+    notebook_dir: str = setting(
+        "DOCKER_NOTEBOOK_DIR", "where a user's volume is mounted", readers.container_path,
+        derive=lambda s: f"/home/{s.nb_user}/work", derivation="/home/NB_USER/work", example="/home/cryptic/notebooks"
+    )  # fmt: skip
+    notebook_image: str = setting(
+        "DOCKER_NOTEBOOK_IMAGE", "image of users' servers; ours is built, any other is pulled", readers.image_reference,
+        derive=lambda s: f"{s.image_namespace}/base-notebook:{s.image_tag}",
+        derivation="IMAGE_NAMESPACE/base-notebook:IMAGE_TAG", example="quay.io/jupyter/scipy-notebook:2026-11-01"
+    )  # fmt: skip
+    spawn_command: tuple[str, ...] = setting(
+        "DOCKER_SPAWN_CMD", "command that starts a server", readers.command,
+        default=("start-singleuser.sh",), derivation="start-singleuser.sh", example="start-singleuser.sh --debug"
+    )  # fmt: skip
+    python_distribution: str = setting(
+        "PYTHON_DISTRIBUTION", "what fills /opt/conda: anaconda, miniforge or wheels",
+        readers.one_of("anaconda", "miniforge", "wheels"), default="anaconda", example="miniforge"
+    )  # fmt: skip
+    hub_host: str = setting(
+        "HUB_HOST",
+        "name or address that browsers use",
+        readers.host,
+        default="localhost",
+        example="jupyter.example.org",
+    )
+    hub_port: int = setting("HUB_PORT", "port that browsers use", readers.port, default=443, example="8443")
+    bind_address: str = setting(
+        "BIND_ADDRESS", "address of this host that the proxy listens on", readers.ip_address,
+        derive=lambda s: loopback_address(s.hub_host) or "0.0.0.0",
+        derivation="127.0.0.1 if HUB_HOST is this machine itself, else 0.0.0.0", example="192.0.2.7"
+    )  # fmt: skip
+    callback_url: str = setting(
+        "OAUTH_CALLBACK_URL", "authorization callback URL of the GitHub application", readers.url,
+        derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/hub/oauth_callback", example="https://jupyter.example.org/hub/oauth_callback"
+    )  # fmt: skip
+    github_client_id: str | None = setting(
+        "GITHUB_CLIENT_ID", "client ID of the GitHub application", readers.token, example="Iv1.0123456789abcdef"
+    )
+    github_client_secret: str | None = setting(
+        "GITHUB_CLIENT_SECRET",
+        "client secret of the GitHub application",
+        readers.client_secret,
+        secret=True,
+        example="0123456789abcdef0123456789abcdef01234567",
+    )
+    github_url: str = setting(
+        "GITHUB_URL",
+        "GitHub, or a GitHub Enterprise server",
+        readers.github_url,
+        default="https://github.com",
+        example="https://github.example.org",
+    )
+    authenticator: str = setting(
+        "AUTHENTICATOR", "how users log in: github or shared-password", readers.one_of("github", "shared-password"),
+        derive=lambda s: "github" if s.github_client_id and s.github_client_secret else "shared-password",
+        derivation="github if both GITHUB_ keys are set, else shared-password", example="shared-password"
+    )  # fmt: skip
+    user_password: str | None = setting(
+        "USER_PASSWORD", "shared-password only: the users' password, 8 characters or more",
+        readers.at_least(readers.SHORTEST_SECRET), derivation="generated once into .env.local", secret=True,
+        example="'a phrase to read out'"
+    )  # fmt: skip
+    admin_password: str | None = setting(
+        "ADMIN_PASSWORD", "shared-password only: the admins' password, 32 characters or more", readers.at_least(32),
+        derivation="generated once into .env.local", secret=True, example="'thirty-two characters or more, kept'"
+    )  # fmt: skip
+    memory_limit: int | None = setting(
+        "USER_MEMORY_LIMIT",
+        "memory of one server, such as 2G",
+        readers.size,
+        derivation="half of the engine's memory",
+        example="4G",
+    )
+    cpu_limit: float | None = setting(
+        "USER_CPU_LIMIT", "CPUs of one server, such as 1.5", readers.cpus, derivation="no limit", example="1.5"
+    )
+    pids_limit: int = setting(
+        "USER_PIDS_LIMIT", "processes and threads of one server", readers.pids, default=4096, example="1024"
+    )
+    grant_sudo: bool = setting(
+        "GRANT_SUDO", "yes: every server may use sudo; else users with the sudo flag", readers.yes_or_no,
+        default=False, derivation="no", example="yes"
+    )  # fmt: skip
+    secrets_volume: str | None = setting(
+        "SECRETS_VOLUME",
+        "volume that holds NAME.crt and NAME.key instead of jupyterhub/secrets",
+        readers.resource_name,
+        example="lab-secrets",
+    )
+    extra_ca_bundle: Path | None = setting(
+        "EXTRA_CA_BUNDLE",
+        "file of certificates that builds, hub and notebooks of our images trust as well",
+        readers.existing_file,
+        example="/etc/ssl/certs/ca-certificates.crt",
+    )
+
+    users: tuple[User, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    root: Path = Path()
+
+    @property
+    def public_url(self) -> str:
+        """The URL that a user types, without a slash at the end; the default port is left out."""
+        host = f"[{self.hub_host}]" if ":" in self.hub_host else self.hub_host
+        return f"https://{host}" if self.hub_port == 443 else f"https://{host}:{self.hub_port}"
+
+    @property
+    def hub_name(self) -> str:
+        """The hub's container, and its alias on the users' network."""
+        return f"{self.name}-hub"
+
+    @property
+    def proxy_name(self) -> str:
+        return f"{self.name}-proxy"
+
+    @property
+    def api_network_name(self) -> str:
+        """The network that only hub and proxy join."""
+        return f"{self.name}-proxy-api"
+
+    @property
+    def proxy_volume(self) -> str:
+        """Routes and certificates, shared by hub and proxy."""
+        return f"{self.name}-proxy"
+
+    @property
+    def server_name_template(self) -> str:
+        """Name of a user's container, as DockerSpawner's template."""
+        return f"{self.name}-user-{{username}}"
+
+    @property
+    def certificate_path(self) -> Path:
+        return self.root / "jupyterhub" / "secrets" / f"{self.name}.crt"
+
+    @property
+    def key_path(self) -> Path:
+        return self.root / "jupyterhub" / "secrets" / f"{self.name}.key"
+
+    @property
+    def local_path(self) -> Path:
+        return self.root / LOCAL
+
+    @property
+    def uses_passwords(self) -> bool:
+        return self.authenticator == "shared-password"
+
+    def is_set(self, key: str) -> bool:
+        """True if a person set the key; False if its value derives."""
+        return self.origins.get(key, DERIVED) != DERIVED
+
+    @property
+    def notebook_member(self) -> str | None:
+        """Which of our images DOCKER_NOTEBOOK_IMAGE names; None if it is a foreign one."""
+        serving = (member.name for member in family.FAMILY.values() if member.serves_users)
+        return next((name for name in serving if self.image_reference(name) == self.notebook_image), None)
+
+    @property
+    def images_needed(self) -> tuple[str, ...]:
+        """The images of ours that this deployment runs."""
+        notebook = self.notebook_member
+        return ("proxy", "hub", *((notebook,) if notebook else ()))
+
+    def image_reference(self, image: str) -> str:
+        """The reference of one of our images, such as NAME/hub:latest for `hub`."""
+        return f"{self.image_namespace}/{image}:{self.image_tag}"
+
+
+def loopback_address(host: str) -> str | None:
+    """The address of a name or address that only this machine itself can reach; None for any other host."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        return host if ipaddress.ip_address(host).is_loopback else None
+    except ValueError:
+        return None
+
+
+def declarations() -> dict[str, tuple[str, Declaration]]:
+    """Key -> (field of Settings, declaration), in the order of declaration."""
+    declared: list[DataclassField[Any]] = [one for one in fields(Settings) if "declaration" in one.metadata]
+    return {one.metadata["declaration"].key: (one.name, one.metadata["declaration"]) for one in declared}
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Key -> value as `config` may print it: secrets as ***, paths and commands as text."""
+    shown: dict[str, Any] = {}
+    for key, (attribute, declaration) in declarations().items():
+        value = getattr(settings, attribute)
+        if declaration.secret and value is not None:
+            value = "***"
+        elif isinstance(value, Path):
+            value = str(value)
+        elif isinstance(value, tuple):
+            value = " ".join(value)
+        shown[key] = value
+    return shown

@@ -1,0 +1,159 @@
+"""What a program can mend in `.env`: gives the mended text and what it moves. Pure: reads and writes nothing.
+
+Nothing is lost: a secret goes to `.env.local`, any other statement stays as a comment under the reason, and all other
+lines stay as they are. What differs can be shown: values that are secret, or may be, are masked there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from hubdeploy.errors import Problem
+from hubdeploy.settings import dotenv
+from hubdeploy.settings.declarations import LOCAL, SHARED, declarations
+
+# Where the mended text goes: beside the old one, which a person moves it over.
+MENDED = ".env.mended"
+_BOM = "\ufeff"
+_NEEDED = "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The text, each statement that it replaces, the secrets that it lacks, and the problems left to a person."""
+
+    text: str = field(repr=False)
+    replacements: tuple[Replacement, ...]
+    secrets: Mapping[str, dotenv.Entry]
+    left: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """The lines from `first` up to but without `end`, counted from 0, before and after; also as they may be shown."""
+
+    first: int
+    end: int
+    lines: tuple[str, ...] = field(repr=False)
+    shown_before: tuple[str, ...]
+    shown: tuple[str, ...]
+
+
+def mend(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> Mended:
+    """`text` without its secrets, and without what the problems of it say is superfluous."""
+    body = text.removeprefix(_BOM)
+    entries, _ = dotenv.parse(body, source=SHARED, environ=environ)
+    lines = body.split("\n")
+    written = {key: entry for key, entry in entries.items() if not entry.bare and not dotenv.is_unset(entry.value)}
+    secrets = {key: entry for key, entry in written.items() if _is_secret(key)}
+    mendable = {
+        key: problem
+        for problem in problems
+        for key in [problem.key]
+        if key in entries and key not in secrets and _is_mended_by(problem, entries)
+    }
+    needed = _needed({*secrets, *mendable}, entries, lines, environ)
+    secrets, mendable = _without(secrets, needed), _without(mendable, needed)
+    replacements = [_moved(key, entry, lines, environ, entries) for key, entry in secrets.items()]
+    replacements += [_set_aside(problem, entries[key], lines) for key, problem in mendable.items()]
+    replacements.sort(key=lambda one: one.first)
+    for one in reversed(replacements):
+        ending = "\r" if lines[one.first].endswith("\r") else ""
+        lines[one.first : one.end] = [line + ending for line in one.lines]
+    touched = {f"{SHARED}:{one.first + 1}" for one in replacements}
+    left = tuple(
+        replace(problem, mend=_NEEDED) if problem.key in needed and problem.where.startswith(f"{SHARED}:") else problem
+        for problem in problems
+        if problem.instead is None or problem.where not in touched
+    )
+    return Mended(text[: len(text) - len(body)] + "\n".join(lines), tuple(replacements), secrets, left)
+
+
+def difference(text: str, mended: Mended) -> Iterator[str]:
+    """A unified diff without context: a line beside may be a secret that could not be read as one."""
+    before = text.removeprefix(_BOM).split("\n")
+    after = list(before)
+    for one in reversed(mended.replacements):
+        before[one.first : one.end] = one.shown_before
+        after[one.first : one.end] = one.shown
+    return difflib.unified_diff(before, after, SHARED, MENDED, n=0, lineterm="")
+
+
+def _is_secret(key: str) -> bool:
+    return key in declarations() and declarations()[key][1].secret
+
+
+def _needed(
+    going: Collection[str], entries: Mapping[str, dotenv.Entry], lines: Sequence[str], environ: Mapping[str, str]
+) -> set[str]:
+    """Those of the keys without whose statement a line that stays would not read as it does."""
+
+    def staying(text: Sequence[str]) -> dict[str, str]:
+        found, _ = dotenv.parse("\n".join(text), source=SHARED, environ=environ)
+        return {key: entry.value for key, entry in found.items() if key not in going}
+
+    needed = set()
+    for key in going:
+        entry = entries[key]
+        without = [*lines[: entry.line - 1], *lines[entry.last_line :]]
+        if staying(without) != staying(lines):
+            needed.add(key)
+    return needed
+
+
+def _without(found: Mapping[str, _Value], keys: Collection[str]) -> dict[str, _Value]:
+    return {key: value for key, value in found.items() if key not in keys}
+
+
+def _is_mended_by(problem: Problem, entries: Mapping[str, dotenv.Entry]) -> bool:
+    """True if the problem says what may stand in place of its key's statement, and that sets no key twice."""
+    if problem.instead is None or problem.where != f"{SHARED}:{entries[problem.key].line}":
+        return False
+    return not {line.partition("=")[0] for line in problem.instead} & (entries.keys() - {problem.key})
+
+
+def _moved(
+    key: str, entry: dotenv.Entry, lines: Sequence[str], environ: Mapping[str, str], known: Mapping[str, dotenv.Entry]
+) -> Replacement:
+    statement = "\n".join(lines[entry.line - 1 : entry.last_line])
+    comment = _comment_behind(statement, entry.value, {**{one: known[one].value for one in known}, **environ})
+    told = f"#{key} is in {LOCAL}{'  ' + comment if comment else ''}"
+    return Replacement(entry.line - 1, entry.last_line, (told,), _masked(key, entry), (told,))
+
+
+def _comment_behind(statement: str, value: str, environ: Mapping[str, str]) -> str:
+    """The comment that ends a statement's last line; it begins where cutting the statement leaves the value the same."""
+    last = statement.rfind("\n") + 1
+    for at in (at for at in range(last, len(statement)) if statement[at] == "#"):
+        found, problems = dotenv.parse(statement[:at], source=SHARED, environ=environ)
+        if not problems and [one.value for one in found.values()] == [value]:
+            return statement[at:].rstrip().replace(value, "***")
+    return ""
+
+
+def _set_aside(problem: Problem, entry: dotenv.Entry, lines: Sequence[str]) -> Replacement:
+    """The statement as a comment, with the reason above and what says the same below."""
+    statement = [line.rstrip("\r") for line in lines[entry.line - 1 : entry.last_line]]
+    # A key that nobody knows may be a secret's, written wrong.
+    shown = statement if problem.key in declarations() else _masked(problem.key, entry)
+    reason = f"# {problem.key}: {problem.found}: {problem.mend}"
+    instead = problem.instead or ()
+    return Replacement(
+        entry.line - 1,
+        entry.last_line,
+        (reason, *_commented(statement), *instead),
+        tuple(shown),
+        (reason, *_commented(shown), *instead),
+    )
+
+
+def _commented(lines: Collection[str]) -> tuple[str, ...]:
+    return tuple(f"#{line}" for line in lines)
+
+
+def _masked(key: str, entry: dotenv.Entry) -> tuple[str, ...]:
+    return (f"{key}=***", *["***"] * (entry.last_line - entry.line))

@@ -1,0 +1,227 @@
+"""Reads a deployment's files and the shell into Settings. Everything that is wrong is reported at once, each with its
+place and its mend, and never with a secret's value. Reads files and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hubdeploy.errors import InputError, Problem, read_text
+from hubdeploy.settings import dotenv, readers, rules, userlist
+from hubdeploy.settings.declarations import DERIVED, LOCAL, SHARED, SHELL, Declaration, Settings, declarations
+from hubdeploy.settings.userlist import User
+
+
+def load(root: Path, environ: Mapping[str, str]) -> Settings:
+    """Settings of the deployment in `root`; raises InputError with every problem of its files."""
+    noticed = _Noticed()
+    entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
+    users = _read_userlist(root, noticed.problems)
+    sources = _sources(environ, entries)
+    secrets = _secrets(environ, entries.values())
+    found = Settings(**_resolve(root, sources, secrets, noticed), users=users, origins=_origins(sources), root=root)
+    if "" not in noticed.doubtful:
+        noticed.problems += rules.contradictions(found, _whereabouts(sources), noticed.doubtful)
+    if noticed.problems:
+        raise InputError(noticed.problems)
+    return found
+
+
+@dataclass
+class _Noticed:
+    """`doubtful` are the keys whose value nobody knows: their derivation stands in, which nobody wrote. An empty one stands
+    for whichever key stood where nothing can be read. `local_unread`: nobody knows what is secret."""
+
+    problems: list[Problem] = field(default_factory=list)
+    doubtful: set[str] = field(default_factory=set)
+    local_unread: bool = False
+
+    def unread(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        self.doubtful.add(problem.key)
+
+
+def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noticed) -> dict[str, dotenv.Entry]:
+    path = root / name
+    if not path.exists():
+        return {}
+    try:
+        text = read_text(path, name, "settings, one KEY=value a line")
+    except InputError as refused:
+        for problem in refused.problems:
+            noticed.unread(problem)
+        noticed.local_unread |= name == LOCAL
+        return {}
+    entries, found = dotenv.parse(text, source=name, environ=environ)
+    for problem in found:
+        noticed.unread(_nameable(problem))
+    if name == LOCAL and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        noticed.problems.append(
+            Problem(name, "", "can be read by others", "mode 0600, as it holds secrets", f"chmod 600 {name}")
+        )
+    known = declarations()
+    for key, entry in list(entries.items()):
+        where = f"{name}:{entry.line}"
+        if key not in known:
+            # A key that the file sets already cannot be the one that was meant.
+            meant = _meant(key, known.keys() - entries.keys())
+            noticed.problems.append(_nameable(_unknown(where, key, meant)))
+            noticed.doubtful.update(meant)
+            del entries[key]
+        elif name == SHARED and known[key][1].secret and not entry.bare and not dotenv.is_unset(entry.value):
+            said = "is a secret in a file that is committed"
+            mend = "./invoke check-files --fix moves it; or move the line by hand"
+            instead = (f"#{key} is in {LOCAL}",)
+            noticed.problems.append(Problem(where, key, said, "secrets in .env.local", mend, instead))
+    return entries
+
+
+def _unknown(where: str, key: str, meant: Sequence[str]) -> Problem:
+    mend = f"did you mean {meant[0]}?" if meant else "delete the line; ./invoke config lists every setting"
+    return Problem(where, key, "is not a setting", "a setting of README.md", mend, instead=())
+
+
+def _nameable(problem: Problem) -> Problem:
+    """The problem without its key where that is none, but may be the rest of a secret that was broken into two lines."""
+    looks_like_a_key = re.fullmatch(r"[A-Z][A-Z0-9_]*", problem.key) or _meant(problem.key, declarations())
+    return problem if looks_like_a_key else replace(problem, key="")
+
+
+def _meant(key: str, known: Collection[str]) -> list[str]:
+    """The setting that somebody meant who wrote `key`, if there is one like it."""
+    return get_close_matches(key.upper(), known, n=1)
+
+
+def _read_userlist(root: Path, problems: list[Problem]) -> tuple[User, ...]:
+    try:
+        text = read_text(
+            root / "userlist", "userlist", "the users who may log in, one a line, then flags: `kaben admin`"
+        )
+    except InputError as refused:
+        problems += refused.problems
+        return ()
+    users, found = userlist.parse(text, source="userlist")
+    problems += found
+    return users
+
+
+_Sources = list[tuple[str, Callable[[str], str], Mapping[str, str]]]
+
+
+def _sources(environ: Mapping[str, str], entries: Mapping[str, Mapping[str, dotenv.Entry]]) -> _Sources:
+    """(source, key -> where it stands, key -> text), highest precedence first."""
+
+    def line(name: str) -> Callable[[str], str]:
+        return lambda key: f"{name}:{entries[name][key].line}"
+
+    files = [(name, line(name), {key: entry.value for key, entry in entries[name].items()}) for name in (LOCAL, SHARED)]
+    return [(SHELL, lambda _: "shell environment", environ), *files]
+
+
+def _setter(key: str, sources: _Sources) -> tuple[str, str, str] | None:
+    """(source, where, text) of the source that decides `key`; None if it derives."""
+    for source, where, values in sources:
+        if key in values and not (values[key].startswith("<") and dotenv.is_unset(values[key])):
+            return source, where(key), values[key]
+    return None
+
+
+def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.Entry]]) -> dict[str, str]:
+    """Every value that somebody gave a secret setting, whether it decides or not -> its key."""
+    found: dict[str, str] = {}
+    for key in (key for key, (_, declaration) in declarations().items() if declaration.secret):
+        written = [file[key] for file in entries if key in file]
+        values = [environ.get(key, ""), *(value for one in written for value in (one.value, *one.again))]
+        found |= {value: key for value in values if not dotenv.is_unset(value)}
+    return found
+
+
+def _shown(text: str, secrets: Collection[str]) -> str:
+    """A value as a message may show it: without a secret, and without the name of one, as a quote that was left open draws
+    the lines of secrets in."""
+    named = [key for key, (_, declaration) in declarations().items() if declaration.secret]
+    return "*** (it holds a secret)" if any(one in text for one in (*secrets, *named)) else repr(text)
+
+
+def _hidden(_text: str) -> str:
+    """A value while nobody knows what is secret: anything may be."""
+    return f"*** (hidden as long as {LOCAL} cannot be read)"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _origins(sources: _Sources) -> dict[str, str]:
+    origins = {}
+    for key, (_, declaration) in declarations().items():
+        setter = _setter(key, sources)
+        absent = setter is None or (setter[2] == "" and declaration.optional)
+        origins[key] = DERIVED if absent or setter is None else setter[0]
+    return origins
+
+
+def _whereabouts(sources: _Sources) -> Callable[[str], str]:
+    def where(key: str) -> str:
+        setter = _setter(key, sources)
+        return "settings" if setter is None else setter[1]
+
+    return where
+
+
+def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed: _Noticed) -> dict[str, Any]:
+    """Field -> value; a value that cannot be read becomes a problem and the derived value stands in for it."""
+    values: dict[str, Any] = {}
+    show = _hidden if noticed.local_unread else partial(_shown, secrets=secrets)
+    for key, (attribute, declaration) in declarations().items():
+        setter = _setter(key, sources)
+        so_far = Settings(**{**dict.fromkeys(_FIELDS), **values})
+        values[attribute] = declaration.derive(so_far)
+        if setter is None:
+            continue
+        _, where, text = setter
+        try:
+            value = _value(root, text, declaration, secrets, show)
+        except readers.Unfit as unfit:
+            noticed.unread(Problem(where, key, unfit.found, unfit.wanted, unfit.mend))
+        else:
+            values[attribute] = values[attribute] if value is None else value
+    return values
+
+
+def _value(
+    root: Path, text: str, declaration: Declaration, secrets: Mapping[str, str], show: Callable[[str], str]
+) -> Any:
+    """What a text comes to; None if that leaves the setting as it derives. Raises Unfit with words that may be shown."""
+    if text == "":
+        # A password that is set to nothing would be generated anew at each run, and be kept nowhere.
+        if declaration.optional and not declaration.secret:
+            return None
+        mend = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
+        raise readers.Unfit("is empty", declaration.meaning, mend)
+    shown = "*** (a secret)" if declaration.secret else show(text)
+    try:
+        value = declaration.read(text)
+    except readers.Unfit as unfit:
+        raise readers.Unfit(f"{shown} {unfit.found}", unfit.wanted, unfit.mend) from None
+    known = {} if declaration.secret else secrets
+    held = [key for secret, key in known.items() if len(secret) >= readers.SHORTEST_SECRET and secret in text]
+    if held:
+        mend = f"take it out; or set {held[0]} to something that nobody can read elsewhere"
+        raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret, as this one is shown", mend)
+    if isinstance(value, Path) and not _is_file(root / value):
+        raise readers.Unfit(f"{shown} is not a file", declaration.meaning, "correct the path")
+    return root / value if isinstance(value, Path) else value
+
+
+_FIELDS = tuple(one.name for one in fields(Settings) if "declaration" in one.metadata)

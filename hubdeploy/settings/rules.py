@@ -1,0 +1,180 @@
+"""What two settings that are fine by themselves say against each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from hubdeploy import family
+from hubdeploy.errors import Problem
+from hubdeploy.settings import readers, volume_names
+from hubdeploy.settings.declarations import Settings, loopback_address
+
+Where = Callable[[str], str]
+_OTHER_NAME = ("a name of its own", "choose another name")
+
+
+@dataclass(frozen=True)
+class _Contradiction:
+    """`keys` are all that take part; it is told of the first that somebody set."""
+
+    keys: str
+    found: str
+    wanted: str
+    mend: str
+    instead: tuple[str, ...] | None = None
+
+    def problem(self, s: Settings, where: Where) -> Problem:
+        keys = self.keys.split()
+        key = next((key for key in keys if s.is_set(key)), keys[0])
+        return Problem(where(key), key, self.found, self.wanted, self.mend, self.instead)
+
+
+_Contradictions = Iterator[_Contradiction]
+
+
+def contradictions(s: Settings, where: Where, doubtful: Collection[str] = ()) -> list[Problem]:
+    """Every disagreement; `where` tells where a key's value stands, such as `.env:12`. Of the `doubtful` keys nobody knows
+    what was meant, so what one of them takes part in is not told."""
+    found = [one for rule in _RULES for one in rule(s)]
+    return [one.problem(s, where) for one in found if not set(one.keys.split()) & set(doubtful)]
+
+
+def _directory(s: Settings) -> _Contradictions:
+    home = f"/home/{s.nb_user}"
+    if not s.notebook_dir.startswith(home + "/"):
+        found = f"{s.notebook_dir} lies outside the home of NB_USER={s.nb_user}"
+        mend = f"delete the line (it derives: {home}/work), or set NB_USER to the owner of that home"
+        yield _Contradiction("DOCKER_NOTEBOOK_DIR NB_USER", found, f"a path under {home}", mend, _said_by_directory(s))
+
+
+def _said_by_directory(s: Settings) -> tuple[str, ...] | None:
+    """Whose home it is, where nobody said who the user is; else it derives."""
+    if s.is_set("NB_USER"):
+        return ()
+    home, _, user = s.notebook_dir.removesuffix("/work").rpartition("/")
+    try:
+        readers.user_name(user)
+    except readers.Unfit:
+        return None
+    return (f"NB_USER={user}",) if home == "/home" and s.notebook_dir.endswith("/work") else None
+
+
+def _callback(s: Settings) -> _Contradictions:
+    expected = f"{s.public_url}/hub/oauth_callback"
+    if not _same_url(s.callback_url, expected):
+        wanted = f"{expected}, as HUB_HOST={s.hub_host} and HUB_PORT={s.hub_port} say"
+        mend = "set HUB_HOST and HUB_PORT, delete this line"
+        keys, found = "OAUTH_CALLBACK_URL HUB_HOST HUB_PORT", f"{s.callback_url} is not this hub's"
+        yield _Contradiction(keys, found, wanted, mend, _said_by_callback(s))
+
+
+def _said_by_callback(s: Settings) -> tuple[str, ...] | None:
+    """Host and port, where nobody said another."""
+    url = urlsplit(s.callback_url)
+    said = {"HUB_HOST": (url.hostname, s.hub_host), "HUB_PORT": (url.port or 443, s.hub_port)}
+    differs = {key: there for key, (there, here) in said.items() if there != here}
+    if url.scheme != "https" or url.path != "/hub/oauth_callback" or any(s.is_set(key) for key in differs):
+        return None
+    return tuple(f"{key}={value}" for key, value in differs.items())
+
+
+def _same_url(one: str, other: str) -> bool:
+    def parts(url: str) -> tuple[Any, ...]:
+        split = urlsplit(url)
+        return split.scheme, split.hostname, split.port or {"https": 443, "http": 80}.get(split.scheme), split.path
+
+    return parts(one) == parts(other)
+
+
+def _login(s: Settings) -> _Contradictions:
+    github = {"GITHUB_CLIENT_ID": s.github_client_id, "GITHUB_CLIENT_SECRET": s.github_client_secret}
+    missing = [key for key, value in github.items() if not value]
+    if len(missing) == 1 or (missing and s.authenticator == "github"):
+        other = "AUTHENTICATOR" if len(missing) == 2 else next(key for key in github if key not in missing)
+        found = f"is set but {' and '.join(missing)} is not"
+        mend = f"set {' and '.join(missing)} in .env.local, or take {other} away"
+        yield _Contradiction(" ".join([other, *missing]), found, "both GITHUB_ keys or none", mend)
+    if not s.uses_passwords:
+        return
+    # Only where nobody set it does the way of logging in derive from the keys.
+    login = ["AUTHENTICATOR"] if s.is_set("AUTHENTICATOR") else ["AUTHENTICATOR", *github]
+    if loopback_address(s.bind_address) is None:
+        listens = ["BIND_ADDRESS"] if s.is_set("BIND_ADDRESS") else ["HUB_HOST", "BIND_ADDRESS"]
+        found = f"opens the hub on {s.bind_address} while AUTHENTICATOR is shared-password"
+        mend = "set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET, or BIND_ADDRESS=127.0.0.1"
+        keys = " ".join([*listens, *login])
+        yield _Contradiction(keys, found, "a login of each user's own on a public address", mend)
+    if s.user_password and s.user_password == s.admin_password:
+        keys, mend = " ".join(["ADMIN_PASSWORD", "USER_PASSWORD", *login]), "delete one: it is generated"
+        yield _Contradiction(keys, "is the same as USER_PASSWORD", "two different passwords", mend)
+
+
+def _names(s: Settings) -> _Contradictions:
+    name = f"DOCKER_MACHINE_NAME={s.name}"
+    if s.network_name == s.api_network_name:
+        found = f"{s.network_name} is the proxy's own network, as {name} says"
+        yield _Contradiction("DOCKER_NETWORK_NAME DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
+    for key, volume in (("DATA_VOLUME_HOST", s.data_volume), ("SECRETS_VOLUME", s.secrets_volume)):
+        if volume == s.proxy_volume:
+            found = f"{volume} is the proxy's volume, as {name} says"
+            yield _Contradiction(f"{key} DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
+    if s.secrets_volume == s.data_volume:
+        found = f"{s.secrets_volume} is the data volume, DATA_VOLUME_HOST"
+        yield _Contradiction("SECRETS_VOLUME DATA_VOLUME_HOST DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
+    # Users' names are free, so no other volume may bear a name that the template can give.
+    others = {"DATA_VOLUME_HOST": s.data_volume, "SECRETS_VOLUME": s.secrets_volume, "": s.proxy_volume}
+    for key, volume in others.items():
+        if volume and volume_names.may_name(s.user_volume, volume):
+            found = f"{volume} is the name of a user's volume (USER_VOLUME={s.user_volume})"
+            yield _Contradiction(f"{key} USER_VOLUME DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
+    unfit = volume_names.unfit_users(s.user_volume, tuple(user.name for user in s.users))
+    if unfit:
+        found = f"{s.user_volume} is no name that Docker takes for {', '.join(unfit)}"
+        mend = f"write {volume_names.ESCAPED} instead, or take these users off the list"
+        yield _Contradiction("USER_VOLUME", found, "letters, digits and _ . - in a volume's name", mend)
+
+
+def _images(s: Settings) -> _Contradictions:
+    keys = "IMAGE_NAMESPACE DOCKER_MACHINE_NAME"
+    repository, image, tag = _split(s, s.base_image)
+    if image in family.FAMILY:
+        found = f"{s.base_image} is built here, on BASE_IMAGE (IMAGE_NAMESPACE={s.image_namespace})"
+        yield _Contradiction(f"BASE_IMAGE {keys}", found, "an image of others", "name one such as ubuntu:24.04")
+    repository, image, tag = _split(s, s.notebook_image)
+    keys = f"DOCKER_NOTEBOOK_IMAGE {keys}"
+    serving = [member.name for member in family.FAMILY.values() if member.serves_users]
+    last = repository.rpartition("/")[2]
+    if not image and tag == "0.0.0" and last in serving:
+        # The older layout's Makefile built these under a name of its own, and tagged all of them so; nobody offers them.
+        found = f"{s.notebook_image} is an image that the older layout built, and that cannot be pulled"
+        wanted = f"{s.image_reference(last)}, which is built here"
+        mend = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
+        yield _Contradiction(f"{keys} IMAGE_TAG", found, wanted, mend, _naming(s, last))
+    elif image and image not in serving:
+        ours = " or ".join(f"{s.image_namespace}/{name}" for name in serving)
+        found = f"{s.notebook_image} is not a notebook image of ours (IMAGE_NAMESPACE={s.image_namespace})"
+        yield _Contradiction(keys, found, f"{ours}, or an image of others", "name one of these")
+    elif image and tag != s.image_tag:
+        found = f"has the tag {tag} but IMAGE_TAG is {s.image_tag}"
+        mend = f"write the tag {s.image_tag}, or set IMAGE_TAG={tag}"
+        yield _Contradiction(f"{keys} IMAGE_TAG", found, f"{repository}:{s.image_tag}", mend, _naming(s, image))
+
+
+def _split(s: Settings, reference: str) -> tuple[str, str, str]:
+    """Repository, the part of it behind IMAGE_NAMESPACE (empty for an image of others), and tag."""
+    last = reference.rpartition("/")[2]
+    tag = last.partition(":")[2]
+    repository = reference.removesuffix(f":{tag}")
+    prefix = s.image_namespace + "/"
+    return repository, repository.removeprefix(prefix) if repository.startswith(prefix) else "", tag
+
+
+def _naming(s: Settings, image: str) -> tuple[str, ...]:
+    """What names this image of ours; nothing for the one that derives."""
+    return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
+
+
+_RULES = (_directory, _callback, _login, _names, _images)

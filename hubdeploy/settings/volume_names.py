@@ -1,0 +1,37 @@
+"""The names of users' volumes: reads the template that gives them, and tells which names it can give. Pure.
+
+`{username}` stands for a user's name as DockerSpawner escapes it, `{raw_username}` for the name as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hubdeploy.settings.readers import Unfit
+
+ESCAPED, RAW = "{username}", "{raw_username}"
+_TEMPLATE = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9_.-]{0,62})\{(?:raw_)?username\}([a-zA-Z0-9_.-]{0,62})\Z")
+_IN_A_NAME = re.compile(r"[a-zA-Z0-9_.-]+\Z")
+
+
+def template(text: str) -> str:
+    """A template with something in front of the user's name, as a name alone could be any volume's."""
+    if _TEMPLATE.match(text) is None:
+        raise Unfit(
+            "does not name a volume for each user",
+            f"letters, digits and _ . - , then {ESCAPED} or {RAW}",
+            f"write such a template, for example jupyterhub-user-{RAW}",
+        )
+    return text
+
+
+def may_name(template: str, volume: str) -> bool:
+    """True if the template gives some user this volume."""
+    before, _, rest = template.partition("{")
+    after = rest.partition("}")[2]
+    return volume.startswith(before) and volume.endswith(after) and len(volume) > len(before + after)
+
+
+def unfit_users(template: str, users: tuple[str, ...]) -> tuple[str, ...]:
+    """The users whose names, as they are, cannot be part of a volume's name; none where they are escaped."""
+    return tuple(user for user in users if RAW in template and _IN_A_NAME.match(user) is None)

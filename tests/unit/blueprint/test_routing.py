@@ -1,0 +1,83 @@
+"""Traefik's files: what a proxy is told, and that equal input gives equal bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tomllib
+from typing import Any
+
+from hubdeploy.blueprint import routing
+
+PASSWORD = "a-long-random-password"
+
+
+def files(certificate: bytes = b"CERT", key: bytes = b"KEY") -> dict[str, bytes]:
+    return routing.dynamic_files(PASSWORD, certificate, key)
+
+
+def toml(content: bytes) -> dict[str, Any]:
+    return tomllib.loads(content.decode())
+
+
+def default_certificate(content: dict[str, bytes]) -> dict[str, str]:
+    pair: dict[str, str] = toml(content["tls.toml"])["tls"]["stores"]["default"]["defaultCertificate"]
+    return pair
+
+
+def test_routes_without_tls_of_their_own_are_served_by_tls() -> None:
+    # the hub's routes carry none: without this each request is 404
+    assert "tls" in toml(routing.static_config())["entryPoints"]["https"]["http"]
+
+
+def test_only_https_listens_on_all_addresses() -> None:
+    entry_points = toml(routing.static_config())["entryPoints"]
+    everywhere = {name for name, point in entry_points.items() if point["address"].startswith(":")}
+    assert everywhere == {"https"}
+
+
+def test_new_routes_are_taken_at_once() -> None:
+    assert toml(routing.static_config())["providers"]["providersThrottleDuration"] == "0s"
+
+
+def test_nothing_is_sent_home() -> None:
+    assert set(toml(routing.static_config())["global"].values()) == {False}
+
+
+def test_equal_input_gives_equal_bytes() -> None:
+    assert routing.static_config() == routing.static_config()
+    assert list(files().items()) == list(files().items())
+
+
+def test_tls_toml_names_the_certificate_beside_it_and_comes_last() -> None:
+    content = files()
+    assert list(content)[-1] == "tls.toml"
+    named = {path.removeprefix(f"{routing.DYNAMIC_DIRECTORY}/") for path in default_certificate(content).values()}
+    assert {content[path] for path in named} == {b"CERT", b"KEY"}
+
+
+def test_another_certificate_or_key_goes_into_another_folder() -> None:
+    folders = {
+        default_certificate(files(certificate, key))["keyFile"]
+        for certificate, key in ((b"CERT", b"KEY"), (b"CERT2", b"KEY"), (b"CERT", b"KEY2"), (b"CERTK", b"EY"))
+    }
+    assert len(folders) == 4
+
+
+def test_the_api_asks_for_the_hubs_password_and_the_file_does_not_hold_it() -> None:
+    content = files()["api.toml"]
+    assert PASSWORD.encode() not in content
+    (login,) = toml(content)["http"]["middlewares"]["hub-only"]["basicAuth"]["users"]
+    digest = base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode()
+    assert login == "hub:{SHA}" + digest
+
+
+def test_the_api_is_on_its_own_entry_point_only() -> None:
+    (router,) = toml(files()["api.toml"])["http"]["routers"].values()
+    assert router["entryPoints"] == ["auth_api"]
+    assert router["middlewares"] == ["hub-only"]
+
+
+def test_a_password_that_looks_like_toml_stays_a_password() -> None:
+    content = routing.dynamic_files('"]\n[http]', b"C", b"K")
+    assert set(toml(content["api.toml"])) == {"http"}

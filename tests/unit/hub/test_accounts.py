@@ -1,0 +1,174 @@
+"""The userlist takes away: against a real JupyterHub database in a file."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import alembic.command
+import alembic.config
+import pytest
+from jupyterhub import dbutil, orm, roles
+
+from tests.unit.hub import hub_image
+from tests.unit.hub.hub_image import user
+
+OLD_SCHEMA = "ff1860e38070"
+
+
+@pytest.fixture
+def accounts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    # JupyterHub upgrades a database by the command `alembic`, as the hub image has it on its PATH
+    monkeypatch.setenv("PATH", f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}")
+    return hub_image.load("accounts", monkeypatch)
+
+
+class Hub:
+    """A data volume, and what starts of the hub do to it."""
+
+    def __init__(self, folder: Path, accounts: ModuleType) -> None:
+        self.folder = folder
+        self.accounts = accounts
+        self.url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
+        self.stopped: list[str] = []
+
+    def start(self, *users: dict[str, Any]) -> None:
+        """As start.py does, and then as JupyterHub does with listed users."""
+        document = {"hub": {"data_dir": str(self.folder)}, "users": list(users)}
+        self.accounts.apply(document, self.stopped.append)
+        with orm.new_session_factory(self.url)() as session:
+            if not session.query(orm.Role).count():
+                for role in roles.get_default_roles():
+                    roles.create_role(session, role)
+            for listed in users:
+                self._ensure(session, listed["name"], admin=listed["admin"])
+            session.commit()
+
+    def add_by_admin(self, name: str) -> None:
+        with orm.new_session_factory(self.url)() as session:
+            self._ensure(session, name, admin=False)
+            session.commit()
+
+    def _ensure(self, session: Any, name: str, *, admin: bool) -> None:
+        known = orm.User.find(session, name) or orm.User(name=name)
+        known.admin = known.admin or admin
+        session.add(known)
+        session.flush()
+        roles.assign_default_roles(session, entity=known)
+
+    def users(self) -> set[str]:
+        with orm.new_session_factory(self.url)() as session:
+            return {user.name for user in session.query(orm.User)}
+
+    def admins(self) -> set[str]:
+        """Who has the flag; that role and flag agree is checked on the way."""
+        with orm.new_session_factory(self.url)() as session:
+            flagged = {user.name for user in session.query(orm.User) if user.admin}
+            assert flagged == {user.name for user in orm.Role.find(session, "admin").users}
+            return flagged
+
+
+@pytest.fixture
+def hub(tmp_path: Path, accounts: ModuleType) -> Hub:
+    return Hub(tmp_path, accounts)
+
+
+def listed(names: str) -> Iterable[dict[str, Any]]:
+    """`listed("kaben* ann")`: kaben is admin."""
+    return [user(name.rstrip("*"), admin=name.endswith("*")) for name in names.split()]
+
+
+def test_the_first_start_takes_nothing_away(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    assert (hub.users(), hub.admins(), hub.stopped) == ({"kaben", "ann"}, {"kaben"}, [])
+
+
+def test_who_leaves_the_list_loses_server_and_account(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann bob"))
+    hub.start(*listed("kaben* bob"))
+    assert (hub.users(), hub.stopped) == ({"kaben", "bob"}, ["ann"])
+
+
+def test_who_is_listed_again_is_back(hub: Hub) -> None:
+    for names in ("kaben* ann", "kaben*", "kaben* ann"):
+        hub.start(*listed(names))
+    assert hub.users() == {"kaben", "ann"}
+
+
+def test_who_loses_the_flag_loses_the_power(hub: Hub) -> None:
+    hub.start(*listed("kaben* carriere4*"))
+    hub.start(*listed("kaben* carriere4"))
+    assert (hub.users(), hub.admins()) == ({"kaben", "carriere4"}, {"kaben"})
+
+
+def test_whom_an_admin_added_stays(hub: Hub) -> None:
+    hub.start(*listed("kaben*"))
+    hub.add_by_admin("zoe")
+    hub.start(*listed("kaben*"))
+    assert hub.users() == {"kaben", "zoe"}
+
+
+def test_whom_an_admin_added_before_the_list_did_stays_but_not_as_admin(hub: Hub) -> None:
+    hub.start(*listed("kaben*"))
+    hub.add_by_admin("zoe")
+    for names in ("kaben* zoe*", "kaben* zoe*", "kaben*"):
+        hub.start(*listed(names))
+    assert (hub.users(), hub.admins(), hub.stopped) == ({"kaben", "zoe"}, {"kaben"}, [])
+
+
+def test_an_older_deployments_database_is_taken_over(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    hub.add_by_admin("zoe")
+    (hub.folder / hub.accounts.RECORD).unlink()
+    hub.start(*listed("kaben* ann"))
+    hub.start(*listed("kaben*"))
+    assert hub.users() == {"kaben", "zoe"}
+
+
+def test_an_older_schema_is_upgraded_after_a_backup(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    before = set(hub.folder.iterdir())
+    with dbutil._temp_alembic_ini(hub.url) as ini:
+        alembic.command.downgrade(alembic.config.Config(ini), OLD_SCHEMA)
+    hub.start(*listed("kaben*"))
+    assert hub.users() == {"kaben"}
+    (backup,) = set(hub.folder.iterdir()) - before
+    assert backup.name.startswith("jupyterhub.sqlite.")
+
+
+@pytest.mark.parametrize("left_behind", [None, b""])
+def test_a_database_that_is_not_there_yet_is_no_obstacle(hub: Hub, left_behind: bytes | None) -> None:
+    if left_behind is not None:
+        (hub.folder / "jupyterhub.sqlite").write_bytes(left_behind)
+    hub.start(*listed("kaben*"))
+    assert hub.users() == {"kaben"}
+
+
+def test_killed_before_the_record_was_written_the_next_start_ends_the_same(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.start(*listed("kaben* ann bob*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.accounts, "write_record", lambda path, record: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            hub.start(*listed("kaben* bob"))
+    hub.start(*listed("kaben* bob"))
+    assert (hub.users(), hub.admins(), hub.stopped) == ({"kaben", "bob"}, {"kaben"}, ["ann"])
+
+
+def test_a_server_that_cannot_be_stopped_leaves_the_account_for_the_next_try(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    document = {"hub": {"data_dir": str(hub.folder)}, "users": listed("kaben*")}
+
+    def engine_is_gone(name: str) -> None:
+        raise ConnectionError(name)
+
+    with pytest.raises(ConnectionError):
+        hub.accounts.apply(document, engine_is_gone)
+    assert "ann" in hub.users()
+    hub.start(*listed("kaben*"))
+    assert "ann" not in hub.users()

@@ -1,0 +1,263 @@
+"""The spawner, with a fake in the engine's place: what it asks the engine for, and what it says when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from docker.errors import ImageNotFound
+from docker.types import HostConfig
+from dockerspawner import DockerSpawner
+
+from tests.unit.hub import hub_image
+from tests.unit.hub.hub_image import contract
+
+DROPPED_TO = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE"]
+RUNNING = {"Running": True}
+Make = Callable[..., Any]
+
+
+class FakeEngine:
+    """Stands where docker-py's client stands; remembers what was asked."""
+
+    def __init__(self, state: dict[str, Any] | None = None, log: bytes = b"") -> None:
+        self.state = state or RUNNING
+        self.log = log
+        self.created: dict[str, Any] = {}
+        self.removed: list[str] = []
+
+    def create_host_config(self, **options: Any) -> HostConfig:
+        return HostConfig(version="1.41", **options)
+
+    def create_container(self, **options: Any) -> dict[str, str]:
+        self.created = options
+        return {"Id": "0123456789"}
+
+    def inspect_container(self, name: str) -> dict[str, Any]:
+        return {"Id": "0123456789", "State": {"Error": "", "FinishedAt": "now", **self.state}}
+
+    def remove_container(self, name: str, **options: Any) -> None:
+        self.removed.append(name)
+
+    def logs(self, name: str, tail: int) -> bytes:
+        return self.log
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """make(user, engine, **changes of the contract) -> the user's spawner"""
+
+    def spawner(user: str = "ann", engine: FakeEngine | None = None, **changes: Any) -> Any:
+        config = hub_image.load_config(contract(**changes), tmp_path, monkeypatch)
+        server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
+        monkeypatch.setattr(type(server), "client", engine or FakeEngine())
+        monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_API_TOKEN": "own"})
+        server._stages = []
+        return server
+
+    return spawner
+
+
+def created(make: Make, user: str, **changes: Any) -> dict[str, Any]:
+    engine = FakeEngine()
+    asyncio.run(make(user, engine, **changes).create_object())
+    return engine.created
+
+
+def test_a_server_of_ours_has_no_capability_and_can_get_none(make: Make) -> None:
+    options = created(make, "ann")
+    host = options["host_config"]
+    assert options["user"] == "1000"
+    assert (host["CapDrop"], host.get("CapAdd", []), host["SecurityOpt"]) == (["ALL"], [], ["no-new-privileges"])
+    assert options["environment"] == {"JUPYTERHUB_API_TOKEN": "own"}
+
+
+@pytest.mark.parametrize(("user", "server"), [("bob", {}), ("ann", {"grant_sudo": True})])
+def test_a_server_with_sudo_starts_as_root_with_what_dropping_takes(
+    make: Make, user: str, server: dict[str, Any]
+) -> None:
+    options = created(make, user, server=server)
+    host = options["host_config"]
+    assert options["user"] == "0"
+    assert options["environment"]["GRANT_SUDO"] == "yes"
+    assert (host["CapDrop"], host["CapAdd"], host.get("SecurityOpt", [])) == (["ALL"], DROPPED_TO, [])
+
+
+def test_a_foreign_image_is_told_whom_to_drop_to(make: Make) -> None:
+    options = created(make, "ann", server={"ours": False, "nb_uid": 1234})
+    environment, host = options["environment"], options["host_config"]
+    assert options["user"] == "0"
+    assert (environment["NB_USER"], environment["NB_UID"]) == ("cryptic", "1234")
+    assert (environment["CHOWN_HOME"], environment["CHOWN_EXTRA"]) == ("yes", "/home/cryptic/work")
+    assert "GRANT_SUDO" not in environment
+    assert (host["CapAdd"], host["SecurityOpt"]) == (DROPPED_TO, ["no-new-privileges"])
+
+
+def test_a_foreign_image_is_told_to_hand_over_every_folder_below_the_home(make: Make) -> None:
+    """Found by the matrix: the engine makes /home/cryptic/lab, where the user could not write then."""
+    options = created(make, "ann", server={"ours": False, "notebook_dir": "/home/cryptic/lab/notebooks"})
+    assert options["environment"]["CHOWN_EXTRA"] == "/home/cryptic/lab,/home/cryptic/lab/notebooks"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_server_begins_in_the_notebook_directory(make: Make, ours: bool) -> None:
+    """Found by the matrix: in an image of others a kernel that is started without a path began in the image's own folder."""
+    options = created(make, "ann", server={"ours": ours, "notebook_dir": "/home/cryptic/notebooks"})
+    assert options["working_dir"] == "/home/cryptic/notebooks"
+
+
+def test_limits_reach_the_engine(make: Make) -> None:
+    host = created(make, "ann")["host_config"]
+    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (2**30, 2**30, 4096)
+    assert host["CpuQuota"] / host["CpuPeriod"] == 1.5
+
+
+def test_no_cpu_limit_is_no_cpu_limit(make: Make) -> None:
+    assert "CpuQuota" not in created(make, "ann", server={"cpu_limit": None})["host_config"]
+
+
+def test_container_and_volume_bear_the_deployments_name_and_labels(make: Make) -> None:
+    options = created(make, "ann.lee")
+    (mount,) = options["host_config"]["Mounts"]
+    assert options["name"] == mount["Source"] == "lab-user-ann-2elee"
+    assert mount["Target"] == "/home/cryptic/work"
+    assert mount["VolumeOptions"]["Labels"] == {
+        "hubdeploy.deployment": "lab",
+        "hubdeploy.role": "volume",
+        "hubdeploy.uid": "1000",
+    }
+    assert options["labels"] == {
+        "hubdeploy.deployment": "lab",
+        "hubdeploy.role": "server",
+        "hubdeploy.fingerprint": "0123abcd",
+        "hubdeploy.user": "ann.lee",
+        "hubdeploy.sudo": "no",
+    }
+
+
+def test_no_path_of_the_host_is_mounted(make: Make) -> None:
+    host = created(make, "ann")["host_config"]
+    assert not host.get("Binds")
+    assert {mount["Type"] for mount in host["Mounts"]} == {"volume"}
+
+
+def test_a_user_name_is_not_a_template(make: Make) -> None:
+    assert created(make, "{raw_username}")["labels"]["hubdeploy.user"] == "{raw_username}"
+
+
+def test_two_users_spawners_share_no_docker_thread(make: Make) -> None:
+    assert make().executor._max_workers > 1
+
+
+def start(server: Any, monkeypatch: pytest.MonkeyPatch, address: tuple[str, int] | Exception) -> Any:
+    async def container_started(self: Any) -> tuple[str, int]:
+        self.object_id = "0123456789"
+        if isinstance(address, Exception):
+            raise address
+        return address
+
+    monkeypatch.setattr(DockerSpawner, "start", container_started)
+    return server.start()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_start_returns_when_the_server_answers_and_not_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+
+    async def story() -> tuple[bool, Any]:
+        starting = asyncio.ensure_future(start(make(), monkeypatch, ("127.0.0.1", port)))
+        early, _ = await asyncio.wait([starting], timeout=0.2)
+        async with await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port):
+            return bool(early), await asyncio.wait_for(starting, timeout=5)
+
+    assert asyncio.run(story()) == (False, ("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"ExitCode": 7, "OOMKilled": False}, r"exit code 7 while it started\. .* `./invoke logs --user ann`"),
+        ({"ExitCode": 137, "OOMKilled": True}, r"ran out of memory .* USER_MEMORY_LIMIT, now 1024 MiB"),
+        (
+            {"ExitCode": 73, "OOMKilled": False},
+            r"could not write to its volume .* -v lab-user-ann:/home/cryptic/work lab/base-notebook:latest -R 1000:users",
+        ),
+    ],
+)
+def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
+    make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], said: str
+) -> None:
+    engine = FakeEngine({"Running": False, **state}, log=b"<no space left>\n")
+    with pytest.raises(Exception, match=said) as failure:
+        asyncio.run(start(make(engine=engine), monkeypatch, ("127.0.0.1", free_port())))
+    assert failure.value.jupyterhub_message.endswith("<no space left>")
+    assert "<pre>Its last words:\n&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
+    assert engine.removed == ["0123456789"]
+
+
+def test_a_server_that_never_answers_fails_before_the_hub_gives_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make(engine=FakeEngine(log=b"still thinking"))
+    server.start_timeout = 5
+    with pytest.raises(Exception, match="did not answer") as failure:
+        asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
+    assert failure.value.jupyterhub_message.endswith("still thinking")
+
+
+def test_a_missing_image_is_named_with_the_remedy(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Exception, match=r"lab/base-notebook:latest .* `./invoke up`"):
+        asyncio.run(start(make(), monkeypatch, ImageNotFound("gone")))
+
+
+def test_a_server_found_exited_is_removed_and_its_end_told(
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine({"Running": False, "ExitCode": 137, "OOMKilled": True}, log=b"first\nKilled")
+    server = make(engine=engine)
+    server.object_id = "0123456789"
+    monkeypatch.setattr(server.log, "propagate", True)
+    assert "ExitCode=137" in str(asyncio.run(server.poll()))
+    assert engine.removed == ["0123456789"]
+    # As the hub's pages see it: what is configured is copied, and a function is called with the reader first.
+    shown = copy.deepcopy(server.config.JupyterHub.template_vars)["end_of_server"](server.user)
+    assert shown("ann").startswith("The server was killed as it ran out of memory")
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert told[-2:] == ["server of ann: first", "server of ann: Killed"]
+
+
+def test_a_new_start_forgets_how_the_last_server_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make()
+    server._ends["ann"] = "The server ended."
+    with pytest.raises(Exception, match="gone"):
+        asyncio.run(start(server, monkeypatch, RuntimeError("gone")))
+    assert server.end_of_server("ann") == ""
+
+
+def test_a_running_server_polls_as_running(make: Make) -> None:
+    server = make()
+    server.object_id = "0123456789"
+    assert asyncio.run(server.poll()) is None
+
+
+def test_progress_tells_each_stage_once(make: Make) -> None:
+    server = make()
+    server._stages = ["Creating the container", "Starting the container"]
+
+    async def two_events() -> list[dict[str, Any]]:
+        events = server.progress()
+        return [await anext(events), await anext(events)]
+
+    events = asyncio.run(two_events())
+    assert [event["message"] for event in events] == ["Creating the container", "Starting the container"]
+    assert events[0]["progress"] < events[1]["progress"] < 100
