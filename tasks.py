@@ -33,12 +33,12 @@ def volumes(c: Context) -> None:
     deployment.load().apply_only(operations.VolumeExists)
 
 
-@task(help={"fix": "write the mended .env beside it, move its secrets to .env.local"})
+@task(help={"fix": "write the fixed .env beside it, move its secrets to .env.local"})
 def check_files(c: Context, fix: bool = False) -> None:
     """Check .env, userlist and certificate (--fix)."""
     from hubdeploy.commands import check_files, deployment
 
-    if not (fix and check_files.mend(deployment.ROOT, os.environ)):
+    if not (fix and check_files.fix_env(deployment.ROOT, os.environ)):
         deployment.load().check_files()
 
 

@@ -26,7 +26,7 @@ def run(root: Path, *, everything: bool, rest: bool, only: str) -> None:
     """All suites, or `only` one of them; `everything` adds what is marked nested or slow, and `rest` is that alone.
     Raises DeployError if one fails."""
     if only and only not in SUITES:
-        raise DeployError(wanted=" or ".join(SUITES), found=f"--only {only}", mend="name one of these")
+        raise DeployError(wanted=" or ".join(SUITES), found=f"--only {only}", fix="name one of these")
     suites = [only] if only else list(SUITES)
     if suites != ["unit"]:
         _get_programs()
@@ -48,7 +48,7 @@ def run(root: Path, *, everything: bool, rest: bool, only: str) -> None:
         code = subprocess.run(command, cwd=root, check=False).returncode
         if code != 0:
             raise DeployError(
-                wanted="every check to pass", found=f"{command[2]} ended with code {code}", mend="see above"
+                wanted="every check to pass", found=f"{command[2]} ended with code {code}", fix="see above"
             )
 
 
@@ -59,7 +59,7 @@ def bench(root: Path, *, only: str) -> None:
     command = [_environment(root), "-m", "develop.bench", *(["--only", only] if only else [])]
     code = subprocess.run(command, cwd=root, check=False).returncode
     if code != 0:
-        raise DeployError(wanted="every measurement made", found=f"bench ended with code {code}", mend="see above")
+        raise DeployError(wanted="every measurement made", found=f"bench ended with code {code}", fix="see above")
 
 
 def _get_programs() -> None:
@@ -71,7 +71,7 @@ def _get_programs() -> None:
         raise DeployError(
             wanted=f"{', '.join(missing)}, which only tests need",
             found="they are not installed, and this is not root on Debian or Ubuntu",
-            mend=f"install them, for example: sudo apt-get install {' '.join(missing)}",
+            fix=f"install them, for example: sudo apt-get install {' '.join(missing)}",
         )
     debian.install(missing, print)
 

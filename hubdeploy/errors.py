@@ -21,9 +21,9 @@ from invoke.exceptions import Exit
 class DeployError(Exit):
     """One message: what was found, what was wanted, what to do next."""
 
-    def __init__(self, *, wanted: str, found: str, mend: str) -> None:
-        self.wanted, self.found, self.mend = wanted, found, mend
-        super().__init__(f"error: {found}\n  wanted: {wanted}\n  do:     {mend}", code=1)
+    def __init__(self, *, wanted: str, found: str, fix: str) -> None:
+        self.wanted, self.found, self.fix = wanted, found, fix
+        super().__init__(f"error: {found}\n  wanted: {wanted}\n  do:     {fix}", code=1)
 
     def __str__(self) -> str:
         return str(self.message)
@@ -31,7 +31,7 @@ class DeployError(Exit):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in the operator's files: where (`.env:12`), which key, and how to mend it.
+    """One thing that is wrong in the operator's files: where (`.env:12`), which key, and how to fix it.
 
     `found` never holds the value of a secret. `instead` are the lines that may stand in place of the key's statement in
     .env (none: the setting derives); None where only a person can tell.
@@ -41,12 +41,12 @@ class Problem:
     key: str
     found: str
     wanted: str
-    mend: str
+    fix: str
     instead: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
         subject = f"{self.where}: {self.key}" if self.key else self.where
-        return f"{subject}: {self.found}\n  wanted: {self.wanted}\n  do:     {self.mend}"
+        return f"{subject}: {self.found}\n  wanted: {self.wanted}\n  do:     {self.fix}"
 
 
 class InputError(DeployError):
@@ -56,7 +56,7 @@ class InputError(DeployError):
         self.problems = tuple(problems)
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         text = "\n".join(str(problem) for problem in self.problems)
-        super().__init__(wanted="", found=count, mend="")
+        super().__init__(wanted="", found=count, fix="")
         self.message = f"error: {count}, {done}\n{text}"
 
 
@@ -88,7 +88,7 @@ def read_file(path: Path, name: str, wanted: str) -> bytes:
     except OSError as error:
         found = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise InputError(
-            [Problem(name, "", found, wanted, f"mend or restore {name}; see who owns it: ls -l {name}")]
+            [Problem(name, "", found, wanted, f"fix or restore {name}; see who owns it: ls -l {name}")]
         ) from None
 
 

@@ -35,7 +35,7 @@ def replace(path: Path, content: bytes, *, mode: int) -> None:
         raise DeployError(
             wanted=f"to write {path.name}",
             found=f"its folder cannot be written ({error.strerror})",
-            mend="run this as the owner of the checkout, or make the folder writable",
+            fix="run this as the owner of the checkout, or make the folder writable",
         ) from None
     try:
         with os.fdopen(handle, "wb") as file:

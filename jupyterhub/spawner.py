@@ -240,14 +240,14 @@ class ServerSpawner(DockerSpawner):
         if state["OOMKilled"]:
             how = "was killed as it ran out of memory"
             limit = f", now {self.mem_limit // 1024**2} MiB" if self.mem_limit else ""
-            mend = f"The operator gives servers more with USER_MEMORY_LIMIT{limit}."
+            fix = f"The operator gives servers more with USER_MEMORY_LIMIT{limit}."
         elif state["ExitCode"] == NOT_WRITABLE and self.ours:
             how = "could not write to its volume"
-            mend = f"The operator hands the volume over with `{self._handing_over()}`."
+            fix = f"The operator hands the volume over with `{self._handing_over()}`."
         else:
             how = f"ended with exit code {state['ExitCode']}"
-            mend = f"The operator sees this with `./invoke logs --user {self.user.name}`."
-        return ServerFailed(f"The server {how}{when}. {mend}", await self._last_words())
+            fix = f"The operator sees this with `./invoke logs --user {self.user.name}`."
+        return ServerFailed(f"The server {how}{when}. {fix}", await self._last_words())
 
     def _handing_over(self) -> str:
         mount = self.mount_binds[0]

@@ -70,7 +70,7 @@ def read(folder: Path, list_files: ListFiles, certificates: Sequence[bytes] = ()
         raise DeployError(
             wanted="a folder with a Dockerfile for each image of the family",
             found=f"{folder.name}/Dockerfile is missing",
-            mend=f"restore it, for example: git checkout {folder.name}",
+            fix=f"restore it, for example: git checkout {folder.name}",
         )
     files = [
         ContextFile(name, path, executable=bool(path.stat().st_mode & 0o100))

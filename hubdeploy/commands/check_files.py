@@ -1,6 +1,6 @@
-"""`check-files --fix`: writes the mended `.env` beside the old one, moves secrets to `.env.local`, shows what differs.
+"""`check-files --fix`: writes the fixed `.env` beside the old one, moves secrets to `.env.local`, shows what differs.
 
-`.env` itself is never written: moving the mended file over it is a person's step, so that nothing changes unread, and a
+`.env` itself is never written: moving the fixed file over it is a person's step, so that nothing changes unread, and a
 run that is killed anywhere has lost nothing.
 """
 
@@ -15,28 +15,28 @@ from hubdeploy import files
 from hubdeploy.errors import DeployError, InputError, Problem, read_file, read_text
 from hubdeploy.settings import dotenv, env_local, fix, loading
 from hubdeploy.settings.declarations import LOCAL, SHARED
-from hubdeploy.settings.fix import MENDED
+from hubdeploy.settings.fix import FIXED
 
 
-def mend(root: Path, environ: Mapping[str, str]) -> bool:
-    """True if there was something in `.env` that a program can mend, and the mended file is there; raises InputError then
+def fix_env(root: Path, environ: Mapping[str, str]) -> bool:
+    """True if there was something in `.env` that a program can fix, and the fixed file is there; raises InputError then
     if something else is left to a person."""
     path = root / SHARED
     text = read_text(path, SHARED, "settings") if path.exists() else ""
-    mended = fix.mend(text, _problems(root, environ), environ)
-    if not mended.replacements:
-        print(f"there is nothing in {SHARED} that a program can mend")
+    fixed = fix.propose(text, _problems(root, environ), environ)
+    if not fixed.replacements:
+        print(f"there is nothing in {SHARED} that a program can fix")
         return False
-    _refuse_conflicts(root, mended.secrets)
-    _refuse_another(root / MENDED, mended.text)
-    secrets = {key: entry.value for key, entry in mended.secrets.items()}
+    _refuse_conflicts(root, fixed.secrets)
+    _refuse_another(root / FIXED, fixed.text)
+    secrets = {key: entry.value for key, entry in fixed.secrets.items()}
     if secrets:
         env_local.remember(root / LOCAL, secrets, f"moved here from {SHARED}, which is committed")
-    files.replace(root / MENDED, mended.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
-    print("\n".join(fix.difference(text, mended)))
+    files.replace(root / FIXED, fixed.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
+    print("\n".join(fix.difference(text, fixed)))
     print(_next_steps(secrets))
-    # What is wrong with .env.local as a whole is its mode, which remembering a secret has mended.
-    left = [problem for problem in mended.left if not (secrets and problem.where == LOCAL)]
+    # What is wrong with .env.local as a whole is its mode, which remembering a secret has fixed.
+    left = [problem for problem in fixed.left if not (secrets and problem.where == LOCAL)]
     if left:
         raise InputError(left, done="left to you, as no program can tell the right value")
     return True
@@ -70,19 +70,19 @@ def _refuse_conflicts(root: Path, moving: Mapping[str, dotenv.Entry]) -> None:
 
 
 def _refuse_another(path: Path, text: str) -> None:
-    """What somebody wrote into an earlier mended file must not be lost."""
-    if path.exists() and read_file(path, MENDED, f"no {MENDED}, or one to read") != text.encode():
+    """What somebody wrote into an earlier fixed file must not be lost."""
+    if path.exists() and read_file(path, FIXED, f"no {FIXED}, or one to read") != text.encode():
         raise DeployError(
-            wanted=f"no {MENDED}, or the one that would be written now",
-            found=f"{MENDED} is another one",
-            mend=f"move it into place (mv {MENDED} {SHARED}) or delete it, then run this again",
+            wanted=f"no {FIXED}, or the one that would be written now",
+            found=f"{FIXED} is another one",
+            fix=f"move it into place (mv {FIXED} {SHARED}) or delete it, then run this again",
         )
 
 
 def _next_steps(secrets: Mapping[str, str]) -> str:
     moved = f"\nnow in {LOCAL}: {', '.join(secrets)}. Where a commit holds them, renew them" if secrets else ""
     return f"""{moved}
-{MENDED} is {SHARED} with these lines changed; {SHARED} itself is as it was. Read it, then
+{FIXED} is {SHARED} with these lines changed; {SHARED} itself is as it was. Read it, then
 
-    mv {MENDED} {SHARED}
+    mv {FIXED} {SHARED}
     ./invoke plan"""

@@ -111,7 +111,7 @@ class Deployment:
             raise DeployError(
                 wanted="no certificate, or a self-made one, to replace",
                 found=f"{name} was brought by somebody",
-                mend="delete it and its key first if you want a self-made pair",
+                fix="delete it and its key first if you want a self-made pair",
             )
         self._show_and_do(Plan(_certificate_steps(self.settings, *selection.make(self.settings, "asked for"))))
 
@@ -245,7 +245,7 @@ class Deployment:
             raise DeployError(
                 wanted=f"port {s.hub_port} on {s.bind_address} for the proxy",
                 found=f"port {s.hub_port} is taken by {holder}",
-                mend="stop it, or set another HUB_PORT in .env",
+                fix="stop it, or set another HUB_PORT in .env",
             )
 
     def _refuse_full_disk(self, drawn: Plan, snapshot: Snapshot) -> None:
@@ -255,7 +255,7 @@ class Deployment:
             raise DeployError(
                 wanted=f"about {needed / 1000**3:.0f} GB of disk for building {', '.join(spec.name for spec in builds)}",
                 found=f"the engine's disk has {free / 1000**3:.1f} GB left",
-                mend="make room, for example: docker system df, then docker image prune",
+                fix="make room, for example: docker system df, then docker image prune",
             )
 
     def _current_settings(self, drawn: Plan) -> Settings:

@@ -102,13 +102,13 @@ class Display:
         """Goes on only after a yes; the default is no, and without a terminal nobody is asked."""
         self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
         if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
-            raise DeployError(wanted="a yes", found="no", mend="nothing was changed")
+            raise DeployError(wanted="a yes", found="no", fix="nothing was changed")
 
     def confirm_by_name(self, name: str) -> None:
         """Goes on only when the deployment's name is typed back; no option can stand for it."""
         self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
         if self._answer(f"This removes users' data for ever. Type {name} to go on: ") != name:
-            raise DeployError(wanted=f"{name} typed back", found="something else", mend="nothing was changed")
+            raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
 
     def _answer(self, question: str) -> str:
         try:
@@ -116,10 +116,10 @@ class Display:
         except EOFError:
             return ""
 
-    def _refuse_without_terminal(self, wanted: str, mend: str) -> None:
+    def _refuse_without_terminal(self, wanted: str, fix: str) -> None:
         if not (self.terminal and sys.stdin.isatty()):
             raise DeployError(
-                wanted=wanted, found="users would lose something and there is no terminal to ask on", mend=mend
+                wanted=wanted, found="users would lose something and there is no terminal to ask on", fix=fix
             )
 
     # -- reports ----------------------------------------------------------------------------------------------------

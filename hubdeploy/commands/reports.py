@@ -86,7 +86,7 @@ def _lines(tail: str) -> int:
         raise DeployError(
             wanted="a number of lines to begin with",
             found=f"--tail {tail} is none",
-            mend="write one, such as --tail 20",
+            fix="write one, such as --tail 20",
         )
     return int(tail)
 
@@ -105,7 +105,7 @@ def _told_about(user: str, log: bytes, servers: Iterable[str]) -> list[bytes]:
         raise DeployError(
             wanted=f"a server of {user}",
             found=f"{user} has none, nor had one since the hub was made; servers have: {there}",
-            mend="correct the name",
+            fix="correct the name",
         )
     return told
 

@@ -207,7 +207,7 @@ class Engine(Looking):
                 code, said = self._run(operation.container, ["mv", f"{path}.new", path])
                 if code != 0:
                     raise EngineError(
-                        wanted=str(operation), found=f"mv ended with code {code}: {said}", mend="run it again"
+                        wanted=str(operation), found=f"mv ended with code {code}: {said}", fix="run it again"
                     )
 
     def _put(self, container: str, files: Mapping[str, bytes], mounts: Sequence[str]) -> None:
@@ -266,7 +266,7 @@ class Engine(Looking):
         return NotReady(
             wanted=f"the container {name} healthy",
             found=f"{name} {found}",
-            mend=f"see its last lines below; ./invoke up tries again\n{indented(tail)}",
+            fix=f"see its last lines below; ./invoke up tries again\n{indented(tail)}",
         )
 
     def pull_image(self, reference: str, progress: Progress = lambda line: None) -> None:
@@ -332,7 +332,7 @@ def _build_error(reference: str, folder: str, log: Sequence[str], said: str) -> 
     return BuildError(
         wanted=f"image {reference} built from {folder}/Dockerfile",
         found=f"the build failed{at}: {said}",
-        mend=f"mend what the last lines of its log say, then run the same command again\n{tail}",
+        fix=f"fix what the last lines of its log say, then run the same command again\n{tail}",
     )
 
 
@@ -340,6 +340,6 @@ def _pull_error(reference: str, said: str) -> EngineError:
     return EngineError(
         wanted=f"image {reference}, which is not built here",
         found=f"it is not on the engine and cannot be pulled: {said}",
-        mend="name an image that can be had in the setting that names this one. Without DOCKER_NOTEBOOK_IMAGE ours is built; "
+        fix="name an image that can be had in the setting that names this one. Without DOCKER_NOTEBOOK_IMAGE ours is built; "
         "those of jupyter/docker-stacks are quay.io/jupyter/NAME; ./invoke setup makes a BASE_IMAGE without a registry",
     )

@@ -60,7 +60,7 @@ class Connection:
                 found=f"the engine at {where} refuses permission"
                 if denied
                 else f"no engine answers at {where} ({reason(error)})",
-                mend="run this as root, or as a member of the group docker: usermod -aG docker YOU, then log in again"
+                fix="run this as root, or as a member of the group docker: usermod -aG docker YOU, then log in again"
                 if denied
                 else "run ./invoke setup, or start Docker, or correct DOCKER_HOST",
             ) from None
@@ -110,11 +110,11 @@ def translated(wanted: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise EngineError(
-            wanted=wanted, found=f"the engine says: {error.explanation}", mend="see the engine's words"
+            wanted=wanted, found=f"the engine says: {error.explanation}", fix="see the engine's words"
         ) from error
     except (docker.errors.DockerException, HTTPError, HTTPException, OSError) as error:
         raise EngineUnavailable(
             wanted=wanted,
             found=f"the engine does not answer any more ({reason(error)})",
-            mend="start Docker, then run this again",
+            fix="start Docker, then run this again",
         ) from error

@@ -154,7 +154,7 @@ class Observing(Connection):
             raise EngineError(
                 wanted="an image, to look into a volume with",
                 found="the engine holds no image yet",
-                mend="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
+                fix="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
             )
         return str(image)
 

@@ -110,7 +110,7 @@ def _wait_for_engine(answers: Callable[[], bool], daemon: subprocess.Popen[bytes
             raise DeployError(
                 wanted="the Docker engine running",
                 found="dockerd exited" if exited else f"it does not answer after {_ENGINE_WITHIN:.0f} s",
-                mend=f"see {log}; mend that, then run ./invoke setup again" + (f"\n{tail}" if tail else ""),
+                fix=f"see {log}; fix that, then run ./invoke setup again" + (f"\n{tail}" if tail else ""),
             )
         time.sleep(0.2)
 
@@ -226,7 +226,7 @@ def _run(command: Sequence[str], wanted: str, more: Mapping[str, str], given: st
         raise DeployError(
             wanted=wanted,
             found=f"`{' '.join(command[:6])}` ended with exit code {done.returncode}",
-            mend=f"mend what its last lines say, then run ./invoke setup again\n{_tail(done.stdout)}",
+            fix=f"fix what its last lines say, then run ./invoke setup again\n{_tail(done.stdout)}",
         )
 
 

@@ -70,7 +70,7 @@ def interceptors_bundle(url: str | None, candidates: Sequence[Path], verify: Ver
     raise DeployError(
         wanted=f"a connection to {urlsplit(url).hostname} whose certificate can be trusted",
         found="this network shows a certificate of an authority that neither the public nor this machine knows",
-        mend="have your network's authority added to this machine (Debian and Ubuntu: lay its .crt in"
+        fix="have your network's authority added to this machine (Debian and Ubuntu: lay its .crt in"
         " /usr/local/share/ca-certificates, then update-ca-certificates), or set EXTRA_CA_BUNDLE to its file",
     )
 

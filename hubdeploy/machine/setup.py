@@ -1,6 +1,6 @@
 """Makes a bare machine ready: `./invoke setup`.
 
-Finds out what this machine lacks, mends what the distribution's own packages can mend, and writes each decision that it
+Finds out what this machine lacks, fixes what the distribution's own packages can fix, and writes each decision that it
 had to take, with its reason, to .env.local. Never overrides a value that a person set, and on a machine that needs
 nothing it changes nothing.
 """
@@ -101,7 +101,7 @@ def _own_base(facts: Facts, settings: Settings) -> str:
         raise DeployError(
             wanted=f"the base image {settings.base_image}",
             found=f"it cannot be pulled ({facts.base_refusal}), and only on Debian and Ubuntu can one be made",
-            mend="load it from a file (docker load), or set BASE_IMAGE to an apt-based image that this engine has or can pull",
+            fix="load it from a file (docker load), or set BASE_IMAGE to an apt-based image that this engine has or can pull",
         )
     return f"{_MADE_HERE}:{facts.release}"
 
@@ -174,7 +174,7 @@ def _engine_to_be_installed(error: EngineUnavailable) -> EngineUnavailable:
     by_setup = "run ./invoke setup as root (sudo ./invoke setup): it installs and starts Docker"
     by_hand = "install Docker by your system's own means and start it, then run this again"
     return EngineUnavailable(
-        wanted=error.wanted, found=error.found, mend=by_setup if debian.release() is not None else by_hand
+        wanted=error.wanted, found=error.found, fix=by_setup if debian.release() is not None else by_hand
     )
 
 
@@ -196,7 +196,7 @@ def _ensure_base_image(engine: Engine, facts: Facts, settings: Settings, decisio
         raise DeployError(
             wanted=f"the base image {reference}, made from the distribution's packages",
             found="that takes root on a Debian or Ubuntu",
-            mend="run ./invoke setup as root once, or set BASE_IMAGE to an image that this engine has or can pull",
+            fix="run ./invoke setup as root once, or set BASE_IMAGE to an image that this engine has or can pull",
         )
     with tempfile.TemporaryDirectory(prefix="hubdeploy-") as folder:
         archive = Path(folder) / "base.tar"

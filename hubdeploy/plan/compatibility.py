@@ -68,8 +68,8 @@ def hub_version(lock: str, name: str) -> str:
     """The JupyterHub that the hub's image is built with, from the text of the lock file called `name`."""
     pinned = _PIN.search(lock)
     if pinned is None or not _VERSION.match(pinned[1]):
-        mend = "make it anew with the command at the head of requirements.in beside it"
-        raise InputError([Problem(name, "", "pins no jupyterhub", "the version of the hub", mend)])
+        fix = "make it anew with the command at the head of requirements.in beside it"
+        raise InputError([Problem(name, "", "pins no jupyterhub", "the version of the hub", fix)])
     return pinned[1]
 
 
@@ -83,7 +83,7 @@ def refuse_misfit(look: Look, wanted: Wanted) -> None:
         raise DeployError(
             wanted=f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
             found=f"image {wanted.image} has no command {wanted.command[0]}",
-            mend="set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
+            fix="set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
         )
 
 
@@ -101,7 +101,7 @@ def _misfit(found: str, wanted: Wanted, said: str = "") -> DeployError:
     return DeployError(
         wanted=f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
         found=found,
-        mend=f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
+        fix=f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
         f"with RUN pip install jupyterhub=={wanted.hub}, or FROM {wanted.ours}{said}",
     )
 

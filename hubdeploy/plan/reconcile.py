@@ -205,7 +205,7 @@ def _refuse_strangers(blueprint: Blueprint, snapshot: Snapshot) -> None:
         raise DeployError(
             wanted=f"a {kind} of our own under the name {name}",
             found=f"the {kind} {name} {whose}",
-            mend=f"{use}rename or remove it, or set another DOCKER_MACHINE_NAME",
+            fix=f"{use}rename or remove it, or set another DOCKER_MACHINE_NAME",
         )
 
 
@@ -239,8 +239,7 @@ def _refuse_other_owner(blueprint: Blueprint, owners: Mapping[str, int]) -> None
     raise DeployError(
         wanted=f"users' volumes that belong to NB_UID={uid}",
         found=f"{len(foreign)} volumes belong to another number: {listed}",
-        mend=f"{use}stop these servers and give each volume away: "
-        f"docker run --rm -v VOLUME:/v {base} chown -R {uid} /v",
+        fix=f"{use}stop these servers and give each volume away: docker run --rm -v VOLUME:/v {base} chown -R {uid} /v",
     )
 
 

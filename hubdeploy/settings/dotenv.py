@@ -75,7 +75,7 @@ class _Reader:
             except _Unreadable as unreadable:
                 where = f"{self.source}:{line}"
                 self.problems.append(
-                    Problem(where, unreadable.key, unreadable.found, unreadable.wanted, unreadable.mend)
+                    Problem(where, unreadable.key, unreadable.found, unreadable.wanted, unreadable.fix)
                 )
                 self._skip_line()
 
@@ -231,6 +231,6 @@ def _closing_brace(text: str, at: int) -> int | None:
 
 
 class _Unreadable(Exception):
-    def __init__(self, key: str, found: str, wanted: str, mend: str) -> None:
+    def __init__(self, key: str, found: str, wanted: str, fix: str) -> None:
         super().__init__(found)
-        self.key, self.found, self.wanted, self.mend = key, found, wanted, mend
+        self.key, self.found, self.wanted, self.fix = key, found, wanted, fix

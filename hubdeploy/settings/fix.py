@@ -1,4 +1,4 @@
-"""What a program can mend in `.env`: gives the mended text and what it moves. Pure: reads and writes nothing.
+"""What a program can fix in `.env`: gives the fixed text and what it moves. Pure: reads and writes nothing.
 
 Nothing is lost: a secret goes to `.env.local`, any other statement stays as a comment under the reason, and all other
 lines stay as they are. What differs can be shown: values that are secret, or may be, are masked there.
@@ -15,15 +15,15 @@ from hubdeploy.errors import Problem
 from hubdeploy.settings import dotenv
 from hubdeploy.settings.declarations import LOCAL, SHARED, declarations
 
-# Where the mended text goes: beside the old one, which a person moves it over.
-MENDED = ".env.mended"
+# Where the fixed text goes: beside the old one, which a person moves it over.
+FIXED = ".env.fixed"
 _BOM = "\ufeff"
 _NEEDED = "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
-class Mended:
+class Fixed:
     """The text, each statement that it replaces, the secrets that it lacks, and the problems left to a person."""
 
     text: str = field(repr=False)
@@ -43,44 +43,44 @@ class Replacement:
     shown: tuple[str, ...]
 
 
-def mend(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> Mended:
+def propose(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> Fixed:
     """`text` without its secrets, and without what the problems of it say is superfluous."""
     body = text.removeprefix(_BOM)
     entries, _ = dotenv.parse(body, source=SHARED, environ=environ)
     lines = body.split("\n")
     written = {key: entry for key, entry in entries.items() if not entry.bare and not dotenv.is_unset(entry.value)}
     secrets = {key: entry for key, entry in written.items() if _is_secret(key)}
-    mendable = {
+    fixable = {
         key: problem
         for problem in problems
         for key in [problem.key]
-        if key in entries and key not in secrets and _is_mended_by(problem, entries)
+        if key in entries and key not in secrets and _is_fixed_by(problem, entries)
     }
-    needed = _needed({*secrets, *mendable}, entries, lines, environ)
-    secrets, mendable = _without(secrets, needed), _without(mendable, needed)
+    needed = _needed({*secrets, *fixable}, entries, lines, environ)
+    secrets, fixable = _without(secrets, needed), _without(fixable, needed)
     replacements = [_moved(key, entry, lines, environ, entries) for key, entry in secrets.items()]
-    replacements += [_set_aside(problem, entries[key], lines) for key, problem in mendable.items()]
+    replacements += [_set_aside(problem, entries[key], lines) for key, problem in fixable.items()]
     replacements.sort(key=lambda one: one.first)
     for one in reversed(replacements):
         ending = "\r" if lines[one.first].endswith("\r") else ""
         lines[one.first : one.end] = [line + ending for line in one.lines]
     touched = {f"{SHARED}:{one.first + 1}" for one in replacements}
     left = tuple(
-        replace(problem, mend=_NEEDED) if problem.key in needed and problem.where.startswith(f"{SHARED}:") else problem
+        replace(problem, fix=_NEEDED) if problem.key in needed and problem.where.startswith(f"{SHARED}:") else problem
         for problem in problems
         if problem.instead is None or problem.where not in touched
     )
-    return Mended(text[: len(text) - len(body)] + "\n".join(lines), tuple(replacements), secrets, left)
+    return Fixed(text[: len(text) - len(body)] + "\n".join(lines), tuple(replacements), secrets, left)
 
 
-def difference(text: str, mended: Mended) -> Iterator[str]:
+def difference(text: str, fixed: Fixed) -> Iterator[str]:
     """A unified diff without context: a line beside may be a secret that could not be read as one."""
     before = text.removeprefix(_BOM).split("\n")
     after = list(before)
-    for one in reversed(mended.replacements):
+    for one in reversed(fixed.replacements):
         before[one.first : one.end] = one.shown_before
         after[one.first : one.end] = one.shown
-    return difflib.unified_diff(before, after, SHARED, MENDED, n=0, lineterm="")
+    return difflib.unified_diff(before, after, SHARED, FIXED, n=0, lineterm="")
 
 
 def _is_secret(key: str) -> bool:
@@ -109,7 +109,7 @@ def _without(found: Mapping[str, _Value], keys: Collection[str]) -> dict[str, _V
     return {key: value for key, value in found.items() if key not in keys}
 
 
-def _is_mended_by(problem: Problem, entries: Mapping[str, dotenv.Entry]) -> bool:
+def _is_fixed_by(problem: Problem, entries: Mapping[str, dotenv.Entry]) -> bool:
     """True if the problem says what may stand in place of its key's statement, and that sets no key twice."""
     if problem.instead is None or problem.where != f"{SHARED}:{entries[problem.key].line}":
         return False
@@ -140,7 +140,7 @@ def _set_aside(problem: Problem, entry: dotenv.Entry, lines: Sequence[str]) -> R
     statement = [line.rstrip("\r") for line in lines[entry.line - 1 : entry.last_line]]
     # A key that nobody knows may be a secret's, written wrong.
     shown = statement if problem.key in declarations() else _masked(problem.key, entry)
-    reason = f"# {problem.key}: {problem.found}: {problem.mend}"
+    reason = f"# {problem.key}: {problem.found}: {problem.fix}"
     instead = problem.instead or ()
     return Replacement(
         entry.line - 1,

@@ -1,5 +1,5 @@
 """Reads a deployment's files and the shell into Settings. Everything that is wrong is reported at once, each with its
-place and its mend, and never with a secret's value. Reads files and nothing else.
+place and its fix, and never with a secret's value. Reads files and nothing else.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
             del entries[key]
         elif name == SHARED and known[key][1].secret and not entry.bare and not dotenv.is_unset(entry.value):
             said = "is a secret in a file that is committed"
-            mend = "./invoke check-files --fix moves it; or move the line by hand"
+            fix = "./invoke check-files --fix moves it; or move the line by hand"
             instead = (f"#{key} is in {LOCAL}",)
-            noticed.problems.append(Problem(where, key, said, "secrets in .env.local", mend, instead))
+            noticed.problems.append(Problem(where, key, said, "secrets in .env.local", fix, instead))
     return entries
 
 
 def _unknown(where: str, key: str, meant: Sequence[str]) -> Problem:
-    mend = f"did you mean {meant[0]}?" if meant else "delete the line; ./invoke config lists every setting"
-    return Problem(where, key, "is not a setting", "a setting of README.md", mend, instead=())
+    fix = f"did you mean {meant[0]}?" if meant else "delete the line; ./invoke config lists every setting"
+    return Problem(where, key, "is not a setting", "a setting of README.md", fix, instead=())
 
 
 def _nameable(problem: Problem) -> Problem:
@@ -193,7 +193,7 @@ def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed:
         try:
             value = _value(root, text, declaration, secrets, show)
         except readers.Unfit as unfit:
-            noticed.unread(Problem(where, key, unfit.found, unfit.wanted, unfit.mend))
+            noticed.unread(Problem(where, key, unfit.found, unfit.wanted, unfit.fix))
         else:
             values[attribute] = values[attribute] if value is None else value
     return values
@@ -207,18 +207,18 @@ def _value(
         # A password that is set to nothing would be generated anew at each run, and be kept nowhere.
         if declaration.optional and not declaration.secret:
             return None
-        mend = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
-        raise readers.Unfit("is empty", declaration.meaning, mend)
+        fix = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
+        raise readers.Unfit("is empty", declaration.meaning, fix)
     shown = "*** (a secret)" if declaration.secret else show(text)
     try:
         value = declaration.read(text)
     except readers.Unfit as unfit:
-        raise readers.Unfit(f"{shown} {unfit.found}", unfit.wanted, unfit.mend) from None
+        raise readers.Unfit(f"{shown} {unfit.found}", unfit.wanted, unfit.fix) from None
     known = {} if declaration.secret else secrets
     held = [key for secret, key in known.items() if len(secret) >= readers.SHORTEST_SECRET and secret in text]
     if held:
-        mend = f"take it out; or set {held[0]} to something that nobody can read elsewhere"
-        raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret, as this one is shown", mend)
+        fix = f"take it out; or set {held[0]} to something that nobody can read elsewhere"
+        raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret, as this one is shown", fix)
     if isinstance(value, Path) and not _is_file(root / value):
         raise readers.Unfit(f"{shown} is not a file", declaration.meaning, "correct the path")
     return root / value if isinstance(value, Path) else value

@@ -1,4 +1,4 @@
-"""Turn a setting's text into its value, or say why it cannot be: raise Unfit with what was found, wanted, and the mend.
+"""Turn a setting's text into its value, or say why it cannot be: raise Unfit with what was found, wanted, and the fix.
 
 Rules that are not ours are Docker's (names, references), Debian's (user names, ids) or the URL standard's.
 """
@@ -69,15 +69,15 @@ _LEAST_MEMORY = 256 * 1024**2
 class Unfit(ValueError):
     """The text cannot be the setting's value; the parts become a Problem."""
 
-    def __init__(self, found: str, wanted: str, mend: str) -> None:
+    def __init__(self, found: str, wanted: str, fix: str) -> None:
         super().__init__(found)
-        self.found, self.wanted, self.mend = found, wanted, mend
+        self.found, self.wanted, self.fix = found, wanted, fix
 
 
-def _matching(pattern: re.Pattern[str], found: str, wanted: str, mend: str) -> Callable[[str], str]:
+def _matching(pattern: re.Pattern[str], found: str, wanted: str, fix: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if pattern.match(text) is None:
-            raise Unfit(found, wanted, mend)
+            raise Unfit(found, wanted, fix)
         return text
 
     return read

@@ -30,7 +30,7 @@ def explanation(key: str) -> str:
         raise DeployError(
             wanted="a setting's key",
             found=f"{key} is not a setting",
-            mend=f"did you mean {close[0]}?" if close else "./invoke config lists every setting",
+            fix=f"did you mean {close[0]}?" if close else "./invoke config lists every setting",
         )
     declaration = declared[key][1]
     rows = [("meaning", declaration.meaning), *_facts(declaration)]

@@ -23,13 +23,13 @@ class _Contradiction:
     keys: str
     found: str
     wanted: str
-    mend: str
+    fix: str
     instead: tuple[str, ...] | None = None
 
     def problem(self, s: Settings, where: Where) -> Problem:
         keys = self.keys.split()
         key = next((key for key in keys if s.is_set(key)), keys[0])
-        return Problem(where(key), key, self.found, self.wanted, self.mend, self.instead)
+        return Problem(where(key), key, self.found, self.wanted, self.fix, self.instead)
 
 
 _Contradictions = Iterator[_Contradiction]
@@ -46,8 +46,8 @@ def _directory(s: Settings) -> _Contradictions:
     home = f"/home/{s.nb_user}"
     if not s.notebook_dir.startswith(home + "/"):
         found = f"{s.notebook_dir} lies outside the home of NB_USER={s.nb_user}"
-        mend = f"delete the line (it derives: {home}/work), or set NB_USER to the owner of that home"
-        yield _Contradiction("DOCKER_NOTEBOOK_DIR NB_USER", found, f"a path under {home}", mend, _said_by_directory(s))
+        fix = f"delete the line (it derives: {home}/work), or set NB_USER to the owner of that home"
+        yield _Contradiction("DOCKER_NOTEBOOK_DIR NB_USER", found, f"a path under {home}", fix, _said_by_directory(s))
 
 
 def _said_by_directory(s: Settings) -> tuple[str, ...] | None:
@@ -66,9 +66,9 @@ def _callback(s: Settings) -> _Contradictions:
     expected = f"{s.public_url}/hub/oauth_callback"
     if not _same_url(s.callback_url, expected):
         wanted = f"{expected}, as HUB_HOST={s.hub_host} and HUB_PORT={s.hub_port} say"
-        mend = "set HUB_HOST and HUB_PORT, delete this line"
+        fix = "set HUB_HOST and HUB_PORT, delete this line"
         keys, found = "OAUTH_CALLBACK_URL HUB_HOST HUB_PORT", f"{s.callback_url} is not this hub's"
-        yield _Contradiction(keys, found, wanted, mend, _said_by_callback(s))
+        yield _Contradiction(keys, found, wanted, fix, _said_by_callback(s))
 
 
 def _said_by_callback(s: Settings) -> tuple[str, ...] | None:
@@ -95,8 +95,8 @@ def _login(s: Settings) -> _Contradictions:
     if len(missing) == 1 or (missing and s.authenticator == "github"):
         other = "AUTHENTICATOR" if len(missing) == 2 else next(key for key in github if key not in missing)
         found = f"is set but {' and '.join(missing)} is not"
-        mend = f"set {' and '.join(missing)} in .env.local, or take {other} away"
-        yield _Contradiction(" ".join([other, *missing]), found, "both GITHUB_ keys or none", mend)
+        fix = f"set {' and '.join(missing)} in .env.local, or take {other} away"
+        yield _Contradiction(" ".join([other, *missing]), found, "both GITHUB_ keys or none", fix)
     if not s.uses_passwords:
         return
     # Only where nobody set it does the way of logging in derive from the keys.
@@ -104,12 +104,12 @@ def _login(s: Settings) -> _Contradictions:
     if loopback_address(s.bind_address) is None:
         listens = ["BIND_ADDRESS"] if s.is_set("BIND_ADDRESS") else ["HUB_HOST", "BIND_ADDRESS"]
         found = f"opens the hub on {s.bind_address} while AUTHENTICATOR is shared-password"
-        mend = "set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET, or BIND_ADDRESS=127.0.0.1"
+        fix = "set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET, or BIND_ADDRESS=127.0.0.1"
         keys = " ".join([*listens, *login])
-        yield _Contradiction(keys, found, "a login of each user's own on a public address", mend)
+        yield _Contradiction(keys, found, "a login of each user's own on a public address", fix)
     if s.user_password and s.user_password == s.admin_password:
-        keys, mend = " ".join(["ADMIN_PASSWORD", "USER_PASSWORD", *login]), "delete one: it is generated"
-        yield _Contradiction(keys, "is the same as USER_PASSWORD", "two different passwords", mend)
+        keys, fix = " ".join(["ADMIN_PASSWORD", "USER_PASSWORD", *login]), "delete one: it is generated"
+        yield _Contradiction(keys, "is the same as USER_PASSWORD", "two different passwords", fix)
 
 
 def _names(s: Settings) -> _Contradictions:
@@ -133,8 +133,8 @@ def _names(s: Settings) -> _Contradictions:
     unfit = volume_names.unfit_users(s.user_volume, tuple(user.name for user in s.users))
     if unfit:
         found = f"{s.user_volume} is no name that Docker takes for {', '.join(unfit)}"
-        mend = f"write {volume_names.ESCAPED} instead, or take these users off the list"
-        yield _Contradiction("USER_VOLUME", found, "letters, digits and _ . - in a volume's name", mend)
+        fix = f"write {volume_names.ESCAPED} instead, or take these users off the list"
+        yield _Contradiction("USER_VOLUME", found, "letters, digits and _ . - in a volume's name", fix)
 
 
 def _images(s: Settings) -> _Contradictions:
@@ -151,16 +151,16 @@ def _images(s: Settings) -> _Contradictions:
         # The older layout's Makefile built these under a name of its own, and tagged all of them so; nobody offers them.
         found = f"{s.notebook_image} is an image that the older layout built, and that cannot be pulled"
         wanted = f"{s.image_reference(last)}, which is built here"
-        mend = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
-        yield _Contradiction(f"{keys} IMAGE_TAG", found, wanted, mend, _naming(s, last))
+        fix = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
+        yield _Contradiction(f"{keys} IMAGE_TAG", found, wanted, fix, _naming(s, last))
     elif image and image not in serving:
         ours = " or ".join(f"{s.image_namespace}/{name}" for name in serving)
         found = f"{s.notebook_image} is not a notebook image of ours (IMAGE_NAMESPACE={s.image_namespace})"
         yield _Contradiction(keys, found, f"{ours}, or an image of others", "name one of these")
     elif image and tag != s.image_tag:
         found = f"has the tag {tag} but IMAGE_TAG is {s.image_tag}"
-        mend = f"write the tag {s.image_tag}, or set IMAGE_TAG={tag}"
-        yield _Contradiction(f"{keys} IMAGE_TAG", found, f"{repository}:{s.image_tag}", mend, _naming(s, image))
+        fix = f"write the tag {s.image_tag}, or set IMAGE_TAG={tag}"
+        yield _Contradiction(f"{keys} IMAGE_TAG", found, f"{repository}:{s.image_tag}", fix, _naming(s, image))
 
 
 def _split(s: Settings, reference: str) -> tuple[str, str, str]:

@@ -89,9 +89,9 @@ def read_request(path: Path, host: str) -> Request:
     section = req.get("distinguished_name", "")
     where = path.name
     if section not in sections:
-        mend = "write distinguished_name = SECTION under [ req ] and that section with lines such as CN = localhost"
+        fix = "write distinguished_name = SECTION under [ req ] and that section with lines such as CN = localhost"
         raise InputError(
-            [Problem(where, "distinguished_name", "names no section of this file", "the subject's section", mend)]
+            [Problem(where, "distinguished_name", "names no section of this file", "the subject's section", fix)]
         )
     subject, problems = [], []
     for key, value in sections[section].items():
@@ -231,8 +231,8 @@ def _alternative_names(sections: dict[str, dict[str, str]]) -> list[str]:
 
 
 def _unfit(name: str, found: str, wanted: str) -> InputError:
-    mend = "bring a pair that fits, or delete both files: a self-made pair is made then"
-    return InputError([Problem(name, "", found, wanted, mend)])
+    fix = "bring a pair that fits, or delete both files: a self-made pair is made then"
+    return InputError([Problem(name, "", found, wanted, fix)])
 
 
 def _leaf(pem: bytes) -> x509.Certificate:

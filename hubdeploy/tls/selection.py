@@ -55,9 +55,9 @@ def from_files(settings: Settings) -> Pair | None:
         return None
     if len(there) == 1:
         other = key if there == [certificate] else certificate
-        mend = "bring the missing file, or delete this one: a self-made pair is made then"
+        fix = "bring the missing file, or delete this one: a self-made pair is made then"
         wanted = "a certificate and its key"
-        raise InputError([Problem(there[0].name, "", f"stands alone: {other.name} is missing", wanted, mend)])
+        raise InputError([Problem(there[0].name, "", f"stands alone: {other.name} is missing", wanted, fix)])
     try:
         certificates.check(pair, certificate_name=certificate.name, key_name=key.name)
     except InputError:
@@ -105,9 +105,9 @@ def _from_volume(settings: Settings, volume: str, read_volume: ReadVolume) -> Pa
     missing = [name for name in names if name not in files]
     if missing:
         wanted = f"{names[0]} and {names[1]} in the volume {volume}"
-        mend = f"copy the files into the volume {volume}, or take SECRETS_VOLUME away"
+        fix = f"copy the files into the volume {volume}, or take SECRETS_VOLUME away"
         raise InputError(
-            [Problem("SECRETS_VOLUME", "", f"{' and '.join(missing)} missing in the volume {volume}", wanted, mend)]
+            [Problem("SECRETS_VOLUME", "", f"{' and '.join(missing)} missing in the volume {volume}", wanted, fix)]
         )
     pair = Pair(files[names[0]], files[names[1]])
     certificates.check(pair, certificate_name=names[0], key_name=names[1])
@@ -121,6 +121,6 @@ def _refuse_other_host(settings: Settings, pair: Pair, else_: str) -> None:
     if certificates.is_for(pair, host):
         return
     names = ", ".join(certificates.names(pair)) or "no name (browsers do not read the subject's CN)"
-    mend = f"set HUB_HOST to the name that users type, bring a certificate for {host}, or {else_}"
+    fix = f"set HUB_HOST to the name that users type, bring a certificate for {host}, or {else_}"
     found = f"is for {names}, not for HUB_HOST={host}"
-    raise InputError([Problem(settings.certificate_path.name, "HUB_HOST", found, "one that fits HUB_HOST", mend)])
+    raise InputError([Problem(settings.certificate_path.name, "HUB_HOST", found, "one that fits HUB_HOST", fix)])

@@ -143,8 +143,8 @@ def test_fix_moves_a_secret_out_of_env(checkout: Project) -> None:
     result = invoke(checkout, "check-files", "--fix")
     assert result.returncode == 0, result.stderr
     assert "moved here" not in result.stdout + result.stderr
-    assert "mv .env.mended .env" in result.stdout
-    (checkout.root / ".env.mended").rename(checkout.root / ".env")
+    assert "mv .env.fixed .env" in result.stdout
+    (checkout.root / ".env.fixed").rename(checkout.root / ".env")
     assert (checkout.root / ".env").read_text() == before + "#USER_PASSWORD is in .env.local\n"
     assert "USER_PASSWORD='moved here'" in (checkout.root / ".env.local").read_text()
     assert invoke(checkout, "check-files", "--fix").returncode == 0

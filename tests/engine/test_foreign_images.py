@@ -125,7 +125,7 @@ def test_an_image_without_jupyterhub_is_refused_with_the_hubs_version_and_nothin
     error = refused(project)
     assert error.found == f"image {image} has no jupyterhub-singleuser on its PATH"
     assert f"the hub has {HUB}" in error.wanted
-    assert f"FROM {project.name}/base-notebook:latest" in error.mend
+    assert f"FROM {project.name}/base-notebook:latest" in error.fix
     assert nothing_made(client, project)
 
 
@@ -280,7 +280,7 @@ def test_a_server_that_does_not_start_is_refused_with_its_last_lines_and_asked_a
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
     error = refused(project)
     assert error.found == f"jupyterhub-singleuser does not start in image {image}"
-    assert last in error.mend
+    assert last in error.fix
     assert not (project.root / image_probe.MEMORY).exists()
     assert nothing_made(client, project)
 
@@ -293,7 +293,7 @@ def test_an_image_whose_server_hangs_is_refused_in_time(
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
     with pytest.raises(DeployError, match="does not start") as caught:
         project.deployment().up()
-    assert caught.value.mend.endswith("    it waits\n    (ended after 1 s)")
+    assert caught.value.fix.endswith("    it waits\n    (ended after 1 s)")
     assert nothing_made(client, project)
 
 

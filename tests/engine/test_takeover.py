@@ -186,8 +186,8 @@ def test_users_files_of_root_are_refused_without_a_number_that_nb_uid_cannot_be(
     older.give(older.volume_of(USER), 0)
     with pytest.raises(DeployError) as refused:
         project.deployment().show_plan()
-    assert "set NB_UID" not in refused.value.mend
-    assert refused.value.mend.startswith("stop these servers and give each volume away: docker run")
+    assert "set NB_UID" not in refused.value.fix
+    assert refused.value.fix.startswith("stop these servers and give each volume away: docker run")
     assert f"{older.volume_of(USER)} (of 0)" in refused.value.found
     older.give(older.volume_of(USER), OLD_UID)
     project.deployment().show_plan()

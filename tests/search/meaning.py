@@ -21,7 +21,7 @@ from tests.search.written import Line, Written
 class Meaning:
     """`bad` are the keys, files, names of users and places that must be named, `broken` the rules between settings, and
     `tellable` those that may be named as well: what is bad of theirs is only `committed`, which leaves its value known, or
-    something that need not count. Where `doubtful`, something that cannot be read may have mended a rule. `settings` are
+    something that need not count. Where `doubtful`, something that cannot be read may have fixed a rule. `settings` are
     right if nothing is bad."""
 
     settings: Settings

@@ -106,11 +106,11 @@ def means_nothing(text: str) -> bool:
 def texts(key: str, *, legal: bool) -> st.SearchStrategy[str]:
     """Texts that the setting's reader takes, or refuses. Only those that it always takes may be left of the latter."""
     pool = _pool(key, legal) or _pool(key, True)
-    return st.one_of(st.sampled_from(pool), _mended(key, legal, pool))
+    return st.one_of(st.sampled_from(pool), _fixed(key, legal, pool))
 
 
 @st.composite
-def _mended(draw: st.DrawFn, key: str, legal: bool, pool: tuple[str, ...]) -> str:
+def _fixed(draw: st.DrawFn, key: str, legal: bool, pool: tuple[str, ...]) -> str:
     """A text with a piece put into it, or any text; one of the pool if that is not of the kind that is wanted."""
     if draw(st.integers(0, 2)):
         near = draw(st.sampled_from(_pool(key, True)))

@@ -90,12 +90,12 @@ def _assert_refused(refused: InputError, wanted: Meaning, one: Written) -> None:
 
 
 def _assert_told(refused: InputError) -> None:
-    """Each problem has its place and its mend, and can be printed on any terminal."""
+    """Each problem has its place and its fix, and can be printed on any terminal."""
     assert refused.code == 1
     assert CANARY not in str(refused) + repr(refused) + repr(refused.problems)
     assert refused.problems
     for problem in refused.problems:
-        told = [problem.where, problem.found, problem.wanted, problem.mend]
+        told = [problem.where, problem.found, problem.wanted, problem.fix]
         assert all(told)
         assert all(text.isprintable() for text in [*told, problem.key]), told
 

@@ -107,7 +107,7 @@ class PlayedEngine:
 
     def pull_image(self, reference: str) -> None:
         if reference not in self.registry:
-            raise EngineError(wanted="x", found=f"{reference} cannot be pulled: no such host", mend="x")
+            raise EngineError(wanted="x", found=f"{reference} cannot be pulled: no such host", fix="x")
         self.images.add(reference)
 
     def import_image(self, archive: Path, reference: str, image_labels: Mapping[str, str]) -> None:
@@ -181,7 +181,7 @@ def test_a_base_that_a_person_named_and_nobody_has_is_an_error(world: PlayedWorl
 
 def test_a_failure_on_the_way_leaves_no_decision_behind(world: PlayedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(codename: str, archive: Path, say: object) -> None:
-        raise DeployError(wanted="x", found="no space", mend="x")
+        raise DeployError(wanted="x", found="no space", fix="x")
 
     world.engine.registry.clear()
     monkeypatch.setattr(debian, "make_root_files", fail)
@@ -200,7 +200,7 @@ def test_broken_settings_stop_setup_before_it_does_anything(world: PlayedWorld) 
 @pytest.fixture
 def no_engine(world: PlayedWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PlayedWorld:
     def refuse() -> None:
-        raise EngineUnavailable(wanted="an engine", found="none answers", mend="as the engine says")
+        raise EngineUnavailable(wanted="an engine", found="none answers", fix="as the engine says")
 
     monkeypatch.setattr(world.engine, "ping", refuse)
     monkeypatch.setattr(setup, "_LOCAL_SOCKET", tmp_path / "docker.sock")
@@ -224,14 +224,14 @@ def test_an_engine_that_refuses_permission_is_not_installed_over(
 
 
 @pytest.mark.parametrize(
-    ("release", "mend"), [("bookworm", "sudo ./invoke setup"), (None, "by your system's own means")]
+    ("release", "fix"), [("bookworm", "sudo ./invoke setup"), (None, "by your system's own means")]
 )
 def test_without_root_or_debian_the_message_says_how_an_engine_is_had(
-    no_engine: PlayedWorld, monkeypatch: pytest.MonkeyPatch, release: str | None, mend: str
+    no_engine: PlayedWorld, monkeypatch: pytest.MonkeyPatch, release: str | None, fix: str
 ) -> None:
     monkeypatch.setattr(debian, "can_install", lambda: False)
     monkeypatch.setattr(debian, "release", lambda: release)
-    with pytest.raises(EngineUnavailable, check=saying(mend)):
+    with pytest.raises(EngineUnavailable, check=saying(fix)):
         no_engine.prepare()
 
 

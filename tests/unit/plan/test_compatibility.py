@@ -50,14 +50,14 @@ def test_none_is_refused_with_three_ways_to_one() -> None:
     assert error.found == "image quay.io/lab/notebook:1 has no jupyterhub-singleuser on its PATH"
     assert "the hub has 6.1.1" in error.wanted
     for way in ("another tag", "pip install jupyterhub==6.1.1", "FROM lab/base-notebook:latest"):
-        assert way in error.mend
+        assert way in error.fix
 
 
 def test_a_missing_start_command_is_refused_by_its_name_and_setting() -> None:
     error = refusal(Look(False, "6.1.1"))
     assert error.found == "image quay.io/lab/notebook:1 has no command start-singleuser.sh"
     assert "start-singleuser.sh --debug" in error.wanted
-    assert "DOCKER_SPAWN_CMD" in error.mend
+    assert "DOCKER_SPAWN_CMD" in error.fix
 
 
 def test_a_missing_jupyterhub_is_told_before_a_missing_start_command() -> None:
@@ -68,9 +68,9 @@ def test_an_image_that_says_nothing_of_use_is_refused_with_its_last_lines() -> N
     error = compatibility.unanswered("early\n" + "late\n\n" * 10, WANTED)
     assert error.found == "jupyterhub-singleuser does not start in image quay.io/lab/notebook:1"
     assert "the hub has 6.1.1" in error.wanted
-    assert error.mend.endswith("    late")
-    assert "early" not in error.mend
-    assert "it printed nothing" in compatibility.unanswered("\n", WANTED).mend
+    assert error.fix.endswith("    late")
+    assert "early" not in error.fix
+    assert "it printed nothing" in compatibility.unanswered("\n", WANTED).fix
 
 
 def test_the_question_finds_the_command_and_the_version(tmp_path: Path) -> None:
@@ -133,5 +133,5 @@ def test_a_lock_without_the_hub_is_named(lock: str) -> None:
 @pytest.mark.parametrize("stream", ["1", "2"])
 def test_what_a_server_said_instead_of_a_version_is_shown_without_our_own_words(tmp_path: Path, stream: str) -> None:
     said = asked(tmp_path, "start", jupyterhub_singleuser=f"echo ImportError: no lab >&{stream}; exit 1")
-    tail = compatibility.unanswered(said, WANTED).mend
+    tail = compatibility.unanswered(said, WANTED).fix
     assert tail.endswith("its last lines:\n    ImportError: no lab")

@@ -91,7 +91,7 @@ def test_lines_are_counted_over_quoted_values() -> None:
         ("A", "has no value"),
     ],
 )
-def test_what_hides_a_mistake_is_refused_with_line_and_mend(text: str, words: str) -> None:
+def test_what_hides_a_mistake_is_refused_with_line_and_fix(text: str, words: str) -> None:
     said = problem(text)
     assert words in said
     assert said.startswith(".env:")

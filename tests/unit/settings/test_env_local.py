@@ -51,7 +51,7 @@ def test_an_empty_key_and_a_placeholder_get_the_value_in_their_place(file: Path,
     assert file.read_text() == "USER_PASSWORD=abc\nNB_UID=1234\n"
 
 
-def test_twice_is_as_once_and_mode_is_mended(file: Path) -> None:
+def test_twice_is_as_once_and_mode_is_fixed(file: Path) -> None:
     env_local.remember(file, {"A_KEY": "1"}, "reason")
     text = file.read_text()
     file.chmod(0o644)

@@ -1,4 +1,4 @@
-"""`check-files --fix`: what is mended stands beside `.env`, secrets are in `.env.local`, and nothing is lost on the way."""
+"""`check-files --fix`: what is fixed stands beside `.env`, secrets are in `.env.local`, and nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def values(path: Path) -> dict[str, str]:
 
 
 def fix(root: Path, text: str) -> str:
-    """The mended text, whatever is left to a person; `.env` itself is as it was."""
+    """The fixed text, whatever is left to a person; `.env` itself is as it was."""
     (root / ".env").write_bytes(text.encode())
     with contextlib.suppress(InputError):
-        assert check_files.mend(root, {})
+        assert check_files.fix_env(root, {})
     assert (root / ".env").read_bytes() == text.encode()
-    return (root / ".env.mended").read_bytes().decode()
+    return (root / ".env.fixed").read_bytes().decode()
 
 
 def reason(key: str) -> str:
@@ -44,8 +44,8 @@ def reason(key: str) -> str:
 @pytest.mark.parametrize("secret", ["plain-secret", "'two\nlines of it'", '"escaped\\nlines"', "'with # and $'"])
 def test_a_secret_moves_and_its_neighbours_stay(root: Path, secret: str) -> None:
     text = f"# a form\x0cfeed\nHUB_HOST=localhost\nUSER_PASSWORD={secret}\nHUB_PORT=8443\n"
-    mended = fix(root, text)
-    assert mended == "# a form\x0cfeed\nHUB_HOST=localhost\n#USER_PASSWORD is in .env.local\nHUB_PORT=8443\n"
+    fixed = fix(root, text)
+    assert fixed == "# a form\x0cfeed\nHUB_HOST=localhost\n#USER_PASSWORD is in .env.local\nHUB_PORT=8443\n"
     assert values(root / ".env.local") == {"USER_PASSWORD": values(root / ".env")["USER_PASSWORD"]}
     assert (root / ".env.local").stat().st_mode & 0o777 == 0o600
 
@@ -58,8 +58,8 @@ def test_a_comment_behind_a_secret_stays(root: Path, statement: str) -> None:
 
 
 def test_a_secret_in_its_own_comment_is_neither_kept_nor_shown(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mended = fix(root, f"USER_PASSWORD='{CANARY} x'  # was '{CANARY} x' before\n")
-    assert mended == "#USER_PASSWORD is in .env.local  # was '***' before\n"
+    fixed = fix(root, f"USER_PASSWORD='{CANARY} x'  # was '{CANARY} x' before\n")
+    assert fixed == "#USER_PASSWORD is in .env.local  # was '***' before\n"
     assert CANARY not in capsys.readouterr().out
 
 
@@ -67,39 +67,39 @@ def test_what_another_line_refers_to_is_left_to_a_person(root: Path) -> None:
     text = "PROJECT=lab\nALSO=${PROJECT}\nZEBRA=1\nDATA_VOLUME_HOST=${ALSO}-data\nHUB_PORT=8443\n"
     (root / ".env").write_text(text)
     with pytest.raises(InputError) as refused:
-        check_files.mend(root, {})
+        check_files.fix_env(root, {})
     assert [problem.key for problem in refused.value.problems] == ["PROJECT", "ALSO"]
-    assert {problem.mend for problem in refused.value.problems} == {
+    assert {problem.fix for problem in refused.value.problems} == {
         "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
     }
-    mended = (root / ".env.mended").read_text()
-    assert mended == text.replace("ZEBRA", f"{reason('ZEBRA')}\n#ZEBRA")
-    assert values(root / ".env.mended")["DATA_VOLUME_HOST"] == "lab-data"
+    fixed = (root / ".env.fixed").read_text()
+    assert fixed == text.replace("ZEBRA", f"{reason('ZEBRA')}\n#ZEBRA")
+    assert values(root / ".env.fixed")["DATA_VOLUME_HOST"] == "lab-data"
 
 
 def test_a_secret_that_another_line_refers_to_is_left_to_a_person(root: Path) -> None:
     text = "USER_PASSWORD=eight-letters\nOTHER=${USER_PASSWORD:-none}\nHUB_HOST=${USER_PASSWORD:+localhost}\n"
     (root / ".env").write_text(text)
     with pytest.raises(InputError, match="other lines refer to it") as refused:
-        check_files.mend(root, {})
+        check_files.fix_env(root, {})
     assert [problem.key for problem in refused.value.problems] == ["USER_PASSWORD"]
-    assert values(root / ".env.mended") == {"USER_PASSWORD": "eight-letters", "HUB_HOST": "localhost"}
+    assert values(root / ".env.fixed") == {"USER_PASSWORD": "eight-letters", "HUB_HOST": "localhost"}
     assert not (root / ".env.local").exists()
 
 
-def test_a_mode_that_moving_a_secret_mended_is_not_left_to_a_person(root: Path) -> None:
+def test_a_mode_that_moving_a_secret_fixed_is_not_left_to_a_person(root: Path) -> None:
     (root / ".env.local").write_text("HUB_PORT=8443\n")
     (root / ".env.local").chmod(0o644)
     (root / ".env").write_text("USER_PASSWORD=eight-letters\n")
-    assert check_files.mend(root, {})
+    assert check_files.fix_env(root, {})
     assert (root / ".env.local").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_in_the_mended_files_place_is_told(root: Path) -> None:
-    (root / ".env.mended").mkdir()
+def test_a_folder_in_the_fixed_files_place_is_told(root: Path) -> None:
+    (root / ".env.fixed").mkdir()
     (root / ".env").write_text("USER_PASSWORD=eight-letters\n")
-    with pytest.raises(DeployError, match=r"\.env\.mended: cannot be read"):
-        check_files.mend(root, {})
+    with pytest.raises(DeployError, match=r"\.env\.fixed: cannot be read"):
+        check_files.fix_env(root, {})
     assert not (root / ".env.local").exists()
 
 
@@ -108,12 +108,12 @@ def test_line_ends_and_byte_order_mark_stay(root: Path) -> None:
     assert fix(root, text) == "\ufeff#USER_PASSWORD is in .env.local\r\n# ours\r\nHUB_PORT=8443"
 
 
-def test_moved_into_place_the_mended_file_has_nothing_to_mend(root: Path) -> None:
+def test_moved_into_place_the_fixed_file_has_nothing_to_fix(root: Path) -> None:
     fix(root, "GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET=s3cret-of-github\n")
-    (root / ".env.mended").rename(root / ".env")
+    (root / ".env.fixed").rename(root / ".env")
     local = (root / ".env.local").read_bytes()
-    assert not check_files.mend(root, {})
-    assert not (root / ".env.mended").exists()
+    assert not check_files.fix_env(root, {})
+    assert not (root / ".env.fixed").exists()
     assert (root / ".env.local").read_bytes() == local
 
 
@@ -125,12 +125,12 @@ def test_run_twice_it_writes_the_same(root: Path) -> None:
     assert (root / ".env.local").read_bytes() == local
 
 
-def test_a_mended_file_that_somebody_edited_is_not_overwritten(root: Path) -> None:
+def test_a_fixed_file_that_somebody_edited_is_not_overwritten(root: Path) -> None:
     fix(root, "USER_PASSWORD=eight-letters\n")
-    (root / ".env.mended").write_text("HUB_PORT=8443\n")
+    (root / ".env.fixed").write_text("HUB_PORT=8443\n")
     with pytest.raises(DeployError, match="is another one"):
-        check_files.mend(root, {})
-    assert (root / ".env.mended").read_text() == "HUB_PORT=8443\n"
+        check_files.fix_env(root, {})
+    assert (root / ".env.fixed").read_text() == "HUB_PORT=8443\n"
 
 
 @pytest.mark.parametrize(("module", "when"), [(env_local, "remember"), (files, "replace")], ids=["remember", "replace"])
@@ -146,7 +146,7 @@ def test_killed_anywhere_no_secret_is_lost_and_the_next_run_ends_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(module, when, killed)
         with pytest.raises(KeyboardInterrupt):
-            check_files.mend(root, {})
+            check_files.fix_env(root, {})
     assert values(root / ".env")["USER_PASSWORD"] == "eight-letters"
     assert fix(root, text) == "#USER_PASSWORD is in .env.local\nHUB_PORT=8443\n"
     assert values(root / ".env.local") == {"USER_PASSWORD": "eight-letters"}
@@ -156,25 +156,25 @@ def test_two_different_values_are_refused_and_both_stay(root: Path) -> None:
     (root / ".env").write_text("USER_PASSWORD=one-of-them\n")
     (root / ".env.local").write_text("USER_PASSWORD=the-other\n")
     with pytest.raises(InputError, match="differs from the value"):
-        check_files.mend(root, {})
+        check_files.fix_env(root, {})
     assert values(root / ".env") == {"USER_PASSWORD": "one-of-them"}
     assert values(root / ".env.local") == {"USER_PASSWORD": "the-other"}
-    assert not (root / ".env.mended").exists()
+    assert not (root / ".env.fixed").exists()
 
 
-def test_nothing_to_mend_changes_nothing_and_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_fix_changes_nothing_and_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / ".env").write_text("HUB_PORT=1\n")
-    assert not check_files.mend(root, {})
+    assert not check_files.fix_env(root, {})
     assert {path.name for path in root.iterdir()} == {".env", "userlist"}
-    assert "nothing in .env that a program can mend" in capsys.readouterr().out
+    assert "nothing in .env that a program can fix" in capsys.readouterr().out
 
 
-def test_what_is_left_to_a_person_is_named_and_the_rest_is_mended(root: Path) -> None:
+def test_what_is_left_to_a_person_is_named_and_the_rest_is_fixed(root: Path) -> None:
     (root / ".env").write_text("USER_PASSWORD=eight-letters\nHUB_PORT=99999\n")
     with pytest.raises(InputError, match="1 problem, left to you") as refused:
-        check_files.mend(root, {})
+        check_files.fix_env(root, {})
     assert [problem.key for problem in refused.value.problems] == ["HUB_PORT"]
-    assert (root / ".env.mended").read_text() == "#USER_PASSWORD is in .env.local\nHUB_PORT=99999\n"
+    assert (root / ".env.fixed").read_text() == "#USER_PASSWORD is in .env.local\nHUB_PORT=99999\n"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_the_difference_shows_no_secret(root: Path, text: str, capsys: pytest.Ca
     (root / ".env").write_text(text)
     said = ""
     try:
-        check_files.mend(root, {})
+        check_files.fix_env(root, {})
     except InputError as refused:
         said = refused.message
     out = capsys.readouterr().out
@@ -199,7 +199,7 @@ def test_the_difference_shows_no_secret(root: Path, text: str, capsys: pytest.Ca
     assert CANARY not in out + said
 
 
-@pytest.mark.parametrize(("name", "mode"), [(".env.mended", 0o644), (".env.local", 0o600)])
+@pytest.mark.parametrize(("name", "mode"), [(".env.fixed", 0o644), (".env.local", 0o600)])
 def test_the_files_have_the_modes_of_their_kind(root: Path, name: str, mode: int) -> None:
     (root / ".env").touch(0o644)
     fix(root, "USER_PASSWORD=eight-letters\n")

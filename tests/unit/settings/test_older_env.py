@@ -45,20 +45,20 @@ def root(tmp_path: Path) -> Path:
 
 
 def problems(root: Path, text: str) -> dict[str, str]:
-    """Where and key -> the mend, for all that `up`, `plan` and `check-files` say at once."""
+    """Where and key -> the fix, for all that `up`, `plan` and `check-files` say at once."""
     (root / ".env").write_text(text)
     with pytest.raises(InputError) as refused:
         loading.load(root, {})
     assert SECRET not in refused.value.message
-    return {f"{one.where} {one.key}": one.mend for one in refused.value.problems}
+    return {f"{one.where} {one.key}": one.fix for one in refused.value.problems}
 
 
-def mended(root: Path, text: str, *, left: bool = False) -> Settings:
+def fixed(root: Path, text: str, *, left: bool = False) -> Settings:
     """What the file comes to once its owner has done what `--fix` says."""
     (root / ".env").write_text(text)
     with pytest.raises(InputError) if left else contextlib.nullcontext():
-        check_files.mend(root, {})
-    (root / ".env.mended").rename(root / ".env")
+        check_files.fix_env(root, {})
+    (root / ".env.fixed").rename(root / ".env")
     return loading.load(root, {})
 
 
@@ -66,7 +66,7 @@ def lines(root: Path) -> list[str]:
     return (root / ".env").read_text().splitlines()
 
 
-def test_every_problem_is_told_at_once_with_its_line_and_mend(root: Path) -> None:
+def test_every_problem_is_told_at_once_with_its_line_and_fix(root: Path) -> None:
     found = problems(root, OLDER)
     assert found.keys() == {
         ".env:9 DOCKER_NOTEBOOK_DIR",
@@ -82,21 +82,21 @@ def test_a_key_that_is_set_already_is_not_suggested_for_another(root: Path) -> N
     assert "did you mean" not in problems(root, OLDER)[".env:14 DB_VOLUME_HOST"]
 
 
-def test_following_the_mend_once_leads_to_settings_that_load(root: Path) -> None:
-    found = mended(root, OLDER)
+def test_following_the_fix_once_leads_to_settings_that_load(root: Path) -> None:
+    found = fixed(root, OLDER)
     assert (found.nb_user, found.notebook_dir) == ("cryptic", "/home/cryptic/work")
     assert (found.authenticator, found.github_client_secret) == ("github", SECRET)
     assert found.notebook_image == "jupyter/scipy-notebook:18e5563b7486"
 
 
 def test_network_and_data_volume_stay_set_as_they_are_what_is_taken_over(root: Path) -> None:
-    found = mended(root, OLDER)
+    found = fixed(root, OLDER)
     assert found.is_set("DOCKER_NETWORK_NAME")
     assert found.is_set("DATA_VOLUME_HOST")
 
 
 def test_every_line_is_still_there_in_its_order(root: Path) -> None:
-    mended(root, OLDER)
+    fixed(root, OLDER)
     kept = [line.removeprefix("#") for line in lines(root)]
     secret = "GITHUB_CLIENT_SECRET is in .env.local  # of the lab's application"
     wanted = [secret if SECRET in line else line.removeprefix("#") for line in OLDER.splitlines()]
@@ -104,7 +104,7 @@ def test_every_line_is_still_there_in_its_order(root: Path) -> None:
 
 
 def test_each_line_out_of_force_stands_under_its_reason(root: Path) -> None:
-    mended(root, OLDER)
+    fixed(root, OLDER)
     found = lines(root)
     at = found.index("#DOCKER_NOTEBOOK_DIR=/home/jovyan/work")
     assert found[at - 1].startswith("# DOCKER_NOTEBOOK_DIR: /home/jovyan/work lies outside the home of NB_USER=cryptic")
@@ -112,7 +112,7 @@ def test_each_line_out_of_force_stands_under_its_reason(root: Path) -> None:
 
 
 def test_the_difference_masks_the_secret_and_what_may_be_one(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mended(root, OLDER)
+    fixed(root, OLDER)
     said = capsys.readouterr().out
     assert "-GITHUB_CLIENT_SECRET=***" in said
     assert "-POSTGRES_PASSWORD=***" in said
@@ -122,7 +122,7 @@ def test_the_difference_masks_the_secret_and_what_may_be_one(root: Path, capsys:
 
 
 def test_a_directory_of_another_user_says_who_the_user_is_where_nobody_did(root: Path) -> None:
-    found = mended(root, "DOCKER_NOTEBOOK_DIR=/home/jovyan/work\n")
+    found = fixed(root, "DOCKER_NOTEBOOK_DIR=/home/jovyan/work\n")
     assert (found.nb_user, found.notebook_dir) == ("jovyan", "/home/jovyan/work")
 
 
@@ -136,26 +136,26 @@ def test_a_directory_of_another_user_says_who_the_user_is_where_nobody_did(root:
 )
 def test_the_callback_url_says_host_and_port_where_nobody_did(root: Path, callback: str, host: str, port: int) -> None:
     keys = f"GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET={SECRET}\n"
-    found = mended(root, f"{keys}OAUTH_CALLBACK_URL={callback}\n")
+    found = fixed(root, f"{keys}OAUTH_CALLBACK_URL={callback}\n")
     assert (found.hub_host, found.hub_port) == (host, port)
 
 
 def test_a_callback_url_against_a_host_that_somebody_set_is_left_to_them(root: Path) -> None:
     text = "HUB_HOST=127.0.0.1\nOAUTH_CALLBACK_URL=https://hub.example.org/hub/oauth_callback\n"
     (root / ".env").write_text(text)
-    assert not check_files.mend(root, {})
+    assert not check_files.fix_env(root, {})
 
 
 @pytest.mark.parametrize("image", ["base-notebook", "minimal-notebook"])
 @pytest.mark.parametrize("namespace", ["crypticlabs", "crypticlabs-jupyterhub"])
 def test_the_tag_of_the_older_layout_gives_way_to_image_tag(root: Path, namespace: str, image: str) -> None:
-    found = mended(root, f"IMAGE_TAG=autumn\nDOCKER_NOTEBOOK_IMAGE={namespace}/{image}:0.0.0\n")
+    found = fixed(root, f"IMAGE_TAG=autumn\nDOCKER_NOTEBOOK_IMAGE={namespace}/{image}:0.0.0\n")
     assert found.notebook_image == f"crypticlabs-jupyterhub/{image}:autumn"
 
 
 @pytest.mark.parametrize(("namespace", "wanted"), [("else", "lab/minimal-notebook:latest"), ("lab", "the tag latest")])
 def test_the_reason_above_an_image_out_of_force_says_what_was_wanted(root: Path, namespace: str, wanted: str) -> None:
-    mended(root, f"DOCKER_MACHINE_NAME=lab\nDOCKER_NOTEBOOK_IMAGE={namespace}/minimal-notebook:0.0.0\n")
+    fixed(root, f"DOCKER_MACHINE_NAME=lab\nDOCKER_NOTEBOOK_IMAGE={namespace}/minimal-notebook:0.0.0\n")
     assert f": write {wanted}, or" in lines(root)[1]
 
 
@@ -164,11 +164,11 @@ def test_a_foreign_image_of_that_tag_is_left_alone(root: Path) -> None:
     assert loading.load(root, {}).notebook_image == "example/notebook:0.0.0"
 
 
-def test_a_value_that_cannot_be_read_is_left_while_the_rest_is_mended(root: Path) -> None:
+def test_a_value_that_cannot_be_read_is_left_while_the_rest_is_fixed(root: Path) -> None:
     text = f"GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET={SECRET}\nHUB_PORT=99999\n"
     assert problems(root, text).keys() == {".env:2 GITHUB_CLIENT_SECRET", ".env:3 HUB_PORT"}
     with pytest.raises(InputError, match="99999"):
-        mended(root, text, left=True)
+        fixed(root, text, left=True)
 
 
 def test_what_a_misread_value_would_contradict_is_not_told(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, what derives, and each refusal with its key and mend."""
+"""Settings: where a value comes from, what derives, and each refusal with its key and fix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(root: Path, env: str = "", local: str = "", **shell: str) -> str:
     assert refused.value.code == 1
     for problem in refused.value.problems:
         assert problem.wanted
-        assert problem.mend
+        assert problem.fix
     return refused.value.message
 
 
@@ -175,7 +175,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("case", REFUSED | FOUND)
-def test_bad_input_is_refused_with_its_place_and_mend(root: Path, case: str) -> None:
+def test_bad_input_is_refused_with_its_place_and_fix(root: Path, case: str) -> None:
     env, local, words = (REFUSED | FOUND)[case]
     said = refusal(root, env, local)
     assert words in said

@@ -1,5 +1,5 @@
 """Whatever a person writes into `.env`, `.env.local`, the shell and `userlist` is refused with every key that is wrong and
-a mend, or gives a deployment whose parts agree; never a traceback, and never a secret in a message.
+a fix, or gives a deployment whose parts agree; never a traceback, and never a secret in a message.
 
 What a search finds becomes a named example in test_settings.py, test_dotenv.py or test_userlist.py.
 """
@@ -78,7 +78,7 @@ def test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere(
 
 @profile(NORMAL, max_examples=200)
 @given(written(), st.sampled_from([".env", ".env.local", "userlist"]), st.floats(0, 1), st.binary(max_size=3))
-def test_an_input_with_any_bytes_in_it_is_refused_with_a_mend_or_agrees_everywhere(
+def test_an_input_with_any_bytes_in_it_is_refused_with_a_fix_or_agrees_everywhere(
     one: Written, name: str, share: float, piece: bytes
 ) -> None:
     def spoil(content: bytes) -> bytes:
