@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import docker
@@ -59,7 +58,7 @@ class Rig(Protocol):
 
 def log_in(rig: Rig, user: str) -> Person:
     """A user with a token."""
-    person = Person(SimpleNamespace(url=rig.url), user, rig.certificate)  # type: ignore[arg-type]
+    person = Person(rig.url, user, rig.certificate)
     answer = person.log_in(rig.admin_password if user == ADMIN else rig.user_password)
     answer.raise_for_status()
     person.take_token()

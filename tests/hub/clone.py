@@ -24,6 +24,7 @@ from hubdeploy import family
 from hubdeploy.contract import labels
 from hubdeploy.settings import declarations, env_local, loading
 from hubdeploy.settings.declarations import Settings
+from tests.hub.person import Person
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What decides how images are built here; `setup` may have found it out.
@@ -121,6 +122,10 @@ class Clone:
     def server_name(self, user: str) -> str:
         """Name of a user's container and volume; for names that need no escaping."""
         return self.settings.server_name_template.format(username=user)
+
+    def person(self, name: str) -> Person:
+        """A user whose browser trusts the deployment's own self-made certificate."""
+        return Person(self.url, name, self.settings.certificate_path)
 
     def secrets_of_hub(self) -> dict[str, Any]:
         """The document of secrets, as it lies in the hub's container."""

@@ -100,7 +100,7 @@ def logged_in(hub: Clone) -> Callable[[str], Person]:
     """A user of the first deployment who has logged in and holds a token."""
 
     def log_in(name: str) -> Person:
-        person = Person(hub, name)
+        person = hub.person(name)
         answer = person.log_in(hub.settings.user_password or "")
         assert answer.status_code == 200
         person.take_token()

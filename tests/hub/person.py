@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import requests
 import websocket
 
-from tests.hub.clone import Clone
 from tests.hub.waiting import until
 
 _ANSWER_WITHIN = 30
@@ -26,11 +25,11 @@ _RUN_WITHIN = 60
 class Person:
     """One user: `log_in` keeps cookies as a browser would; `call` speaks with a token alone, as a program would."""
 
-    def __init__(self, clone: Clone, name: str, certificate: Path | None = None) -> None:
-        """`certificate`: what the user's browser trusts, if not the deployment's own self-made one."""
+    def __init__(self, url: str, name: str, certificate: Path) -> None:
+        """`url` is the deployment's, `certificate` what the user's browser trusts."""
         self.name = name
-        self.url = clone.url
-        self.certificate = str(certificate or clone.settings.certificate_path)
+        self.url = url
+        self.certificate = str(certificate)
         self._window = self._new_session()
         self._program = self._new_session()
 

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 from tests.hub.person import Kernel, Person
 from tests.hub.waiting import until
@@ -61,5 +60,4 @@ def _stop_server(person: Person) -> None:
 if __name__ == "__main__":
     _, url, name, chapter, *arguments = sys.argv
     chapters: dict[str, Callable[..., dict[str, object]]] = {"enter": enter, "tell": tell, "go-on": go_on}
-    far = SimpleNamespace(url=url, settings=SimpleNamespace(certificate_path=CERTIFICATE))
-    print(json.dumps(chapters[chapter](Person(far, name), *arguments)))  # type: ignore[arg-type]
+    print(json.dumps(chapters[chapter](Person(url, name, CERTIFICATE), *arguments)))

@@ -51,7 +51,7 @@ class Stage:
         trusted = self.clone.root / "browser.pem"
         made = self.clone.settings.certificate_path
         trusted.write_bytes(self.authority.pem + (made.read_bytes() if made.exists() else b""))
-        person = Person(self.clone, user, trusted)
+        person = Person(self.clone.url, user, trusted)
         if self.row.values["login"] == "github":
             answer = person.log_in_with_github()
         else:

@@ -29,11 +29,11 @@ def deployed(request: pytest.FixtureRequest) -> Clone:
     """A deployment of each login, with a user's server that runs, and every command that only looks run once."""
     if request.param == "github":
         found: Clone = request.getfixturevalue("github_hub")
-        person = Person(found, "hubot")
+        person = found.person("hubot")
         answer = person.log_in_with_github()
     else:
         found = request.getfixturevalue("hub")
-        person = Person(found, "linus")
+        person = found.person("linus")
         answer = person.log_in(found.settings.user_password or "")
     assert answer.status_code == 200
     person.take_token()

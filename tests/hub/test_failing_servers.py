@@ -127,7 +127,7 @@ def test_the_page_of_a_stopped_server_says_how_it_ended(
 
 
 def _logged_in(clone: Clone, user: str) -> Person:
-    person = Person(clone, user)
+    person = clone.person(user)
     person.log_in(_PASSWORD).raise_for_status()
     person.take_token()
     return person

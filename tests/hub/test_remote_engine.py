@@ -88,11 +88,8 @@ def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapt
     """Has a user of that host live through a chapter of the story, and tells what they saw."""
     folder = tmp_path_factory.mktemp("story")
     (folder / "password").write_text(remote.settings.user_password or "")
-    # Only named there, in annotations; the real one needs the docker library.
-    (folder / "clone.py").write_text("Clone = object\n")
     files = {name: _HUB_FOLDER / name for name in ("person.py", "waiting.py", "remote_story.py")}
-    files |= {name: folder / name for name in ("password", "clone.py")}
-    files["certificate.pem"] = remote.settings.certificate_path
+    files |= {"password": folder / "password", "certificate.pem": remote.settings.certificate_path}
 
     def chapter(name: str, *words: str) -> dict[str, Any]:
         command = ["/opt/jupyter/bin/python", "-m", "tests.hub.remote_story", remote.url, name, *words]

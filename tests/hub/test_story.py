@@ -47,16 +47,16 @@ def test_admin_sees_the_users_in_the_admin_page(hub: Clone, page: Page, artifact
 
 
 def test_the_users_password_does_not_let_an_admin_in(hub: Clone) -> None:
-    assert Person(hub, "boss").log_in(hub.settings.user_password or "").status_code == 403
+    assert hub.person("boss").log_in(hub.settings.user_password or "").status_code == 403
 
 
 def test_an_unlisted_name_does_not_get_in(hub: Clone) -> None:
-    assert Person(hub, "stranger").log_in(hub.settings.user_password or "").status_code == 403
+    assert hub.person("stranger").log_in(hub.settings.user_password or "").status_code == 403
 
 
 def test_the_login_page_is_served_under_the_deployments_certificate(hub: Clone) -> None:
     for host in ("localhost", "127.0.0.1"):
-        person = Person(hub, "ada")
+        person = hub.person("ada")
         person.url = f"https://{host}:{hub.port}"
         assert person.call("GET", "/hub/login").status_code == 200
 
@@ -80,7 +80,7 @@ def test_who_leaves_the_userlist_is_locked_out_and_keeps_the_volume(
     hub.write_userlist((hub.root / "userlist").read_text().replace("leaver\n", ""))
     assert "leaver" in hub.up()
 
-    assert Person(hub, "leaver").log_in(hub.settings.user_password or "").status_code == 403
+    assert hub.person("leaver").log_in(hub.settings.user_password or "").status_code == 403
     assert person.call("GET", "/hub/api/user").status_code == 403
     assert not hub.has_container(server)
     assert hub.has_volume(server)
