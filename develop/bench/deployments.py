@@ -41,7 +41,7 @@ def builds(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> l
     quick = [ours.invoke("build") for _ in range(_QUICK_ROUNDS)]
     start = [ours.invoke("--list") for _ in range(_QUICK_ROUNDS)]
     own = [one - min(start) for one in quick]
-    hub = [[sizes["ours"]["hub"] + sizes["ours"]["proxy"]], [sizes["stock"]["hub"]]]
+    hub = [sizes["ours"]["hub"] + sizes["ours"]["proxy"]], [sizes["stock"]["hub"]]
     return [
         Figure("e", "images from no cache, with the scientific packages", "s", found["ours"], found["stock"], 0.45),
         Figure("e", "build with nothing changed, without Invoke's own start", "s", own, (), 0.3),
@@ -172,6 +172,7 @@ def proxy(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> li
             url = f"https://localhost:{rig.port}/{_UPSTREAM}/"
             command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{_SECONDS}s", "--latency", url]
             code, output = load.exec_run(command)
+            assert isinstance(output, bytes)
             text = output.decode()
             if code != 0 or "Non-2xx" in text or "Socket errors" in text:
                 raise RuntimeError(f"{rig.label}: {text}")
@@ -180,8 +181,8 @@ def proxy(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> li
         found = taking_turns([ours, stock], _PROXY_ROUNDS, once)
     rates, tails = by_part([ours, stock], found)
     return [
-        Figure("i", "requests through the proxy, TLS", "1/s", *rates, 2.5, lower=False),
-        Figure("i", "their 99th percentile", "ms", *tails),
+        Figure("i", "requests through the proxy, TLS", "1/s", rates[0], rates[1], 2.5, lower=False),
+        Figure("i", "their 99th percentile", "ms", tails[0], tails[1]),
     ]
 
 

@@ -17,6 +17,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
 
     matplotlib.use("svg")
     from matplotlib import pyplot
+    from matplotlib.patches import Rectangle
 
     # Text stays text, and the same runs give the same file.
     matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}
@@ -37,7 +38,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
     axes.invert_yaxis()
     axes.axvline(1, color="#333", linewidth=0.8)
     axes.set_xlabel("stock = 1; bars from the median, lines from the least to the 95th percentile")
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for colour in (_OURS, _STOCK)]
+    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in (_OURS, _STOCK)]
     axes.legend(handles, ["ours", "stock"], loc="lower right")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import docker
 import requests
@@ -34,6 +34,8 @@ USERS = tuple(f"user{number:02}" for number in range(40))
 _BUILD_WITHIN, _UP_WITHIN = 1800, 120
 _STOCK_PORT = 8443
 
+Result = TypeVar("Result")
+
 
 class Rig(Protocol):
     """One deployment that is up. `hub` and `proxy` are container names; one container may be both."""
@@ -49,8 +51,9 @@ class Rig(Protocol):
     proxy_port: int
     user_password: str
     admin_password: str
-    science_images: Mapping[str, str]
 
+    @property
+    def science_images(self) -> Mapping[str, str]: ...
     def server_name(self, user: str) -> str: ...
     def build(self, base: str) -> float: ...
     def remove(self) -> None: ...
@@ -176,10 +179,10 @@ class Stock:
         return f"{self.name}-{user}"
 
     def remove(self) -> None:
-        own = {"label": f"{LABEL}={self.name}"}
-        for container in self.client.containers.list(all=True, filters=own, ignore_removed=True):
+        own = f"{LABEL}={self.name}"
+        for container in self.client.containers.list(all=True, filters={"label": own}, ignore_removed=True):
             container.remove(force=True, v=True)
-        for network in self.client.networks.list(filters=own):
+        for network in self.client.networks.list(filters={"label": own}):
             network.reload()
             for guest in network.attrs["Containers"]:
                 network.disconnect(guest, force=True)
@@ -190,8 +193,8 @@ class Stock:
         for image in ("science", "notebook", "hub"):
             remove_image(self.client, self.images[image])
         # Those whose name a later build took.
-        for left in self.client.images.list(filters=own):
-            remove_image(self.client, left.id)
+        for left in self.client.images.list(filters={"label": own}):
+            remove_image(self.client, str(left.id))
 
 
 def answers(rig: Rig) -> bool:
@@ -283,10 +286,10 @@ def by_part(rigs: Sequence[Rig], found: Mapping[str, Sequence[tuple[float, ...]]
     return [[[one[part] for one in found[rig.label]] for rig in rigs] for part in range(parts)]
 
 
-def taking_turns(rigs: Sequence[Rig], rounds: int, work: Callable[[Rig], Any]) -> dict[str, list[Any]]:
+def taking_turns(rigs: Sequence[Rig], rounds: int, work: Callable[[Rig], Result | None]) -> dict[str, list[Result]]:
     """What the work gave for each rig, ours first in one round and last in the next. None is a round that failed, and is
     left out."""
-    found: dict[str, list[Any]] = {rig.label: [] for rig in rigs}
+    found: dict[str, list[Result]] = {rig.label: [] for rig in rigs}
     for number in range(rounds):
         for rig in rigs if number % 2 == 0 else rigs[::-1]:
             one = work(rig)

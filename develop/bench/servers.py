@@ -7,14 +7,13 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import docker
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import sync_playwright
 
 from develop.bench.figures import Figure
-from develop.bench.hubapi import hub_api
+from develop.bench.hubapi import HubApi, hub_api
 from develop.bench.rigs import USERS, Rig, by_part, taking_turns
 from hubdeploy import threads
 from tests.hub import window
@@ -79,7 +78,7 @@ def _of_tries(
 ) -> Figure:
     """Seconds of ours and of stock that some tries gave, and how many gave none."""
     note = f"failed of {tried}: {failed[0]} of ours, {failed[1]} of stock"
-    return Figure(row, what, "s", *samples, bar, note=note, failed=failed)
+    return Figure(row, what, "s", samples[0], samples[1], bar, note=note, failed=failed)
 
 
 def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
@@ -120,7 +119,7 @@ def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> 
     failed = _failures(whole, _BROWSER_ROUNDS)
     return [
         _of_tries("c", "click on 'sign in' to the first output", whole, 0.50, _BROWSER_ROUNDS, failed),
-        *(Figure("c", what, "s", *part) for what, part in zip(_FIRST_OUTPUT_PARTS, parts, strict=True)),
+        *(Figure("c", what, "s", part[0], part[1]) for what, part in zip(_FIRST_OUTPUT_PARTS, parts, strict=True)),
     ]
 
 
@@ -158,11 +157,11 @@ def restart(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
     failed = _failures(seconds, _RESTART_ROUNDS)
     return [
         _of_tries("d", "hub restarted, until its API answers", seconds, 0.60, _RESTART_ROUNDS, failed),
-        Figure("d", "requests to a user's server that failed meanwhile", "", *unanswered, 0.0),
+        Figure("d", "requests to a user's server that failed meanwhile", "", unanswered[0], unanswered[1], 0.0),
     ]
 
 
-async def _ask(hub: Any, stopped: asyncio.Event) -> list[bool]:
+async def _ask(hub: HubApi, stopped: asyncio.Event) -> list[bool]:
     """Whether each of ten requests a second was answered, until `stopped`."""
     answers = []
     while not stopped.is_set():
@@ -189,15 +188,19 @@ def idle(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
     after = {name: _stats(client, name) for name in flat}
     for rig in rigs:
         stop(rig, users)
-    memory = {name: after[name][0] / _MIB for name in flat}
-    cpu = {name: 100 * (after[name][1] - before[name][1]) / (after[name][2] - before[name][2]) for name in flat}
-    servers = [names[rig.label][0] for rig in rigs]
-    hubs = [names[rig.label][1] for rig in rigs]
+
+    def memory(part: Sequence[str]) -> list[float]:
+        return [after[name][0] / _MIB for name in part]
+
+    def cpu(part: Sequence[str]) -> list[float]:
+        return [100 * (after[name][1] - before[name][1]) / (after[name][2] - before[name][2]) for name in part]
+
+    (ours, our_hub), (stock, stock_hub) = (names[rig.label] for rig in rigs)
     return [
-        Figure("g", "memory of an idle server", "MiB", *([memory[name] for name in part] for part in servers), 0.85),
-        Figure("g", "idle CPU of a server", "% of a core", *([cpu[name] for name in part] for part in servers), 1.0),
-        Figure("g", "memory of hub and proxy", "MiB", *([sum(memory[name] for name in part)] for part in hubs)),
-        Figure("g", "idle CPU of hub and proxy", "% of a core", *([sum(cpu[name] for name in part)] for part in hubs)),
+        Figure("g", "memory of an idle server", "MiB", memory(ours), memory(stock), 0.85),
+        Figure("g", "idle CPU of a server", "% of a core", cpu(ours), cpu(stock), 1.0),
+        Figure("g", "memory of hub and proxy", "MiB", [sum(memory(our_hub))], [sum(memory(stock_hub))]),
+        Figure("g", "idle CPU of hub and proxy", "% of a core", [sum(cpu(our_hub))], [sum(cpu(stock_hub))]),
     ]
 
 

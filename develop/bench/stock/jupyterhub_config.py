@@ -2,7 +2,7 @@
 
 import os
 
-c = get_config()  # noqa: F821  (JupyterHub's loader provides it)
+c = get_config()  # type: ignore[name-defined]  # noqa: F821  (JupyterHub's loader provides it)
 name = os.environ["STOCK_NAME"]
 c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
 c.JupyterHub.authenticator_class = "shared-password"

@@ -11,7 +11,7 @@ import pytest
 
 from develop.bench import document
 from develop.bench.figures import Figure, Run, load, p95, saved
-from develop.bench.rigs import by_part, taking_turns
+from develop.bench.rigs import Rig, by_part, taking_turns
 
 
 def figure(**fields: Any) -> Figure:
@@ -32,7 +32,12 @@ def test_the_document_is_made_from_the_runs_that_are_kept() -> None:
 def test_neither_side_is_always_first(order: tuple[str, ...]) -> None:
     rigs: Any = [SimpleNamespace(label="ours"), SimpleNamespace(label="stock")]
     seen: list[str] = []
-    found = taking_turns(rigs, 3, lambda rig: seen.append(rig.label) or len(seen))
+
+    def work(rig: Rig) -> int:
+        seen.append(rig.label)
+        return len(seen)
+
+    found = taking_turns(rigs, 3, work)
     assert tuple(seen) == order
     assert found == {"ours": [1, 4, 5], "stock": [2, 3, 6]}
 
@@ -68,7 +73,7 @@ def test_our_own_median_is_not_held_against_a_ratio_where_stock_failed_each_time
 
 def test_a_side_whose_rounds_all_failed_has_no_samples_of_any_part() -> None:
     rigs: Any = [SimpleNamespace(label="ours"), SimpleNamespace(label="stock")]
-    found = {"ours": [(1.0, 2.0), (3.0, 4.0)], "stock": []}
+    found: dict[str, list[tuple[float, ...]]] = {"ours": [(1.0, 2.0), (3.0, 4.0)], "stock": []}
     assert by_part(rigs, found) == [[[1.0, 3.0], []], [[2.0, 4.0], []]]
 
 
