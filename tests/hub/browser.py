@@ -82,7 +82,7 @@ def browser_machine(client: docker.DockerClient, run: str) -> Iterator[BrowserMa
 
 def _port(container: Container) -> int:
     container.reload()
-    return int(container.ports[f"{_PUBLISHED}/tcp"][0]["HostPort"])
+    return int(container.attrs["NetworkSettings"]["Ports"][f"{_PUBLISHED}/tcp"][0]["HostPort"])
 
 
 def _takes_commands(container: Container) -> bool:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
 from docker.models.containers import Container
@@ -49,7 +49,7 @@ class Clone:
     printed: list[str] = field(default_factory=list, repr=False)
 
     @classmethod
-    def make(cls, root: Path, client: docker.DockerClient, userlist: str, name: str = "", **local: str) -> Clone:
+    def make(cls, root: Path, client: docker.DockerClient, userlist: str, name: str = "", **local: str) -> Self:
         """The copy with its settings written; `local` are further keys of .env.local. Nothing is deployed yet."""
         copy_checkout(root)
         clone = cls(root, name or f"hubtest-{secrets.token_hex(4)}", free_port(), client)
@@ -130,6 +130,7 @@ class Clone:
     def secrets_of_hub(self) -> dict[str, Any]:
         """The document of secrets, as it lies in the hub's container."""
         _, output = self.container(self.settings.hub_name).exec_run(["cat", "/srv/jupyterhub/secrets.json"])
+        assert isinstance(output, bytes)
         return dict(json.loads(output))
 
     def condition(self) -> str:
@@ -164,7 +165,7 @@ class Clone:
                     self.client.images.remove(tag, force=True, noprune=member.parent is None)
 
     @property
-    def _own(self) -> dict[str, str]:
+    def _own(self) -> dict[str, str | list[str] | bool]:
         return {"label": f"{labels.DEPLOYMENT}={self.name}"}
 
 

@@ -67,7 +67,7 @@ def test_a_changed_secret_is_planned_without_being_shown(deployed: Clone) -> Non
 
 def test_no_secret_is_in_what_the_engine_tells(deployed: Clone) -> None:
     told = dict(_told_by_engine(deployed))
-    servers = [container.name for container in deployed.containers() if "-user-" in container.name]
+    servers = [one.name for one in deployed.containers() if one.name and "-user-" in one.name]
     assert servers
     assert {deployed.settings.hub_name, deployed.settings.proxy_name, *servers} <= told.keys()
     assert all(deployed.name in text for text in told.values())
@@ -106,7 +106,7 @@ def test_files_that_hold_secrets_are_closed_to_others(deployed: Clone) -> None:
     status, output = deployed.container(deployed.settings.hub_name).exec_run(
         ["stat", "-c", "%a", "/srv/jupyterhub/secrets.json"]
     )
-    assert (status, output.strip()) == (0, b"600")
+    assert (status, output) == (0, b"600\n")
 
 
 def _secrets(deployed: Clone) -> dict[str, str]:
@@ -146,7 +146,7 @@ def _told_by_engine(deployed: Clone) -> Iterator[tuple[str, str]]:
             ),
         )
     for tag in deployed.image_tags():
-        yield tag, json.dumps([api.inspect_image(tag), api.history(tag)])
+        yield tag, json.dumps([api.inspect_image(tag), api.history(tag)])  # type: ignore[no-untyped-call]
     for one in api.networks(filters=own):
         yield f"network {one['Name']}", json.dumps(api.inspect_network(one["Id"]))
     for one in api.volumes(filters=own)["Volumes"]:

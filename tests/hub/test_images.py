@@ -23,8 +23,8 @@ from tests.hub.clone import Clone
 ROOT = Path(__file__).parents[2]
 SECONDS_FOR_ONE_COMMAND = 120
 # As the hub starts them (design 6 and 9).
-PLAIN = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
-ROOT_START = {
+PLAIN: dict[str, Any] = {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+ROOT_START: dict[str, Any] = {
     "user": "0",
     "cap_drop": ["ALL"],
     "cap_add": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "AUDIT_WRITE"],

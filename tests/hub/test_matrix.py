@@ -106,6 +106,7 @@ def _assert_hub_is_as_set(stage: Stage) -> None:
     assert database.content.startswith(b"SQLite format 3")
     assert hub.exec_run(["test", "-f", f"{settings.data_mount}/jupyterhub.sqlite"]).exit_code == 0
     asked = hub.exec_run(["/opt/hub/bin/python", "-c", _ASK_SITE.format(url=stage.company_site)])
+    assert isinstance(asked.output, bytes)
     assert asked.output.decode().strip() == ("trusted" if stage.trusts_company else "not trusted")
 
 

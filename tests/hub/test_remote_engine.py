@@ -42,7 +42,7 @@ class RemoteClone(Clone):
     def environ(self) -> dict[str, str]:
         return {**super().environ, "DOCKER_HOST": self.docker_host}
 
-    def identities(self) -> dict[str, tuple[str, str]]:
+    def identities(self) -> dict[str | None, tuple[str | None, str]]:
         """Container -> its id and when it was started."""
         return {one.name: (one.id, one.attrs["State"]["StartedAt"]) for one in self.containers()}
 
@@ -80,7 +80,7 @@ def _send_image(reference: str, here: docker.DockerClient, there: docker.DockerC
         image = here.images.get(reference)
     except docker.errors.ImageNotFound:
         return
-    there.images.load(image.save(named=reference))
+    there.images.load(image.save(named=reference))  # type: ignore[arg-type]  # an iterator is sent as it comes
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_clean_leaves_nothing_but_volumes(remote: RemoteClone, told: dict[str, A
     remote.invoke("clean", "--yes")
     assert remote.containers() == []
     assert remote.image_tags() == []
-    assert [one.name for one in remote.client.networks.list() if one.name.startswith(remote.name)] == []
+    assert [one.name for one in remote.client.networks.list() if str(one.name).startswith(remote.name)] == []
     assert remote.has_volume(remote.server_name("ada"))
 
 

@@ -111,7 +111,7 @@ class Watch:
                 self.longest_silence, last = max(self.longest_silence, now - last), now
 
 
-def _identities(hub: Clone) -> dict[str, tuple[str, str, str]]:
+def _identities(hub: Clone) -> dict[str | None, tuple[str | None, str, str]]:
     """Container -> its id, its image's id, and when it was started."""
     return {
         one.name: (one.id, one.attrs["Image"], one.attrs["State"]["StartedAt"])
