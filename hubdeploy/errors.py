@@ -21,12 +21,14 @@ from invoke.exceptions import Exit
 class DeployError(Exit):
     """One message: what was found, what was wanted, what to do next."""
 
+    message: str
+
     def __init__(self, *, wanted: str, found: str, fix: str) -> None:
         self.wanted, self.found, self.fix = wanted, found, fix
         super().__init__(f"error: {found}\n  wanted: {wanted}\n  do:     {fix}", code=1)
 
     def __str__(self) -> str:
-        return str(self.message)
+        return self.message
 
 
 @dataclass(frozen=True)
