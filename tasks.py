@@ -98,7 +98,7 @@ def proxy_image(c: Context) -> None:
     deployment.load().build("proxy")
 
 
-@task
+@task(default=True)
 def build(c: Context) -> None:
     """Build all images that this deployment runs."""
     from hubdeploy.commands import deployment
@@ -212,7 +212,6 @@ def bench(c: Context, only: str = "") -> None:
 
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
-    minimal_notebook_image, hub_image, proxy_image, up, plan, down, clean, config, status, logs, setup, test,
+    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, setup, test,
     bench,
 )  # fmt: skip
-namespace.add_task(build, default=True)
