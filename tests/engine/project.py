@@ -81,19 +81,23 @@ class Project:
     def deployment(self) -> Deployment:
         return Deployment(self.root, self.environ)
 
+    @property
+    def own(self) -> dict[str, str | list[str] | bool]:
+        """The engine's filter for what carries this project's label."""
+        return {"label": f"{labels.DEPLOYMENT}={self.name}"}
+
     def remove(self, client: docker.DockerClient) -> None:
         """Everything that carries this project's label, volumes included, and nothing else."""
-        own = {"label": f"{labels.DEPLOYMENT}={self.name}"}
         # The engine itself removes those of a build that failed, at a time of its own.
-        for container in client.containers.list(all=True, filters=own, ignore_removed=True):
+        for container in client.containers.list(all=True, filters=self.own, ignore_removed=True):
             with contextlib.suppress(docker.errors.NotFound):
                 container.remove(force=True)
-        for network in client.networks.list(filters=own):
+        for network in client.networks.list(filters=self.own):
             network.remove()
-        for volume in client.volumes.list(filters=own):
+        for volume in client.volumes.list(filters=self.own):
             volume.remove(force=True)
-        for image in sorted(client.images.list(filters=own), key=lambda one: one.attrs["Created"], reverse=True):
-            for tag in image.tags or [image.id]:
+        for image in sorted(client.images.list(filters=self.own), key=lambda one: one.attrs["Created"], reverse=True):
+            for tag in image.tags or [str(image.id)]:
                 # A build that a test cut short leaves layers of the cache on it.
                 with contextlib.suppress(docker.errors.APIError):
                     client.images.remove(tag, force=True)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import docker
 import pytest
 
-from hubdeploy.contract import labels
 from tests.engine.project import CHECKOUT, Project
 
 
@@ -42,11 +41,10 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def nothing_exists(client: docker.DockerClient, project: Project) -> bool:
-    own = {"label": f"{labels.DEPLOYMENT}={project.name}"}
     return not (
-        client.containers.list(all=True, filters=own)
-        or client.networks.list(filters=own)
-        or client.volumes.list(filters=own)
+        client.containers.list(all=True, filters=project.own)
+        or client.networks.list(filters=project.own)
+        or client.volumes.list(filters=project.own)
     )
 
 
@@ -110,16 +108,15 @@ def test_both_spellings_of_a_task_work(checkout: Project) -> None:
 def test_no_task_builds(client: docker.DockerClient, checkout: Project) -> None:
     assert invoke(checkout).returncode == 0
     assert client.images.get(f"{checkout.name}/hub:latest")
-    assert not client.containers.list(all=True, filters={"label": f"{labels.DEPLOYMENT}={checkout.name}"})
+    assert not client.containers.list(all=True, filters=checkout.own)
 
 
 def test_network_and_volumes_make_just_those(client: docker.DockerClient, checkout: Project) -> None:
-    own = {"label": f"{labels.DEPLOYMENT}={checkout.name}"}
     assert invoke(checkout, "network").returncode == 0
-    assert len(client.networks.list(filters=own)) == 2
-    assert not client.volumes.list(filters=own)
+    assert len(client.networks.list(filters=checkout.own)) == 2
+    assert not client.volumes.list(filters=checkout.own)
     assert invoke(checkout, "volumes").returncode == 0
-    assert len(client.volumes.list(filters=own)) == 2
+    assert len(client.volumes.list(filters=checkout.own)) == 2
     assert invoke(checkout, "volumes").stdout == "nothing to do\n"
 
 

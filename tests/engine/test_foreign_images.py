@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import docker
 import pytest
+from docker.models.containers import Container
 
 from hubdeploy.commands import image_probe
 from hubdeploy.contract import labels
@@ -66,12 +67,8 @@ def set_hub(project: Project, version: str) -> None:
     (project.root / "jupyterhub" / "requirements.lock").write_text(f"jupyterhub=={version} \\\n    --hash=sha256:00\n")
 
 
-def own(project: Project) -> dict[str, str]:
-    return {"label": f"{labels.DEPLOYMENT}={project.name}"}
-
-
 def nothing_made(client: docker.DockerClient, project: Project) -> bool:
-    return nothing_exists(client, project) and not client.images.list(filters=own(project))
+    return nothing_exists(client, project) and not client.images.list(filters=project.own)
 
 
 def refused(project: Project) -> DeployError:
@@ -89,8 +86,9 @@ def refused(project: Project) -> DeployError:
 def containers_made(client: docker.DockerClient, project: Project) -> Iterator[list[str]]:
     """Fills with the names of the project's containers that the engine creates within the block, those of builds aside."""
     names: list[str] = []
-    wanted = {"type": "container", "event": "create", **own(project)}
-    stream = client.events(since=f"{time.time():.9f}", filters=wanted, decode=True)
+    wanted = {"type": "container", "event": "create", **project.own}
+    # The engine reads fractions of a second, which the stubs do not know.
+    stream = client.events(since=f"{time.time():.9f}", filters=wanted, decode=True)  # type: ignore[call-overload]
     yield names
     # The stream has no end of its own.
     last = client.containers.create(BASE, ["true"], labels={labels.DEPLOYMENT: project.name})
@@ -136,7 +134,7 @@ def test_an_image_that_fits_is_looked_into_once_and_works(
     with containers_made(client, project) as made:
         project.deployment().up()
     assert made == [f"{project.name}-{role}" for role in ("look", "proxy", "hub")]
-    assert {one.name for one in client.containers.list(all=True, filters=own(project))} == set(made[1:])
+    assert {one.name for one in client.containers.list(all=True, filters=project.own)} == set(made[1:])
     with containers_made(client, project) as made:
         project.deployment().up()
     assert made == []
@@ -171,13 +169,13 @@ def test_a_hub_of_a_new_major_version_refuses_the_image_it_had_taken(
     image = make_image(singleuser("echo 6.0.0"))
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
     project.deployment().up()
-    before = {one.name: one.id for one in client.containers.list(filters=own(project))}
+    before = {one.name: one.id for one in client.containers.list(filters=project.own)}
     set_hub(project, "7.0.0")
     with containers_made(client, project) as made:
         error = refused(project)
     assert (error.found, made) == (f"image {image} has JupyterHub 6.0.0", [])
     assert "the hub has 7.0.0" in error.wanted
-    assert {one.name: one.id for one in client.containers.list(filters=own(project))} == before
+    assert {one.name: one.id for one in client.containers.list(filters=project.own)} == before
 
 
 def test_a_tag_that_names_another_image_is_looked_into_anew(
@@ -298,7 +296,7 @@ def test_an_image_whose_server_hangs_is_refused_in_time(
 
 
 @contextmanager
-def killed_look(client: docker.DockerClient, project: Project) -> Iterator[docker.models.containers.Container]:
+def killed_look(client: docker.DockerClient, project: Project) -> Iterator[Container]:
     """The running container of a look, whose process is killed at the end of the block."""
     child = os.fork()
     if child == 0:
@@ -307,9 +305,9 @@ def killed_look(client: docker.DockerClient, project: Project) -> Iterator[docke
         finally:
             os._exit(1)
     try:
-        wanted = {"label": [f"{labels.DEPLOYMENT}={project.name}", f"{labels.ROLE}={labels.LOOK}"]}
-        until(lambda: bool(client.containers.list(filters=wanted)), 30, "the look runs")
-        yield client.containers.list(filters=wanted)[0]
+        wanted = [f"{labels.DEPLOYMENT}={project.name}", f"{labels.ROLE}={labels.LOOK}"]
+        until(lambda: bool(client.containers.list(filters={"label": wanted})), 30, "the look runs")
+        yield client.containers.list(filters={"label": wanted})[0]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -323,6 +321,7 @@ def test_a_look_gives_the_image_no_network_no_right_and_no_file(
     with killed_look(client, project) as look:
         attributes = look.attrs
         _, status = look.exec_run(["busybox", "cat", "/proc/1/status"])
+    assert isinstance(status, bytes)
     facts = dict(line.split(":\t", 1) for line in status.decode().splitlines() if ":\t" in line)
     assert (facts["Uid"].split()[0], facts["CapEff"], facts["CapBnd"]) == ("1234", "0" * 16, "0" * 16)
     assert facts["NoNewPrivs"] == "1"
@@ -345,7 +344,7 @@ def test_a_look_that_was_killed_is_in_nobodys_way(
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
     project.deployment().up()
     with pytest.raises(docker.errors.NotFound):
-        client.containers.get(look.id)
+        client.containers.get(str(look.id))
     with pytest.raises(docker.errors.NotFound):
         client.volumes.get(kept)
     assert project.deployment().draw().steps == ()

@@ -15,6 +15,7 @@ from typing import Any
 
 import docker
 import pytest
+from docker.models.containers import Container
 
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.contract import labels
@@ -28,14 +29,13 @@ from tests.engine.project import BASE, Project
 NewProject = Callable[[], Project]
 
 
-def ids(client: docker.DockerClient, project: Project) -> dict[str, str]:
+def ids(client: docker.DockerClient, project: Project) -> dict[str, str | None]:
     """Name -> id of everything that carries the project's label."""
-    own = {"label": f"{labels.DEPLOYMENT}={project.name}"}
-    found = {f"container {one.name}": one.id for one in client.containers.list(all=True, filters=own)}
-    found |= {f"network {one.name}": one.id for one in client.networks.list(filters=own)}
+    found = {f"container {one.name}": one.id for one in client.containers.list(all=True, filters=project.own)}
+    found |= {f"network {one.name}": one.id for one in client.networks.list(filters=project.own)}
     # A volume has no id, and its creation time follows what is written into it.
-    found |= {f"volume {one.name}": one.attrs["Mountpoint"] for one in client.volumes.list(filters=own)}
-    return found | {f"image {tag}": one.id for one in client.images.list(filters=own) for tag in one.tags}
+    found |= {f"volume {one.name}": one.attrs["Mountpoint"] for one in client.volumes.list(filters=project.own)}
+    return found | {f"image {tag}": one.id for one in client.images.list(filters=project.own) for tag in one.tags}
 
 
 def touched(plan: Plan) -> set[str]:
@@ -51,13 +51,12 @@ def causes(plan: Plan) -> str:
     return " | ".join(step.cause for step in plan.steps)
 
 
-def start_server(client: docker.DockerClient, project: Project, user: str) -> docker.models.containers.Container:
+def start_server(client: docker.DockerClient, project: Project, user: str) -> Container:
     """A user's server as the hub's spawner labels it, on the users' network."""
     deployment = project.deployment()
     drawn = deployment.draw()
     assert not drawn.steps, "start servers of a deployment that is up"
-    hub = client.containers.get(deployment.settings.hub_name)
-    contract = (deployment.engine.read_files(hub.id, "/srv/jupyterhub") or {})[CONTRACT_PATH]
+    contract = (deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {})[CONTRACT_PATH]
     server = json.loads(contract)["server"]
     return client.containers.run(
         server["image"],
@@ -113,7 +112,7 @@ def test_no_capability_and_no_new_privileges_for_hub_and_proxy(client: docker.Do
 
 
 def test_nothing_listens_beyond_this_machine(client: docker.DockerClient, up: Project) -> None:
-    for container in client.containers.list(filters={"label": f"{labels.DEPLOYMENT}={up.name}"}):
+    for container in client.containers.list(filters=up.own):
         bindings = container.attrs["HostConfig"]["PortBindings"] or {}
         assert {one["HostIp"] for many in bindings.values() for one in many} <= {"127.0.0.1"}
 
@@ -253,14 +252,13 @@ def test_down_leaves_servers_unless_asked(client: docker.DockerClient, up: Proje
 
 
 def test_clean_keeps_every_volume(client: docker.DockerClient, up: Project) -> None:
-    own = {"label": f"{labels.DEPLOYMENT}={up.name}"}
     client.volumes.create(f"{up.name}-user-alice", labels={labels.DEPLOYMENT: up.name})
-    volumes = {one.name for one in client.volumes.list(filters=own)}
+    volumes = {one.name for one in client.volumes.list(filters=up.own)}
     up.deployment().clean(volumes=False, yes=True)
-    assert {one.name for one in client.volumes.list(filters=own)} == volumes
-    assert not client.containers.list(all=True, filters=own)
-    assert not client.networks.list(filters=own)
-    assert not client.images.list(filters=own)
+    assert {one.name for one in client.volumes.list(filters=up.own)} == volumes
+    assert not client.containers.list(all=True, filters=up.own)
+    assert not client.networks.list(filters=up.own)
+    assert not client.images.list(filters=up.own)
 
 
 def test_clean_with_volumes_asks_for_the_name_even_with_yes(client: docker.DockerClient, up: Project) -> None:
@@ -303,11 +301,11 @@ def test_a_volume_of_others_is_refused_when_derived_and_used_when_set(
 def test_a_network_of_others_is_used_when_set_and_survives_clean(client: docker.DockerClient, project: Project) -> None:
     network = client.networks.create(f"{project.name}-theirs", labels={"hubdeploy.test": project.name})
     try:
-        project.write_env(DOCKER_NETWORK_NAME=network.name)
+        project.write_env(DOCKER_NETWORK_NAME=f"{project.name}-theirs")
         project.deployment().up()
         assert project.deployment().draw().steps == ()
         project.deployment().clean(volumes=False, yes=True)
-        assert client.networks.get(network.id).name == network.name
+        assert client.networks.get(str(network.id)).name == network.name
     finally:
         project.remove(client)
         network.remove()
@@ -471,7 +469,7 @@ def kill_after(project: Project, steps: int) -> bool:
             if done == steps:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        deployment.engine.apply = counting  # type: ignore[assignment]
+        deployment.engine.apply = counting
         try:
             deployment.up(yes=True)
         finally:
@@ -485,7 +483,7 @@ def end_state(client: docker.DockerClient, project: Project) -> dict[str, object
     state: dict[str, object] = {
         "resources": sorted(name.replace(project.name, "NAME") for name in ids(client, project))
     }
-    for role in ("hub", "proxy"):
+    for role, root in (("hub", "/srv"), ("proxy", "/etc/traefik")):
         container = client.containers.get(f"{project.name}-{role}")
         networks = container.attrs["NetworkSettings"]["Networks"]
         state[role] = (
@@ -493,7 +491,7 @@ def end_state(client: docker.DockerClient, project: Project) -> dict[str, object
             sorted(name.replace(project.name, "NAME") for name in networks),
             sorted(mount["Destination"] for mount in container.attrs["Mounts"]),
         )
-        files = project.deployment().engine.read_files(container.id, {"hub": "/srv", "proxy": "/etc/traefik"}[role])
+        files = project.deployment().engine.read_files(str(container.id), root)
         state[f"{role} files"] = len(files or {})
     return state
 
