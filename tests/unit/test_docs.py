@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from invoke.exceptions import ParseError
-from invoke.parser import Parser, ParserContext
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 
 import tasks
 from hubdeploy.commands.commandline import TwoSpellings
@@ -79,7 +80,7 @@ def said_by_the_code() -> str:
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
-                said.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))  # type: ignore[misc]
+                said.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
                 said.append(node.value)
     return "\n".join(said)
