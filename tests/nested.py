@@ -46,6 +46,7 @@ class Machine:
 
     def run(self, *command: str, folder: str = "/", shown: bool = False) -> Finished:
         """The command's end, awaited; `shown` passes its output on as it comes, for whoever watches a long test."""
+        assert self.container.client is not None
         api = self.container.client.api
         handle = api.exec_create(self.container.id, list(command), workdir=folder)["Id"]
         output = []
@@ -143,7 +144,7 @@ def _machine(
     api = client.api
     host = api.create_host_config(
         init=True,
-        port_bindings=dict(ports),
+        port_bindings=dict(ports.items()),
         cap_add=["ALL"],
         cap_drop=["SYS_RESOURCE"],
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
@@ -169,10 +170,10 @@ def _machine(
 
 def clear(client: docker.DockerClient, run: str) -> None:
     """All containers and volumes of a test run removed, by label."""
-    selected = {"label": f"{LABEL}={run}"}
-    for container in client.containers.list(all=True, filters=selected):
+    selected = f"{LABEL}={run}"
+    for container in client.containers.list(all=True, filters={"label": selected}):
         container.remove(force=True, v=True)
-    for volume in client.volumes.list(filters=selected):
+    for volume in client.volumes.list(filters={"label": selected}):
         volume.remove(force=True)
 
 
