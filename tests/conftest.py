@@ -11,7 +11,7 @@ from tests import reports
 
 # Hypothesis also draws what stands in whichever modules of the project are loaded: an edit anywhere, or one more file of
 # tests in a run, would give another search. There is no setting for it.
-providers.is_local_module_file = lambda path: False
+providers.is_local_module_file = lambda path: False  # type: ignore[attr-defined,assignment]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
