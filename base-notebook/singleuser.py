@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
 
 import quick
 
@@ -52,7 +51,7 @@ def in_name_only() -> Iterator[None]:
 
 
 def stand_in(name: str, names: dict[str, type]) -> ModuleType:
-    def imported(attribute: str) -> Any:
+    def imported(attribute: str) -> object:
         # `from NAME import …` asks this to see whether NAME is a package.
         if attribute == "__path__":
             raise AttributeError(attribute)
