@@ -25,7 +25,7 @@ from unittest import mock
 import jupyterhub.traitlets
 from jupyterhub.app import JupyterHub
 from sqlalchemy import make_url
-from traitlets.config import PyFileConfigLoader
+from traitlets.config.loader import PyFileConfigLoader
 
 from hubdeploy.settings.declarations import Settings
 from tests.agreement import border

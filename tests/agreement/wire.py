@@ -41,7 +41,7 @@ class Request:
         return self.method == method and self.path.startswith(start) and self.path.endswith(end)
 
 
-class Wire(docker.APIClient):  # type: ignore[misc]
+class Wire(docker.APIClient):
     """A client of an engine that is empty at first. `requests` are those since the last `clear`."""
 
     def __init__(self) -> None:
