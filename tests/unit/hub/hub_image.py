@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config.loader import Config, PyFileConfigLoader
 
 FOLDER = Path(__file__).parents[3] / "jupyterhub"
 SECRETS = {
@@ -73,4 +73,5 @@ def load_config(document: dict[str, Any], folder: Path, monkeypatch: pytest.Monk
     shutil.copy(FOLDER / "jupyterhub_config.py", folder)
     (folder / "contract.json").write_text(json.dumps(document))
     (folder / "secrets.json").write_text(json.dumps(SECRETS))
-    return PyFileConfigLoader("jupyterhub_config.py", path=str(folder)).load_config()
+    config: Config = PyFileConfigLoader("jupyterhub_config.py", path=str(folder)).load_config()
+    return config

@@ -13,6 +13,7 @@ import alembic.command
 import alembic.config
 import pytest
 from jupyterhub import dbutil, orm, roles
+from sqlalchemy.orm import Session
 
 from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import user
@@ -53,7 +54,7 @@ class Hub:
             self._ensure(session, name, admin=False)
             session.commit()
 
-    def _ensure(self, session: Any, name: str, *, admin: bool) -> None:
+    def _ensure(self, session: Session, name: str, *, admin: bool) -> None:
         known = orm.User.find(session, name) or orm.User(name=name)
         known.admin = known.admin or admin
         session.add(known)

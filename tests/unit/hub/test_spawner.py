@@ -200,7 +200,7 @@ def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
     make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], said: str
 ) -> None:
     engine = FakeEngine({"Running": False, **state}, log=b"<no space left>\n")
-    with pytest.raises(Exception, match=said) as failure:
+    with pytest.raises(hub_image.load("spawner", monkeypatch).ServerFailed, match=said) as failure:
         asyncio.run(start(make(engine=engine), monkeypatch, ("127.0.0.1", free_port())))
     assert failure.value.jupyterhub_message.endswith("<no space left>")
     assert "<pre>Its last words:\n&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
@@ -210,7 +210,7 @@ def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
 def test_a_server_that_never_answers_fails_before_the_hub_gives_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     server = make(engine=FakeEngine(log=b"still thinking"))
     server.start_timeout = 5
-    with pytest.raises(Exception, match="did not answer") as failure:
+    with pytest.raises(hub_image.load("spawner", monkeypatch).ServerFailed, match="did not answer") as failure:
         asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
     assert failure.value.jupyterhub_message.endswith("still thinking")
 
