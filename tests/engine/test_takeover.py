@@ -64,7 +64,7 @@ class Older:
         self.client.volumes.create(volume)
         filler = self.client.containers.create(BASE, ["/bin/busybox", "true"], volumes={volume: {"bind": "/v"}})
         try:
-            self.client.api.put_archive(filler.id, "/", _tar(files, owner))
+            filler.put_archive("/", _tar(files, owner))
         finally:
             filler.remove()
 
@@ -104,9 +104,9 @@ def looked_into(deployment: Deployment) -> list[str]:
     asked: list[str] = []
     owners = deployment.engine.volume_owners
 
-    def noted(volumes: Sequence[str], **options: str) -> Mapping[str, int]:
+    def noted(volumes: Sequence[str], *, deployment: str) -> dict[str, int]:
         asked.extend(volumes)
-        return owners(volumes, **options)
+        return owners(volumes, deployment=deployment)
 
     deployment.engine.volume_owners = noted  # type: ignore[method-assign]
     with contextlib.suppress(DeployError):
@@ -145,12 +145,10 @@ def older(client: docker.DockerClient, project: Project) -> Iterator[Older]:
 
 
 def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Older) -> None:
-    drawn = project.deployment().draw()
-    made = [step.operation.spec.name for step in drawn.only(op.NetworkExists, op.VolumeExists).steps]
+    operations = [step.operation for step in project.deployment().draw().steps]
+    made = [one.spec.name for one in operations if isinstance(one, op.NetworkExists | op.VolumeExists)]
     assert made == [f"{project.name}-proxy-api", f"{project.name}-proxy"]
-    (hub,) = [
-        step.operation.spec for step in drawn.only(op.ContainerCreated).steps if step.operation.spec.role == "hub"
-    ]
+    (hub,) = [one.spec for one in operations if isinstance(one, op.ContainerCreated) and one.spec.role == "hub"]
     assert f"{older.data} at /data" in hub.shape["mounts"]
     assert older.network in hub.shape["networks"]
 
@@ -237,7 +235,12 @@ def test_many_users_volumes_are_looked_into_with_few_containers(
                 older.give(volume, 1044)
         engine, made = project.deployment().engine, []
         create = engine._api.create_container
-        monkeypatch.setattr(engine._api, "create_container", lambda *a, **b: made.append(b["name"]) or create(*a, **b))
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            made.append(options["name"])
+            return create(*arguments, **options)
+
+        monkeypatch.setattr(engine._api, "create_container", counted)
         owners = engine.volume_owners(users, deployment=project.name)
         assert owners == {**dict.fromkeys(users, 0), users[44]: 1044}
         assert len(made) <= 3
