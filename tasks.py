@@ -1,4 +1,4 @@
-"""The commands of this deployment: ./invoke --list shows them. Each says what the operator gets; hubdeploy does the rest."""
+"""The commands of this deployment: ./invoke --list shows them. Each prints what the operator gets; hubdeploy does the rest."""
 
 import os
 
@@ -10,27 +10,25 @@ from invoke.tasks import task
 @task
 def self_signed_cert(c: Context) -> None:
     """Make a new self-signed certificate."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, parts
 
-    deployment.load().self_signed_certificate()
+    parts.self_signed_certificate(deployment.load())
 
 
 @task
 def network(c: Context) -> None:
     """Create the networks that are missing."""
-    from hubdeploy.commands import deployment
-    from hubdeploy.plan import operations
+    from hubdeploy.commands import deployment, parts
 
-    deployment.load().apply_only(operations.NetworkGone, operations.NetworkExists)
+    parts.networks(deployment.load())
 
 
 @task
 def volumes(c: Context) -> None:
     """Create the volumes that are missing."""
-    from hubdeploy.commands import deployment
-    from hubdeploy.plan import operations
+    from hubdeploy.commands import deployment, parts
 
-    deployment.load().apply_only(operations.VolumeExists)
+    parts.volumes(deployment.load())
 
 
 @task(help={"fix": "write the fixed .env beside it, move its secrets to .env.local"})
@@ -39,95 +37,95 @@ def check_files(c: Context, fix: bool = False) -> None:
     from hubdeploy.commands import check_files, deployment
 
     if not (fix and check_files.fix_env(deployment.ROOT, os.environ)):
-        deployment.load().check_files()
+        check_files.check(deployment.load())
 
 
 @task
 def pull(c: Context) -> None:
     """Pull the images that are not built here."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().pull()
+    images.pull(deployment.load())
 
 
 @task
 def notebook_image(c: Context) -> None:
     """Build or pull the image of users' servers."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().notebook_image()
+    images.notebook_image(deployment.load())
 
 
 @task
 def anaconda3_image(c: Context) -> None:
     """Build the image with the Python distribution."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().build("anaconda3")
+    images.build(deployment.load(), "anaconda3")
 
 
 @task
 def base_notebook_image(c: Context) -> None:
     """Build the image with JupyterLab."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().build("base-notebook")
+    images.build(deployment.load(), "base-notebook")
 
 
 @task
 def minimal_notebook_image(c: Context) -> None:
     """Build the image with editors, compiler, TeX."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().build("minimal-notebook")
+    images.build(deployment.load(), "minimal-notebook")
 
 
 @task
 def hub_image(c: Context) -> None:
     """Build the hub's image."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().build("hub")
+    images.build(deployment.load(), "hub")
 
 
 @task
 def proxy_image(c: Context) -> None:
     """Build the proxy's image."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().build("proxy")
+    images.build(deployment.load(), "proxy")
 
 
 @task(default=True)
 def build(c: Context) -> None:
     """Build all images that this deployment runs."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, images
 
-    deployment.load().build()
+    images.build(deployment.load())
 
 
 @task(help={"yes": "do not ask before running servers stop"})
 def up(c: Context, yes: bool = False) -> None:
     """Bring everything up as .env and userlist say."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, up
 
-    deployment.load().up(yes=yes)
+    up.up(deployment.load(), yes=yes)
 
 
 @task
 def plan(c: Context) -> None:
     """Show what up would do, why, and to whom."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import deployment, up
 
-    deployment.load().show_plan()
+    up.show_plan(deployment.load())
 
 
 @task(help={"servers": "stop users' servers as well", "yes": "do not ask before running servers stop"})
 def down(c: Context, servers: bool = False, yes: bool = False) -> None:
     """Stop proxy and hub (--servers: servers too)."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import named
 
-    deployment.load().down(servers=servers, yes=yes)
+    named.load().down(servers=servers, yes=yes)
 
 
 @task(
@@ -138,43 +136,46 @@ def down(c: Context, servers: bool = False, yes: bool = False) -> None:
 )
 def clean(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Remove all but volumes (--volumes: all)."""
-    from hubdeploy.commands import deployment
+    from hubdeploy.commands import named
 
-    deployment.load().clean(volumes=volumes, yes=yes)
+    named.load().clean(volumes=volumes, yes=yes)
 
 
 @task(help={"explain": "say what the setting KEY means instead", "reference": "print docs/settings.md instead"})
 def config(c: Context, explain: str = "", reference: bool = False) -> None:
     """Print every setting and where it comes from."""
-    from hubdeploy.commands import deployment, reports
+    from hubdeploy.commands import config, deployment
 
     if explain or reference:
-        reports.reference(explain)
+        config.explain(explain)
     else:
-        reports.config(deployment.load())
+        config.show(deployment.load().settings)
 
 
 @task
 def status(c: Context) -> None:
     """Show containers, servers, images, certificate."""
-    from hubdeploy.commands import deployment, reports
+    from hubdeploy.commands import named, status
 
-    reports.status(deployment.load())
+    status.show(named.load())
 
 
 @task(
     help={
         "user": "the server of this user",
-        "proxy": "the proxy instead of the hub",
+        "of": "the component: hub, proxy …",
+        "proxy": "the same as --of proxy",
         "follow": "go on with what comes; --no-follow ends here",
         "tail": "how many lines to begin with",
     }
 )
-def logs(c: Context, user: str = "", proxy: bool = False, follow: bool = True, tail: str = "100") -> None:
-    """Follow the hub's log (--proxy, --user NAME)."""
-    from hubdeploy.commands import deployment, reports
+def logs(
+    c: Context, user: str = "", of: str = "hub", proxy: bool = False, follow: bool = True, tail: str = "100"
+) -> None:
+    """Follow the hub's log (--of proxy, --user NAME)."""
+    from hubdeploy.commands import logs, named
 
-    reports.logs(deployment.load(), user=user, proxy=proxy, follow=follow, tail=tail)
+    logs.show(named.load(), user=user, component="proxy" if proxy else of, follow=follow, tail=tail)
 
 
 @task

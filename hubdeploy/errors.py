@@ -1,7 +1,8 @@
 """What an operator reads when something is wrong: one message, exit code 1, no traceback.
 
 DeployError (an invoke.Exit, so Invoke prints it and nothing else)
- |- InputError           a file or setting that a person wrote
+ |- Refused              problems that were found before anything was changed
+ |   `- InputError           in files or settings that a person wrote
  |- EngineError          the Docker engine refused or failed
  |   |- EngineUnavailable    it does not answer, or refuses permission
  |   `- BuildError           an image's build failed
@@ -33,7 +34,7 @@ class DeployError(Exit):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in the operator's files: where (`.env:12`), which key, and how to fix it.
+    """One thing that is wrong, and how to fix it. In a file that a person wrote: where (`.env:12`) and which key.
 
     `found` never holds the value of a secret. `instead` are the lines that may stand in place of the key's statement in
     .env (none: the setting derives); None where only a person can tell.
@@ -47,19 +48,36 @@ class Problem:
     instead: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        subject = f"{self.where}: {self.key}" if self.key else self.where
-        return f"{subject}: {self.found}\n  wanted: {self.wanted}\n  do:     {self.fix}"
+        subject = f"{self.where}: {self.key}" if self.where and self.key else self.where or self.key
+        start = f"{subject}: {self.found}" if subject else self.found
+        return f"{start}\n  wanted: {self.wanted}\n  do:     {self.fix}"
 
 
-class InputError(DeployError):
-    """All problems found in the operator's files, reported at once; `done` says what was changed nevertheless."""
+@dataclass(frozen=True)
+class Caution:
+    """One thing that goes on as it is, and that an operator should know; `fix` is what can be done."""
+
+    found: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.found}\n  do:     {self.fix}"
+
+
+class Refused(DeployError):
+    """All problems that were found, reported at once; `done` says what was changed nevertheless."""
 
     def __init__(self, problems: Sequence[Problem], done: str = "nothing was changed") -> None:
         self.problems = tuple(problems)
-        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        first, *others = self.problems
+        count = f"{len(self.problems)} problems" if others else "1 problem"
         text = "\n".join(str(problem) for problem in self.problems)
-        super().__init__(wanted="", found=count, fix="")
+        super().__init__(wanted=first.wanted, found=first.found, fix=first.fix)
         self.message = f"error: {count}, {done}\n{text}"
+
+
+class InputError(Refused):
+    """Problems in the operator's files."""
 
 
 class EngineError(DeployError):

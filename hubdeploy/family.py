@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Member:
     """An image of ours: its folder, what it is built on (None: BASE_IMAGE), its build arguments (argument -> field of
-    Settings), the disk that its build roughly needs (bytes, rounded up from builds of this family), and whether users'
-    servers may run it."""
+    Settings), the disk that its build roughly needs (bytes, rounded up from builds of this family), whether users' servers may
+    run it, and what its build context gets from elsewhere (name there -> path in the checkout, a file or a folder)."""
 
     name: str
     folder: str
@@ -18,6 +18,7 @@ class Member:
     arguments: Mapping[str, str]
     disk: int
     serves_users: bool = False
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 _GB = 1000**3
@@ -32,9 +33,10 @@ FAMILY = {
             {"NB_USER": "nb_user", "NB_UID": "nb_uid", "NOTEBOOK_DIR": "notebook_dir"},
             1 * _GB,
             serves_users=True,
+            shared={"quick.py": "jupyterhub/quick.py"},
         ),
         Member("minimal-notebook", "minimal-notebook", "base-notebook", {}, 3 * _GB, serves_users=True),
-        Member("hub", "jupyterhub", None, {}, 1 * _GB),
+        Member("hub", "jupyterhub", None, {}, 1 * _GB, shared={"contract": "hubdeploy/contract"}),
         Member("proxy", "proxy", None, {}, 1 * _GB),
     )
 }

@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import database
+from contract.documents import User
 from jupyterhub import orm, roles
 from sqlalchemy.orm import Session
 
@@ -42,15 +42,15 @@ class Changes:
     record: Record
 
 
-def decide(users: Iterable[dict[str, Any]], known: Iterable[str], record: Record | None) -> Changes:
+def decide(users: Iterable[User], known: Iterable[str], record: Record | None) -> Changes:
     """`users` as in the contract, `known`: names in the database, `record`: None if there never was one.
 
     Without a record, in the database of a new or an older deployment, a listed user counts as brought by the
     list: else the list could never take that user away.
     """
     users = list(users)
-    listed = frozenset(user["name"].lower() for user in users)
-    admins = frozenset(user["name"].lower() for user in users if user["admin"])
+    listed = frozenset(user.name.lower() for user in users)
+    admins = frozenset(user.name.lower() for user in users if user.admin)
     if record is None:
         return Changes(frozenset(), frozenset(), Record(listed, admins))
     known = frozenset(known)
@@ -63,15 +63,14 @@ def decide(users: Iterable[dict[str, Any]], known: Iterable[str], record: Record
     )
 
 
-def apply(contract: dict[str, Any], stop_server: StopServer) -> None:
-    """Brings the database in line with the contract's users. Killed anywhere and run again, it ends the same:
-    the record is written last, and what it orders may be done twice."""
-    data = Path(contract["hub"]["data_dir"])
-    changes = decide_on_database(contract["users"], data, stop_server)
+def apply(users: Iterable[User], data: Path, stop_server: StopServer) -> None:
+    """Brings the database in the directory `data` in line with the contract's users. Killed anywhere and run again, it ends
+    the same: the record is written last, and what it orders may be done twice."""
+    changes = decide_on_database(users, data, stop_server)
     write_record(data / RECORD, changes.record)
 
 
-def decide_on_database(users: list[dict[str, Any]], data: Path, stop_server: StopServer) -> Changes:
+def decide_on_database(users: Iterable[User], data: Path, stop_server: StopServer) -> Changes:
     record = read_record(data / RECORD)
     file = data / database.FILE
     if not file.exists() or file.stat().st_size == 0:

@@ -1,25 +1,36 @@
-"""The hub's configuration. Everything in it comes from two files beside this one, which the deployment puts
-in before the hub starts: contract.json (what the deployment is) and secrets.json. It reads no environment.
+"""The hub's configuration. Everything in it comes from two documents beside this one, which the deployment puts in before
+the hub starts: the contract (what the deployment is) and the secrets. It reads no environment.
 """
 
-import json
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
 import database
 from aiohttp import ClientTimeout
+from contract import labels
+from contract.documents import (
+    CONTRACT_FILE,
+    DEPLOYMENT_HEADER,
+    SECRETS_FILE,
+    Contract,
+    Secrets,
+    ServerKind,
+    from_bytes,
+)
 from spawner import ServerSpawner
 
 HERE = Path(__file__).parent
 
 
-def configure_hub(c: Any, contract: dict[str, Any]) -> None:
-    hub = contract["hub"]
-    c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{hub['port']}"
+def configure_hub(c: Any, contract: Contract) -> None:
+    hub = contract.hub
+    c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{hub.port}"
     # a name whose address never changes: running servers keep the URL, and the address, for life
-    c.JupyterHub.hub_connect_url = hub["connect_url"]
-    c.JupyterHub.db_url = database.url(Path(hub["data_dir"]) / database.FILE)
-    c.JupyterHub.cookie_secret_file = f"{hub['data_dir']}/jupyterhub_cookie_secret"
+    c.JupyterHub.hub_connect_url = hub.connect_url
+    c.JupyterHub.db_url = database.url(Path(hub.data_dir) / database.FILE)
+    c.JupyterHub.cookie_secret_file = f"{hub.data_dir}/jupyterhub_cookie_secret"
     # backs up an SQLite database before it changes it
     c.JupyterHub.upgrade_db = True
     # users' servers outlive the hub
@@ -27,106 +38,89 @@ def configure_hub(c: Any, contract: dict[str, Any]) -> None:
     # also how soon routes that went missing are put back
     c.JupyterHub.last_activity_interval = 60
     # the page of a starting server shows at once
-    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
-    # a server's end by itself is told on the page that offers to start it again, which an admin may be reading
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "headers": {DEPLOYMENT_HEADER: contract.deployment}}
+    # the page that offers to start a server again says how the last one ended; its reader may be an admin
     c.JupyterHub.template_paths = [str(HERE / "templates")]
     c.JupyterHub.template_vars = {"end_of_server": lambda reader: ServerSpawner.end_of_server}
     # a container that drops packets instead of refusing would block a try for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
 
 
-def configure_proxy(c: Any, contract: dict[str, Any], secrets: dict[str, Any]) -> None:
-    proxy = contract["proxy"]
+def configure_proxy(c: Any, contract: Contract, secrets: Secrets) -> None:
+    proxy = contract.proxy
     c.JupyterHub.proxy_class = "traefik_file"
     c.TraefikFileProviderProxy.should_start = False
     # the deployment writes the API's router: were it here too, a changed password would lock the hub out
     c.TraefikFileProviderProxy.enable_setup_dynamic_config = False
     c.TraefikFileProviderProxy.traefik_entrypoint = "https"
-    c.TraefikFileProviderProxy.traefik_api_url = proxy["api_url"]
-    c.TraefikFileProviderProxy.traefik_api_username = proxy["api_user"]
-    c.TraefikFileProviderProxy.traefik_api_password = secrets["proxy_api_password"]
-    c.TraefikFileProviderProxy.dynamic_config_file = proxy["rules_file"]
+    c.TraefikFileProviderProxy.traefik_api_url = proxy.api_url
+    c.TraefikFileProviderProxy.traefik_api_username = proxy.api_user
+    c.TraefikFileProviderProxy.traefik_api_password = secrets.proxy_api_password.reveal()
+    c.TraefikFileProviderProxy.dynamic_config_file = proxy.rules_file
 
 
-def configure_login(c: Any, contract: dict[str, Any], secrets: dict[str, Any]) -> None:
-    users = contract["users"]
-    c.Authenticator.admin_users = {user["name"] for user in users if user["admin"]}
+def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:
+    # the section of all authenticators: it reaches whichever class the contract names
+    c.JupyterHub.authenticator_class = contract.login.authenticator_class
+    for trait, value in contract.login.traits.items():
+        setattr(c.Authenticator, trait, value)
+    for trait, secret in secrets.login.items():
+        setattr(c.Authenticator, trait, secret.reveal())
+    c.Authenticator.admin_users = {user.name for user in contract.users if user.admin}
     # admins too: the shared-password login asks for both
-    c.Authenticator.allowed_users = {user["name"] for user in users}
-    # whom an admin adds in the admin page may enter; start.py takes out who left the list
+    c.Authenticator.allowed_users = {user.name for user in contract.users}
+    # users whom an admin adds in the admin page may enter; start.py removes those who left the list
     c.Authenticator.allow_existing_users = True
-    if contract["authenticator"] == "github":
-        configure_github(c, contract["github"], secrets)
-    else:
-        c.JupyterHub.authenticator_class = "shared-password"
-        c.SharedPasswordAuthenticator.user_password = secrets["user_password"]
-        c.SharedPasswordAuthenticator.admin_password = secrets["admin_password"]
 
 
-def configure_github(c: Any, github: dict[str, Any], secrets: dict[str, Any]) -> None:
-    """OAuthenticator derives from github_url: <url>/login/oauth/authorize and <url>/login/oauth/access_token;
-    the user at api.github.com/user or, for any other url, as GitHub Enterprise has it, <url>/api/v3/user."""
-    c.JupyterHub.authenticator_class = "github"
-    c.GitHubOAuthenticator.github_url = github["url"].rstrip("/")
-    c.GitHubOAuthenticator.client_id = github["client_id"]
-    c.GitHubOAuthenticator.client_secret = secrets["github_client_secret"]
-    c.GitHubOAuthenticator.oauth_callback_url = github["callback_url"]
-
-
-def configure_servers(c: Any, contract: dict[str, Any]) -> None:
-    server = contract["server"]
+def configure_servers(c: Any, contract: Contract) -> None:
+    kind = contract.kinds[0]
     c.JupyterHub.spawner_class = ServerSpawner
     c.JupyterHub.allow_named_servers = False
-    c.ServerSpawner.image = server["image"]
+    c.ServerSpawner.image = kind.image
     # building and pulling is the deployment's work; a pull in here would hold up a login for minutes
     c.ServerSpawner.pull_policy = "never"
-    c.ServerSpawner.cmd = server["command"]
+    c.ServerSpawner.cmd = list(kind.spawn_command)
     c.ServerSpawner.default_url = "/lab"
-    c.ServerSpawner.notebook_dir = server["notebook_dir"]
-    c.ServerSpawner.name_template = server["name_template"]
-    c.ServerSpawner.network_name = server["network"]
+    c.ServerSpawner.environment = dict(kind.environment)
+    c.ServerSpawner.notebook_dir = kind.notebook_dir
+    c.ServerSpawner.name_template = kind.server_name
+    c.ServerSpawner.network_name = kind.network_name
     c.ServerSpawner.use_internal_ip = True
     c.ServerSpawner.remove = True
     # for a cold disk and many starts at once
     c.ServerSpawner.start_timeout = 120
     # a hub that starts stops the servers that do not answer it within this time
     c.ServerSpawner.http_timeout = 60
-    c.ServerSpawner.mem_limit = server["memory_limit"]
-    c.ServerSpawner.cpu_limit = server["cpu_limit"]
-    c.ServerSpawner.pids_limit = server["pids_limit"]
-    c.ServerSpawner.mounts = [user_volume(contract)]
+    c.ServerSpawner.mem_limit = kind.memory_limit
+    c.ServerSpawner.cpu_limit = kind.cpu_limit
+    c.ServerSpawner.pids_limit = kind.pids_limit
+    c.ServerSpawner.mounts = user_volumes(contract, kind)
     c.ServerSpawner.extra_create_kwargs = ServerSpawner.create_options
     c.ServerSpawner.extra_host_config = ServerSpawner.host_options
-    c.ServerSpawner.ours = server["ours"]
-    c.ServerSpawner.nb_user = server["nb_user"]
-    c.ServerSpawner.nb_uid = server["nb_uid"]
-    c.ServerSpawner.grant_sudo = server["grant_sudo"]
-    c.ServerSpawner.sudo_users = {user["name"] for user in contract["users"] if user["sudo"]}
-    c.ServerSpawner.labels = contract["labels"] | {
-        "hubdeploy.role": "server",
-        "hubdeploy.fingerprint": server["fingerprint"],
-    }
+    c.ServerSpawner.ours = kind.ours
+    c.ServerSpawner.nb_user = kind.nb_user
+    c.ServerSpawner.nb_uid = kind.nb_uid
+    c.ServerSpawner.grant_sudo = kind.grant_sudo
+    c.ServerSpawner.sudo_users = {user.name for user in contract.users if user.sudo}
+    c.ServerSpawner.labels = {**contract.labels, labels.ROLE: labels.SERVER, labels.FINGERPRINT: kind.fingerprint}
 
 
-def user_volume(contract: dict[str, Any]) -> dict[str, Any]:
-    """As a mount, not a bind: only so does the engine label the volume that it makes. One that is there is used as it is."""
-    server = contract["server"]
-    labels = contract["labels"] | {"hubdeploy.role": "volume", "hubdeploy.uid": str(server["nb_uid"])}
-    return {
-        "type": "volume",
-        "source": server["user_volume"],
-        "target": server["notebook_dir"],
-        "labels": labels,
-    }
+def user_volumes(contract: Contract, kind: ServerKind) -> list[dict[str, Any]]:
+    """As mounts, not binds: only so does the engine label the volumes that it makes. One that is there is used as it is."""
+    carried = {**contract.labels, labels.ROLE: "volume", labels.UID: str(kind.nb_uid)}
+    return [
+        {"type": "volume", "source": volume.name, "target": volume.target, "labels": carried} for volume in kind.volumes
+    ]
 
 
 def configure(c: Any) -> None:
-    contract = json.loads((HERE / "contract.json").read_text())
-    secrets = json.loads((HERE / "secrets.json").read_text())
+    contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
+    secrets = from_bytes(Secrets, (HERE / SECRETS_FILE).read_bytes())
     configure_hub(c, contract)
     configure_proxy(c, contract, secrets)
     configure_login(c, contract, secrets)
     configure_servers(c, contract)
 
 
-configure(get_config())  # noqa: F821  (JupyterHub's loader provides it)
+configure(get_config())  # type: ignore[name-defined]  # noqa: F821  (JupyterHub's loader provides it)

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """While it lasts nothing is looked through for garbage, as modules never are any, nor are they later. And aiohttp
-    does not read every certificate twice: it trusts the folder of the same ones, which OpenSSL looks into when it verifies
-    one.
+    """Garbage collection is off during imports, and never looks at the modules later: they are no garbage. aiohttp does not
+    read every certificate twice: it trusts the folder with the same ones, where OpenSSL looks when it verifies one.
     """
     before = os.environ.get("SSL_CERT_FILE")
     os.environ["SSL_CERT_FILE"] = os.devnull

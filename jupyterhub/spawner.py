@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
+from contract import labels
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound
 from dockerspawner import DockerSpawner
@@ -86,7 +87,7 @@ def unformatted(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-class ServerSpawner(DockerSpawner):
+class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has no types
     """One user's server, in a container of its own."""
 
     ours = Bool(True, config=True, help="The image is one of the deployment's own.")
@@ -97,6 +98,8 @@ class ServerSpawner(DockerSpawner):
     pids_limit = Int(config=True, help="Most processes and threads of one server.")
     labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of each server's container.")
 
+    # Of the container; DockerSpawner sets it.
+    object_id: str
     # User -> how their last server ended by itself, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
 
@@ -107,9 +110,10 @@ class ServerSpawner(DockerSpawner):
     @property
     def client(self) -> APIClient:
         """This thread's own client of the engine."""
-        if not hasattr(self._of_thread, "client"):
-            self._of_thread.client = APIClient(version="auto")
-        return self._of_thread.client
+        client: APIClient | None = getattr(self._of_thread, "client", None)
+        if client is None:
+            client = self._of_thread.client = APIClient(version="auto")
+        return client
 
     @staticmethod
     def end_of_server(user: str) -> str:
@@ -121,7 +125,8 @@ class ServerSpawner(DockerSpawner):
         return self.grant_sudo or self.user.name in self.sudo_users
 
     def get_env(self) -> dict[str, str]:
-        return super().get_env() | start_environment(
+        environment: dict[str, str] = super().get_env()
+        return environment | start_environment(
             ours=self.ours,
             sudo=self.may_sudo,
             nb_user=self.nb_user,
@@ -132,10 +137,10 @@ class ServerSpawner(DockerSpawner):
     def create_options(self) -> dict[str, Any]:
         """Arguments of the container's creation that depend on the user."""
         options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
-        labels = self.labels | {"hubdeploy.user": self.user.name, "hubdeploy.sudo": "yes" if self.may_sudo else "no"}
+        carried = {**self.labels, labels.USER: self.user.name, labels.SUDO: "yes" if self.may_sudo else "no"}
         return {
             "user": options["user"],
-            "labels": {key: unformatted(value) for key, value in labels.items()},
+            "labels": {key: unformatted(value) for key, value in carried.items()},
             # an image of others has its own, and a kernel that is started without a path begins there
             "working_dir": self.notebook_dir,
             # the hub asks servers itself; docker-stacks' own check costs a core for nine idle servers
@@ -174,16 +179,18 @@ class ServerSpawner(DockerSpawner):
 
     async def _start_container(self) -> tuple[str, int]:
         try:
-            return await super().start()
+            place: tuple[str, int] = await super().start()
         except ImageNotFound as error:
             reason = f"The image {self.image} is not on this host. The operator gets it with `./invoke up`."
             raise ServerFailed(reason) from error
         except APIError as error:
             raise ServerFailed(f"The engine refused to start the server: {error.explanation}") from error
+        return place
 
     async def create_object(self) -> dict[str, Any]:
         self._stage("Creating the container")
-        return await super().create_object()
+        created: dict[str, Any] = await super().create_object()
+        return created
 
     async def start_object(self) -> None:
         self._stage("Starting the container")
@@ -201,7 +208,7 @@ class ServerSpawner(DockerSpawner):
         """None while the server runs; one found exited is removed, its last words kept in the hub's log."""
         if not self.object_id:
             return 0
-        status = await super().poll()
+        status: int | str | None = await super().poll()
         if status is not None and self.object_id:
             container = await self.get_object()
             if container is not None:

@@ -4,16 +4,18 @@ One process for both, so that JupyterHub's packages are imported once. Never sta
 the engine: it would take every running server for dead.
 """
 
-import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import quick
 
 with quick.imports():
     import accounts
+    from contract import labels
+    from contract.documents import CONTRACT_FILE, Contract, from_bytes
     from docker import APIClient
     from docker.errors import DockerException, NotFound
     from jupyterhub.app import JupyterHub
@@ -24,12 +26,12 @@ HERE = Path(__file__).parent
 class ServerRemover:
     """Removes a user's containers, found by the deployment's labels."""
 
-    def __init__(self, engine: APIClient, labels: dict[str, str]) -> None:
+    def __init__(self, engine: APIClient, carried: Mapping[str, str]) -> None:
         self.engine = engine
-        self.labels = [f"{key}={value}" for key, value in labels.items()]
+        self.carried = [f"{key}={value}" for key, value in carried.items()]
 
     def __call__(self, user: str) -> None:
-        wanted = [*self.labels, "hubdeploy.role=server", f"hubdeploy.user={user}"]
+        wanted = [*self.carried, f"{labels.ROLE}={labels.SERVER}", f"{labels.USER}={user}"]
         for container in self.engine.containers(all=True, filters={"label": wanted}):
             try:
                 # without grace: the hub waits for this, and who lost access needs no time to say goodbye
@@ -42,13 +44,13 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
     # database, backups of it and the record are nobody else's business
     os.umask(0o077)
-    contract = json.loads((HERE / "contract.json").read_text())
+    contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
     try:
         engine = APIClient(version="auto")
         engine.ping()
     except DockerException as error:
         sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
-    accounts.apply(contract, ServerRemover(engine, contract["labels"]))
+    accounts.apply(contract.users, Path(contract.hub.data_dir), ServerRemover(engine, contract.labels))
     JupyterHub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to tidy, and Python would take a fifth of a restart over it.
     logging.shutdown()

@@ -150,7 +150,7 @@ class Stock:
         """The hub's container, started and answering; `request` is what the certificate is made from."""
         pair = certificates.make(request)
         self.certificate.write_bytes(pair.certificate)
-        self.key.write_bytes(pair.key)
+        self.key.write_bytes(pair.key.reveal())
         own = {LABEL: self.name}
         self.client.networks.create(self.network, driver="bridge", labels=own)
         self.client.volumes.create(f"{self.name}-data", labels=own)
@@ -160,7 +160,7 @@ class Stock:
             volumes={f"{self.name}-data": {"bind": "/data"}, "/var/run/docker.sock": {"bind": "/var/run/docker.sock"}},
         )  # fmt: skip
         container.put_archive("/", tar({"data/stock.crt": pair.certificate}))
-        container.put_archive("/", tar({"data/stock.key": pair.key}, mode=0o600))
+        container.put_archive("/", tar({"data/stock.key": pair.key.reveal()}, mode=0o600))
         container.start()
         until(lambda: answers(self), _UP_WITHIN, "the stock hub answers")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -61,8 +61,14 @@ class Context:
 ListFiles = Callable[[Path], Sequence[str]]
 
 
-def read(folder: Path, list_files: ListFiles, certificates: Sequence[bytes] = ()) -> Context:
-    """The build context in `folder`; `certificates` (PEM, one each) are added as ca/extra-NNN.crt.
+def read(
+    folder: Path,
+    list_files: ListFiles,
+    certificates: Sequence[bytes] = (),
+    shared: Mapping[str, Path] | None = None,
+) -> Context:
+    """The build context in `folder`; `certificates` (PEM, one each) are added as ca/extra-NNN.crt, and `shared` is what
+    it gets from elsewhere: name -> a file, or a folder of Python modules.
 
     `list_files` gives the names below a folder that its .dockerignore leaves in.
     """
@@ -78,4 +84,7 @@ def read(folder: Path, list_files: ListFiles, certificates: Sequence[bytes] = ()
         if (path := folder / name).is_file() and not path.is_symlink()
     ]
     files += [ContextFile(f"ca/extra-{number:03}.crt", pem) for number, pem in enumerate(certificates, start=1)]
+    for name, path in (shared or {}).items():
+        modules = sorted(path.glob("*.py")) if path.is_dir() else []
+        files += [ContextFile(f"{name}/{module.name}", module) for module in modules] or [ContextFile(name, path)]
     return Context(tuple(sorted(files, key=lambda file: file.name)))

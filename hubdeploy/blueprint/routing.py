@@ -11,6 +11,9 @@ from typing import Any
 
 import tomli_w
 
+from hubdeploy.contract.documents import Secret
+from hubdeploy.tls.certificates import Pair
+
 DYNAMIC_DIRECTORY = "/etc/traefik/dynamic"
 HTTPS_PORT = 8443
 API_ADDRESS = "proxy-admin:8099"
@@ -56,13 +59,13 @@ def _entry_points() -> dict[str, Any]:
     }
 
 
-def dynamic_files(api_password: str, certificate: bytes, key: bytes) -> dict[str, bytes]:
+def dynamic_files(api_password: Secret[str], served: Pair) -> dict[str, Secret[bytes]]:
     """Path in the dynamic directory -> content, the certificate's files first and tls.toml last.
 
     Certificate and key (PEM) lie in a folder named after their content, so a running proxy never reads half a
     pair: the new folder is written whole, then tls.toml becomes current by a rename.
     """
-    folder = f"certs/{_version(certificate, key)}"
+    folder = f"certs/{_version(served.certificate, served.key.reveal())}"
     pair = {
         "certFile": f"{DYNAMIC_DIRECTORY}/{folder}/cert.pem",
         "keyFile": f"{DYNAMIC_DIRECTORY}/{folder}/key.pem",
@@ -70,10 +73,10 @@ def dynamic_files(api_password: str, certificate: bytes, key: bytes) -> dict[str
     # as the default certificate: clients that come by address send no name to choose one by
     tls = {"tls": {"stores": {"default": {"defaultCertificate": pair}}}}
     return {
-        f"{folder}/cert.pem": certificate,
-        f"{folder}/key.pem": key,
-        "api.toml": _toml({"http": _api_router(api_password)}),
-        "tls.toml": _toml(tls),
+        f"{folder}/cert.pem": Secret(served.certificate),
+        f"{folder}/key.pem": served.key,
+        "api.toml": Secret(_toml({"http": _api_router(api_password.reveal())})),
+        "tls.toml": Secret(_toml(tls)),
     }
 
 

@@ -1,29 +1,51 @@
-"""What should exist for a set of settings: images, networks, volumes, containers and their files. Pure: it asks nobody,
-so the same inputs always give the same blueprint.
-"""
+"""What should exist, as data: images, networks, volumes, containers and their files. It decides nothing and asks nobody."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Literal
 
-from hubdeploy import family
-from hubdeploy.blueprint import documents, routing
 from hubdeploy.blueprint.contexts import Context
 from hubdeploy.contract import labels
-from hubdeploy.settings.declarations import Settings
-from hubdeploy.tls.certificates import Pair
+from hubdeploy.contract.documents import Contract, Secret, Secrets, to_bytes
 
-# What is read back from the two containers, to compare their files.
-HUB_DIRECTORY = "/srv/jupyterhub"
-PROXY_DIRECTORY = "/etc/traefik"
-ENGINE_SOCKET = "/var/run/docker.sock"
-# /var/run is a link to /run in every base. An engine with the fix of GHSA-vp62-88p7-qqf5 and without moby's #52655 (29.5.1,
-# Debian's 28.5.2) copies no file into or out of a container that has a mount below a link.
-ENGINE_SOCKET_IN_HUB = "/run/docker.sock"
+# What a container's file holds: bytes, or a document that the plan compares as an object.
+File = Secret[bytes] | Contract | Secrets
+
+
+def content(file: File) -> Secret[bytes]:
+    """A file's bytes."""
+    return file if isinstance(file, Secret) else Secret(to_bytes(file))
+
+
+class Severity(IntEnum):
+    """How much a step takes from users, from nothing to everything."""
+
+    NOBODY_NOTICES = 0
+    CONNECTIONS_BLINK = 1
+    SESSIONS_ARE_LOST = 2
+    DATA_IS_LOST = 3
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """What a step means for users, and how plans print it."""
+
+    severity: Severity
+    sentence: str
+
+    @property
+    def loses(self) -> bool:
+        """True if a user loses a running session or data: `up` asks first."""
+        return self.severity >= Severity.SESSIONS_ARE_LOST
+
+
+NOTHING = Consequence(Severity.NOBODY_NOTICES, "")
+SERVERS_STOP = Consequence(Severity.SESSIONS_ARE_LOST, "running servers stop")
+DATA_REMOVED = Consequence(Severity.DATA_IS_LOST, "data is removed")
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,7 @@ class ImageSpec:
     arguments: Mapping[str, str]
     labels: Mapping[str, str]
     disk: int
+    # Not secret, but as long as all its files.
     context: Context = field(repr=False)
 
     @property
@@ -48,8 +71,8 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """`owned` is false if the operator set the name: then it is used as it is found. `internal`: no way out.
-    `key` is the setting that names it."""
+    """`owned` is false if the operator set the name: the network is then used as it is. `key` is the setting that names
+    it. `internal`: it has no way out. Any other network keeps the lower half of its subnet for fixed addresses."""
 
     name: str
     labels: Mapping[str, str]
@@ -60,10 +83,14 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class VolumeSpec:
+    """`owned` and `key` as in NetworkSpec. `remembers_servers`: the hub finds running servers in it; with another volume
+    in its place it knows none."""
+
     name: str
     labels: Mapping[str, str]
     owned: bool
     key: str
+    remembers_servers: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,41 +114,95 @@ class Attachment:
 
 @dataclass(frozen=True)
 class PublishedPort:
+    """A TCP port of the engine's host that leads to the port `target` of a container."""
+
     address: str
     port: int
     target: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that a container may use: bytes, CPUs, processes; None is no limit."""
+
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True)
+class LiveFile:
+    """A file that a running container reads anew when it changes. `subject` is what plans call it."""
+
+    content: Secret[bytes]
+    subject: str
 
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """The hub or the proxy. `files` are in place before it starts; a change of `live_files` does not restart it.
+    """A component's container. None, and what is empty, is as the image has it; no capability is kept unless named.
 
-    File contents may be secret: they show in no repr and no fingerprint, what is there is compared instead.
+    `files` (path -> file) are in place before it starts, and a change of one makes the container anew; `live_files` are
+    published into the running container, in their order. `consequence` is what users notice when it is made anew.
     """
 
     name: str
     role: str
     image: str
     labels: Mapping[str, str]
-    mounts: tuple[Mount, ...]
-    attachments: tuple[Attachment, ...]
-    published: tuple[PublishedPort, ...]
-    files: Mapping[str, bytes] = field(repr=False)
-    live_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    consequence: Consequence
+    mounts: tuple[Mount, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    published: tuple[PublishedPort, ...] = ()
+    files: Mapping[str, File] = field(default_factory=dict)
+    live_files: Mapping[str, LiveFile] = field(default_factory=dict)
+    command: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    capabilities: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    network_mode: Literal["host", "none"] | None = None
+    read_only: bool = False
+    health_command: tuple[str, ...] | None = None
+
+    @property
+    def contract(self) -> Contract | None:
+        """The contract among its files. Who has one starts users' servers."""
+        return next((file for file in self.files.values() if isinstance(file, Contract)), None)
+
+    @property
+    def all_files(self) -> dict[str, Secret[bytes]]:
+        """Path -> bytes of everything that must be there when it starts."""
+        live = {path: file.content for path, file in self.live_files.items()}
+        return {path: content(file) for path, file in self.files.items()} | live
 
     @property
     def shape(self) -> dict[str, str]:
-        """What a change of makes the container anew (image and files apart), part by part, as text."""
+        """What a change of makes the container anew (image and files apart), part by part, as text. A part that stands
+        as every container has it is left out: containers of earlier versions have no such part."""
         ports = [f"{one.address}:{one.port} to {one.target}" for one in self.published]
         mounts = [f"{one.source} at {one.target}{' read-only' if one.read_only else ''}" for one in self.mounts]
         networks = [
             f"{one.network} as {'/'.join(one.aliases)}{' fixed' if one.fixed else ''}" for one in self.attachments
         ]
+        limits = [f"{name} {value}" for name, value in vars(self.limits).items() if value is not None]
+        rare = {
+            "command": " ".join(self.command or ()),
+            "environment": ", ".join(f"{key}={value}" for key, value in sorted(self.environment.items())),
+            "user": self.user or "",
+            "capabilities": ", ".join(self.capabilities),
+            "limits": ", ".join(limits),
+            "network mode": self.network_mode or "",
+            "file system": "read-only" if self.read_only else "",
+            "health": " ".join(self.health_command or ()),
+        }
         return {
             "ports": ", ".join(ports),
             "mounts": ", ".join(mounts),
             "networks": ", ".join(networks),
             "hardening": "1",
+            **{part: text for part, text in rare.items() if text},
         }
 
     @property
@@ -130,137 +211,13 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True)
-class ServerSpec:
-    """What the plan must know of users' servers; the hub makes them."""
-
-    image: str
-    fingerprint: str
-    network: str
-    uid: int
-    may_sudo: frozenset[str] | None  # None: everybody
-
-
-@dataclass(frozen=True)
 class Blueprint:
+    """Everything that should exist. `containers` are in the order in which they start."""
+
     deployment: str
-    data_volume: str
     foreign_images: tuple[str, ...]
     images: tuple[ImageSpec, ...]
     networks: tuple[NetworkSpec, ...]
     volumes: tuple[VolumeSpec, ...]
     containers: tuple[ContainerSpec, ...]
-    server: ServerSpec
-
-
-def images(
-    settings: Settings, names: tuple[str, ...], contexts: Mapping[str, Context], base_id: str | None
-) -> tuple[ImageSpec, ...]:
-    """The named images, which come with their ancestors, parents first. `base_id` is None while BASE_IMAGE is not there."""
-    specs: dict[str, ImageSpec] = {}
-    for name in names:
-        member = family.FAMILY[name]
-        parent = settings.base_image if member.parent is None else specs[member.parent].content_reference
-        parent_content = (
-            (base_id or "absent").removeprefix("sha256:") if member.parent is None else specs[member.parent].content
-        )
-        arguments = {name: str(getattr(settings, field)) for name, field in member.arguments.items()}
-        inputs = {f"{member.folder}/": contexts[name].digest()[:16], "its parent": parent_content[:16], **arguments}
-        decides = json.dumps(inputs, sort_keys=True)
-        content = hashlib.sha256(decides.encode()).hexdigest()
-        specs[name] = ImageSpec(
-            name=name,
-            reference=settings.image_reference(name),
-            folder=member.folder,
-            parent=parent,
-            content=content,
-            arguments={"PARENT": parent, **arguments},
-            labels={
-                **_labels(settings, f"image:{name}"),
-                labels.REPOSITORY: settings.image_reference(name).rpartition(":")[0],
-                labels.CONTENT: content,
-                labels.INPUTS: decides,
-            },
-            disk=member.disk,
-            context=contexts[name],
-        )
-    return tuple(specs.values())
-
-
-def foreign_images(settings: Settings) -> tuple[str, ...]:
-    """The images that are not built here: BASE_IMAGE, and DOCKER_NOTEBOOK_IMAGE unless it is ours."""
-    notebook = () if settings.notebook_member else (settings.notebook_image,)
-    return (settings.base_image, *notebook)
-
-
-def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
-    owned = not settings.is_set("DOCKER_NETWORK_NAME")
-    return (
-        NetworkSpec(settings.network_name, _labels(settings, "network"), owned, "DOCKER_NETWORK_NAME"),
-        NetworkSpec(
-            settings.api_network_name, _labels(settings, "api-network"), True, "DOCKER_MACHINE_NAME", internal=True
-        ),
-    )
-
-
-def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    data_owned = not settings.is_set("DATA_VOLUME_HOST")
-    return (
-        VolumeSpec(settings.data_volume, _labels(settings, "data-volume"), data_owned, "DATA_VOLUME_HOST"),
-        VolumeSpec(settings.proxy_volume, _labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME"),
-    )
-
-
-def containers(settings: Settings, *, engine_memory: int, api_password: str, pair: Pair) -> tuple[ContainerSpec, ...]:
-    """Proxy and hub, in the order in which they start: without the proxy's name the hub exits."""
-    return (_proxy(settings, api_password, pair), _hub(settings, engine_memory, api_password))
-
-
-def server(settings: Settings, engine_memory: int) -> ServerSpec:
-    fingerprint = documents.server_contract(settings, engine_memory)["fingerprint"]
-    may_sudo = None if settings.grant_sudo else frozenset(user.name for user in settings.users if user.sudo)
-    return ServerSpec(settings.notebook_image, fingerprint, settings.network_name, settings.nb_uid, may_sudo)
-
-
-def _proxy(settings: Settings, api_password: str, pair: Pair) -> ContainerSpec:
-    dynamic = routing.dynamic_files(api_password, pair.certificate, pair.key)
-    return ContainerSpec(
-        name=settings.proxy_name,
-        role="proxy",
-        image=settings.image_reference("proxy"),
-        labels=_labels(settings, "proxy"),
-        mounts=(Mount(settings.proxy_volume, routing.DYNAMIC_DIRECTORY),),
-        attachments=(
-            Attachment(settings.network_name, (settings.proxy_name,)),
-            Attachment(settings.api_network_name, (routing.API_ADDRESS.partition(":")[0],)),
-        ),
-        published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT),),
-        files={f"{PROXY_DIRECTORY}/traefik.toml": routing.static_config()},
-        live_files={f"{routing.DYNAMIC_DIRECTORY}/{name}": content for name, content in dynamic.items()},
-    )
-
-
-def _hub(settings: Settings, engine_memory: int, api_password: str) -> ContainerSpec:
-    return ContainerSpec(
-        name=settings.hub_name,
-        role="hub",
-        image=settings.image_reference("hub"),
-        labels=_labels(settings, "hub"),
-        mounts=(
-            Mount(settings.data_volume, settings.data_mount),
-            Mount(settings.proxy_volume, documents.PROXY_MOUNT_IN_HUB),
-            Mount(ENGINE_SOCKET, ENGINE_SOCKET_IN_HUB, kind="bind"),
-        ),
-        attachments=(
-            Attachment(settings.network_name, (settings.hub_name,), fixed=True),
-            Attachment(settings.api_network_name, (settings.hub_name,)),
-        ),
-        published=(),
-        files={
-            documents.CONTRACT_PATH: documents.to_bytes(documents.hub_contract(settings, engine_memory)),
-            documents.SECRETS_PATH: documents.to_bytes(documents.hub_secrets(settings, api_password)),
-        },
-    )
-
-
-def _labels(settings: Settings, role: str) -> dict[str, str]:
-    return {labels.DEPLOYMENT: settings.name, labels.ROLE: role}
+    contract: Contract

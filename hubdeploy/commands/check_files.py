@@ -1,4 +1,5 @@
-"""`check-files --fix`: writes the fixed `.env` beside the old one, moves secrets to `.env.local`, shows what differs.
+"""`check-files`: everything that can be known before `up`, at once. With `--fix` it writes the fixed `.env` beside the old
+one, moves secrets to `.env.local`, and shows what differs.
 
 `.env` itself is never written: moving the fixed file over it is a person's step, so that nothing changes unread, and a
 run that is killed anywhere has lost nothing.
@@ -12,10 +13,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubdeploy import files
-from hubdeploy.errors import DeployError, InputError, Problem, read_file, read_text
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.errors import Caution, DeployError, EngineUnavailable, InputError, Problem, read_file, read_text
+from hubdeploy.family import FAMILY
 from hubdeploy.settings import dotenv, env_local, fix, loading
 from hubdeploy.settings.declarations import LOCAL, SHARED
 from hubdeploy.settings.fix import FIXED
+from hubdeploy.tls import selection
+
+
+def check(deployment: Deployment) -> None:
+    """Raises Refused with all that stands against `up`; prints what is fine. Without an engine only the files are checked."""
+    settings, display = deployment.settings, deployment.display
+    deployment.contexts(tuple(FAMILY))
+    try:
+        display.cautions(deployment.check(deployment.draw()))
+    except EngineUnavailable as error:
+        display.cautions((Caution(f"the engine was not asked: {error.found}", error.fix),))
+    display.checked(settings, selection.current(settings, deployment.engine.read_volume))
 
 
 def fix_env(root: Path, environ: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""What an operator sees: plans, progress, questions, the greeting. The only module that prints or asks.
+"""What an operator sees while a plan is carried out: plans, progress, questions, the greeting.
 
 On a terminal builds are a live table; elsewhere every line stands by itself with a prefix. Passwords are shown on a
 terminal only.
@@ -7,16 +7,18 @@ terminal only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from hubdeploy.errors import DeployError
+from hubdeploy.blueprint.specs import Severity
+from hubdeploy.contract.documents import Secret
+from hubdeploy.errors import Caution, DeployError, Problem
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.reconcile import Impact, Plan, Step
-from hubdeploy.settings.declarations import Settings
+from hubdeploy.plan.steps import Plan, Step
+from hubdeploy.settings.declarations import Settings, keys_of_fields
 from hubdeploy.tls.certificates import Pair
 
 if TYPE_CHECKING:
@@ -40,22 +42,21 @@ class Display:
     def line(self, text: str = "") -> None:
         self.console.print(text, markup=False)
 
-    def plan(self, drawn: Plan) -> None:
+    def plan(self, plan: Plan) -> None:
         """Every step with its cause, and below it whom it touches."""
-        if not drawn.steps:
-            self.line("nothing to do")
-        for found in drawn.taken_over:
-            self.line(f"     {found} is there and used as it is: nothing is copied, and clean never removes it")
-        previous = ""
-        for number, step in enumerate(drawn.steps, start=1):
-            because = f" - {step.cause}" if step.cause != previous else ""
-            previous = step.cause
-            self.line(f"{number:3}. {step.operation}{because}")
-            if step.impact is not Impact.NONE:
-                who = f": {', '.join(step.users)}" if step.users else ""
-                self.line(f"     users: {step.impact.value}{who}")
-        for pending in drawn.pending:
-            self.line(f"     users: {', '.join(pending.users)} pick it up at their next start - {pending.cause}")
+        self.line(str(plan))
+
+    def cautions(self, cautions: Iterable[Caution]) -> None:
+        for caution in cautions:
+            self.line(f"warning: {caution}")
+
+    def warnings(self, problems: Sequence[Problem], going_on: str) -> None:
+        """Problems that do not keep a command from its work."""
+        # Not among what a command prints: somebody may read that with a program.
+        for problem in problems:
+            print(f"warning: {problem}", file=sys.stderr)
+        if problems:
+            print(f"{going_on}\n", file=sys.stderr)
 
     # -- progress ---------------------------------------------------------------------------------------------------
 
@@ -98,17 +99,17 @@ class Display:
 
     # -- questions --------------------------------------------------------------------------------------------------
 
-    def confirm(self) -> None:
-        """Goes on only after a yes; the default is no, and without a terminal nobody is asked."""
-        self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
-        if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
-            raise DeployError(wanted="a yes", found="no", fix="nothing was changed")
-
-    def confirm_by_name(self, name: str) -> None:
-        """Goes on only when the deployment's name is typed back; no option can stand for it."""
-        self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
-        if self._answer(f"This removes users' data for ever. Type {name} to go on: ") != name:
-            raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
+    def confirm(self, plan: Plan, name: str, *, yes: bool) -> None:
+        """Asks where a session or data would be lost; the default is no, and without a terminal nobody is asked. Data goes
+        only when the deployment's name is typed back: no option can stand for that."""
+        if any(step.consequence.severity is Severity.DATA_IS_LOST for step in plan.steps):
+            self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
+            if self._answer(f"This removes users' data for ever. Type {name} to go on: ") != name:
+                raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
+        elif plan.loses and not yes:
+            self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
+            if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
+                raise DeployError(wanted="a yes", found="no", fix="nothing was changed")
 
     def _answer(self, question: str) -> str:
         try:
@@ -132,13 +133,17 @@ class Display:
         )
         self.line(f"\nJupyterHub is up: {settings.public_url}")
         self.line(f"admins: {admins}")
-        if not settings.uses_passwords:
-            self.line(f"login: each user with their account at {settings.github_url}")
-        elif self.terminal:
-            self.line(f"login: a name of userlist; users' password {settings.user_password}")
-            self.line(f"       admins' password {settings.admin_password}")
-        else:
-            self.line("login: a name of userlist; the passwords are USER_PASSWORD and ADMIN_PASSWORD in .env.local")
+        login = settings.login
+        self.line(f"login: {login.greeting.format(**vars(settings))}")
+        if login.shown and self.terminal:
+            for label, field in login.shown.items():
+                secret: Secret[str] | None = getattr(settings, field)
+                self.line(f"       {label}: {secret.reveal() if secret else 'none'}")
+        elif login.shown:
+            keys = keys_of_fields()
+            self.line(
+                f"       the passwords are {' and '.join(keys[field] for field in login.shown.values())} in .env.local"
+            )
 
     def checked(self, settings: Settings, pair: Pair | None) -> None:
         self.line(f"settings and userlist are fine: {len(settings.users)} users")

@@ -6,18 +6,20 @@ It decides nothing: a step that fails ends the run with its error, and what was 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from graphlib import TopologicalSorter
 from itertools import groupby
 from threading import Event
-from typing import Protocol
+from typing import Any, Protocol
 
 from hubdeploy import threads
-from hubdeploy.engine import Engine
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.reconcile import Step
+from hubdeploy.plan.steps import Step
+
+# Brings an operation about; the function that it is given hears what goes on meanwhile.
+Apply = Callable[[Any, Callable[[str], None]], None]
 
 
 class Reporter(Protocol):
@@ -34,17 +36,17 @@ class Cancelled(Exception):
     """Another build failed."""
 
 
-def carry_out(steps: Iterable[Step], engine: Engine, reporter: Reporter) -> None:
+def carry_out(steps: Iterable[Step], apply: Apply, reporter: Reporter) -> None:
     """Applies every step; consecutive builds run side by side, each behind its parent."""
     for is_build, group in groupby(steps, key=lambda step: isinstance(step.operation, op.ImageBuilt)):
         if is_build:
-            _build(list(group), engine, reporter)
+            _build(list(group), apply, reporter)
         else:
             for step in group:
-                _apply(step, engine, reporter)
+                _apply(step, apply, reporter)
 
 
-def _apply(step: Step, engine: Engine, reporter: Reporter, cancelled: Event | None = None) -> None:
+def _apply(step: Step, apply: Apply, reporter: Reporter, cancelled: Event | None = None) -> None:
     def said(line: str) -> None:
         if cancelled is not None and cancelled.is_set():
             raise Cancelled
@@ -52,11 +54,11 @@ def _apply(step: Step, engine: Engine, reporter: Reporter, cancelled: Event | No
 
     reporter.begun(step)
     start = time.monotonic()
-    engine.apply(step.operation, said)
+    apply(step.operation, said)
     reporter.done(step, time.monotonic() - start)
 
 
-def _build(steps: Sequence[Step], engine: Engine, reporter: Reporter) -> None:
+def _build(steps: Sequence[Step], apply: Apply, reporter: Reporter) -> None:
     specs = {step.operation.spec.content_reference: step for step in steps if isinstance(step.operation, op.ImageBuilt)}
     order = TopologicalSorter(
         {reference: {_parent(step)} & specs.keys() for reference, step in specs.items()},
@@ -68,7 +70,7 @@ def _build(steps: Sequence[Step], engine: Engine, reporter: Reporter) -> None:
         running: dict[Future[None], str] = {}
         while order.is_active():
             for reference in order.get_ready():
-                work = partial(_apply, specs[reference], engine, reporter, cancelled)
+                work = partial(_apply, specs[reference], apply, reporter, cancelled)
                 # An interrupted `up` does not wait for it, and the engine ends a build whose client is gone.
                 running[threads.run(work)] = reference
             finished, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -1,9 +1,9 @@
-"""Looks into the foreign image of users' servers, once for each image, and refuses one that does not fit the hub.
+"""Asks the foreign image of users' servers which JupyterHub it has, once for each image.
 
-What a look found is remembered in a file of the checkout that git ignores, by all that decides it: the image's id,
-which names its content on any engine, the command, and the question itself. So every clone looks once for itself, and
-nothing of that need be shared or cleaned: the file may be lost, never wrong. It holds the version found, not the
-verdict, as the hub may get another. A look without an answer is not remembered: the engine may have been busy.
+The answer is kept in a file of the checkout that git ignores, under all that decides it: the image's id, which names its
+content on any engine, the command, and the question itself. So each clone asks for itself, and the file can be lost but never
+wrong. It holds the version found, not the verdict, as the hub may get another. No answer is not kept: the engine may have
+been busy.
 """
 
 from __future__ import annotations
@@ -18,62 +18,76 @@ from typing import Any
 
 from hubdeploy import family, files
 from hubdeploy.engine import Engine
-from hubdeploy.errors import DeployError, read_text
+from hubdeploy.errors import DeployError, Problem, Refused, read_text
 from hubdeploy.plan import compatibility
-from hubdeploy.plan.compatibility import Look
+from hubdeploy.plan.compatibility import Found, Wanted
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.settings.declarations import Settings
 
-MEMORY = ".looked-at.json"
+MEMORY = ".notebook-images.json"
 # JupyterLab prints its version within 4 s, and takes much longer for the first time from a slow disk.
 WITHIN = 60.0
 
 
-def refuse_misfit(settings: Settings, snapshot: Snapshot, engine: Engine, say: Callable[[str], None]) -> None:
-    """Raises DeployError if DOCKER_NOTEBOOK_IMAGE is foreign, on the engine, and does not fit the hub. One that is still
-    to be pulled cannot be looked into yet; ours is pinned by its lock."""
+def evidence(
+    settings: Settings, snapshot: Snapshot, engine: Engine, say: Callable[[str], None]
+) -> tuple[Wanted, Found] | Problem | None:
+    """What servers need and what their image has; a Problem if it does not answer. None for an image of ours, which its
+    lock pins, and for one that is still to be pulled."""
     reference = settings.notebook_image
     state = snapshot.images.get(reference)
     if settings.notebook_member or state is None:
-        return
+        return None
     lock = f"{family.FAMILY['hub'].folder}/requirements.lock"
     # The lock rather than requirements.in: the hub's image is installed from it.
     hub = compatibility.hub_version(read_text(settings.root / lock, lock, "the lock file of the hub's image"), lock)
-    wanted = compatibility.Wanted(reference, settings.spawn_command, hub, settings.image_reference("base-notebook"))
+    wanted = Wanted(reference, settings.spawn_command, hub, settings.image_reference("base-notebook"))
     question = compatibility.question(wanted.command[0])
     memory, key = settings.root / MEMORY, _key(state.id, question)
     with files.locked(settings.root):
-        look = _remembered(memory, key)
-        if look is None:
-            say(f"  .. looking for JupyterHub in image {reference}, once")
-            look = _looked(partial(engine.said_in, state.id, question, deployment=settings.name, within=WITHIN), wanted)
-            _remember(memory, key, look)
-    compatibility.refuse_misfit(look, wanted)
+        found = _remembered(memory, key)
+        if found is None:
+            say(f"  .. asking image {reference} which JupyterHub it has, once")
+            ask = partial(engine.run_once, state.id, question, deployment=settings.name, within=WITHIN)
+            answered = _asked(ask, wanted)
+            if isinstance(answered, Problem):
+                return answered
+            _remember(memory, key, found := answered)
+    return wanted, found
 
 
-def _looked(ask: Callable[..., str], wanted: compatibility.Wanted) -> Look:
+def refuse_misfit(settings: Settings, snapshot: Snapshot, engine: Engine, say: Callable[[str], None]) -> None:
+    """Raises Refused if DOCKER_NOTEBOOK_IMAGE is foreign, on the engine, and does not fit the hub."""
+    match evidence(settings, snapshot, engine, say):
+        case Problem() as unanswered:
+            raise Refused([unanswered])
+        case (wanted, found):
+            problems = list(compatibility.problems(found, wanted))
+            if problems:
+                raise Refused(problems)
+
+
+def _asked(ask: Callable[..., str], wanted: Wanted) -> Found | Problem:
     output = ask()
-    # An entrypoint may need rights that a server has and a look has not; then the image is asked without it.
-    look = compatibility.answer(output) or compatibility.answer(ask(entrypoint=False))
-    if look is None:
-        raise compatibility.unanswered(output, wanted)
-    return look
+    # An entrypoint may need rights that a server has and this container has not; then the image is asked without it.
+    found = compatibility.answer(output) or compatibility.answer(ask(entrypoint=False))
+    return found or compatibility.unanswered(output, wanted)
 
 
 def _key(image_id: str, question: tuple[str, ...]) -> str:
     return f"{image_id} {hashlib.sha256(json.dumps(question).encode()).hexdigest()[:16]}"
 
 
-def _remembered(memory: Path, key: str) -> Look | None:
+def _remembered(memory: Path, key: str) -> Found | None:
     match _read(memory).get(key):
         case {"command": bool(command), "jupyterhub": str() | None as version}:
-            return Look(command, version)
+            return Found(command, version)
     return None
 
 
-def _remember(memory: Path, key: str, look: Look) -> None:
-    content = {**_read(memory), key: {"command": look.command, "jupyterhub": look.jupyterhub}}
-    # A checkout that cannot be written costs the next run a look.
+def _remember(memory: Path, key: str, found: Found) -> None:
+    content = {**_read(memory), key: {"command": found.command, "jupyterhub": found.jupyterhub}}
+    # A checkout that cannot be written costs the next run a question.
     with suppress(DeployError, OSError):
         files.replace(memory, json.dumps(content, indent=2).encode() + b"\n", mode=0o644)
 

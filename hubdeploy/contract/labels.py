@@ -14,4 +14,5 @@ USER = "hubdeploy.user"
 SUDO = "hubdeploy.sudo"
 UID = "hubdeploy.uid"
 
-HUB, PROXY, SERVER, LOOK = "hub", "proxy", "server", "look"
+# Roles that are no component's: a user's server, and a container that answers one question.
+SERVER, ONE_OFF = "server", "one-off"

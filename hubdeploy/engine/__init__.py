@@ -1,9 +1,103 @@
 """The Docker engine: observe() takes one snapshot, apply() carries out one operation. The only importer of docker.
 
-It decides nothing; errors of the engine become ours here, by class and status, and are quoted where only their words tell.
+It decides nothing. Errors of the engine become ours here, by class and status, and are quoted where only their words tell.
 """
 
-from hubdeploy.engine.act import Engine
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from hubdeploy.contract.documents import Secret
+from hubdeploy.engine import act, images, observe, oneoff
+from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.observe import context_paths
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.snapshot import Snapshot
 
 __all__ = ["Engine", "context_paths"]
+
+
+class Engine:
+    """The engine that DOCKER_HOST in `environ` names, or the local one. It is reached at the first question."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.connection = Connection(environ)
+
+    @property
+    def local(self) -> bool:
+        """True if the engine runs on this machine."""
+        return self.connection.local
+
+    def ping(self) -> None:
+        """Raises EngineUnavailable unless the engine answers."""
+        self.connection.ping()
+
+    def observe(
+        self,
+        deployment: str,
+        *,
+        names: Collection[str],
+        directories: Mapping[str, str],
+        is_users: Callable[[str], bool] = lambda volume: False,
+    ) -> Snapshot:
+        """One snapshot of a deployment, see observe.snapshot."""
+        return observe.snapshot(self.connection, deployment, names=names, directories=directories, is_users=is_users)
+
+    def apply(self, operation: op.EngineOperation, progress: Callable[[str], None] = lambda line: None) -> None:
+        """Brings one operation's end state about."""
+        act.apply(self.connection, operation, progress)
+
+    def read_files(self, container: str, root: str) -> dict[str, Secret[bytes]] | None:
+        """Path -> content of every file below `root` in a container; None if there is no such directory."""
+        return observe.read_files(self.connection, container, root)
+
+    def read_volume(self, volume: str) -> dict[str, Secret[bytes]]:
+        """Name -> content of every file in a volume; nothing where there is no such volume."""
+        return observe.read_volume(self.connection, volume)
+
+    def volume_owners(self, volumes: Sequence[str], *, deployment: str) -> dict[str, int]:
+        """The user id that owns each volume's root."""
+        return oneoff.volume_owners(self.connection, volumes, deployment=deployment)
+
+    def run_once(
+        self,
+        image: str,
+        command: Sequence[str],
+        *,
+        deployment: str,
+        within: float,
+        entrypoint: bool = True,
+        network: str = "none",
+    ) -> str:
+        """What a command prints in a container of `image`, see oneoff.run_once."""
+        return oneoff.run_once(
+            self.connection,
+            image,
+            command,
+            deployment=deployment,
+            within=within,
+            entrypoint=entrypoint,
+            network=network,
+        )
+
+    def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
+        """A container's output, oldest first, in pieces as they come."""
+        return observe.logs(self.connection, container, follow=follow, tail=tail)
+
+    def port_holder(self, address: str, port: int) -> str | None:
+        """The program of this machine that listens there; None if the port is free, or the engine is elsewhere."""
+        return observe.port_holder(self.connection, address, port)
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image that is on the engine; None if it is not."""
+        return observe.image_id(self.connection, reference)
+
+    def pull_image(self, reference: str, progress: Callable[[str], None] = lambda line: None) -> None:
+        """Pulls an image; raises EngineError with the engine's words when it cannot."""
+        images.pull_image(self.connection, reference, progress)
+
+    def import_image(self, archive: Path, reference: str, image_labels: Mapping[str, str]) -> None:
+        """Makes an image of a root file system's tar."""
+        images.import_image(self.connection, archive, reference, image_labels)

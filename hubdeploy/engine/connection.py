@@ -39,7 +39,8 @@ class Connection:
         return self._where.startswith("unix://")
 
     @property
-    def _api(self) -> docker.APIClient:
+    def api(self) -> docker.APIClient:
+        """This thread's client of the engine; raises EngineUnavailable if there is none to reach."""
         client = getattr(self._threads, "client", None)
         if client is None:
             with self._connecting:
@@ -68,7 +69,7 @@ class Connection:
     def ping(self) -> None:
         """Raises EngineUnavailable unless the engine answers."""
         with translated("the engine answers"):
-            self._api.ping()
+            self.api.ping()
 
 
 def _failures(where: str) -> tuple[type[Exception], ...]:

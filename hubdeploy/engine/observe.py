@@ -1,5 +1,5 @@
-"""Looks at the engine: one snapshot of what a deployment has there, files and logs of its containers. Changes nothing,
-but for a container that is made, never run, and removed again where only that lets a volume be read.
+"""What the engine holds: one snapshot of a deployment, files and logs of its containers. It changes nothing, except that a
+volume is read through a container that is made, never run, and removed again.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import io
 import os
 import socket
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from docker.utils.build import exclude_paths
 
 from hubdeploy import threads
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Secret
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.errors import EngineError
 from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
@@ -34,168 +35,179 @@ def context_paths(folder: Path) -> list[str]:
     return sorted(exclude_paths(str(folder), [*kept, ".dockerignore"]))
 
 
-class Observing(Connection):
-    """What can be asked of the engine."""
-
-    def observe(
-        self,
-        deployment: str,
-        *,
-        names: Sequence[str],
-        file_roots: Mapping[str, str],
-        is_users: Callable[[str], bool] = lambda volume: False,
-    ) -> Snapshot:
-        """One snapshot: what carries the deployment's label, whoever holds one of `names`, and users' volumes, whoever made
-        them: `is_users` knows these by their names.
-
-        `file_roots` maps a container to the directory whose files are read.
-        """
-        with translated("the engine tells what it holds"):
-            # What takes the engine longest is asked first, and beside the rest.
-            asked_info = threads.run(lambda: self._api.info())
-            asked_images = threads.run(lambda: [_image(one) for one in self._api.images()])
-            listed = self._api.containers(all=True)
-            states = [_container(one) for one in listed]
-            mine = {one.name: one for one in states if _is_of(deployment, one)}
-            servers = {name: one for name, one in mine.items() if one.labels[labels.ROLE] == labels.SERVER}
-            asked_files = {
-                name: threads.run(partial(self.read_files, mine[name].id, root))
-                for name, root in file_roots.items()
-                if name in mine and name not in servers
-            }
-            networks = {one["Name"]: network_state(one) for one in self._api.networks()}
-            volumes = self._api.volumes()["Volumes"] or ()
-            info, images = asked_info.result(), asked_images.result()
-            files = {name: asked.result() for name, asked in asked_files.items()}
-        ours = {
-            one.name: replace(one, files=files.get(one.name))
-            for one in states
-            if one.name not in servers and (one.name in mine or one.name in names)
+def snapshot(
+    connection: Connection,
+    deployment: str,
+    *,
+    names: Collection[str],
+    directories: Mapping[str, str],
+    is_users: Callable[[str], bool],
+) -> Snapshot:
+    """What carries the deployment's label, whoever has one of `names`, and users' volumes, whoever made them: `is_users`
+    knows these by their names. `directories`: role of a component -> the directory of its container whose files are read.
+    """
+    api = connection.api
+    with translated("the engine tells what it holds"):
+        # What takes the engine longest is asked first, and beside the rest.
+        asked_info = threads.run(lambda: connection.api.info())
+        asked_images = threads.run(lambda: [_image(one) for one in connection.api.images()])
+        listed = api.containers(all=True)
+        states = [_container(one) for one in listed]
+        mine = {one.name: one for one in states if _is_of(deployment, one)}
+        servers = {name: one for name, one in mine.items() if one.role == labels.SERVER}
+        asked_files = {
+            name: threads.run(partial(read_files, connection, one.id, directories[one.role]))
+            for name, one in mine.items()
+            if one.role in directories
         }
-        wanted = {
-            one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]))
-            for one in volumes
-            if one["Name"] in names
-            or is_users(one["Name"])
-            or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
-        }
-        return Snapshot(
-            engine=self._facts(info),
-            images={reference: image for image in images for reference in (*image.references, *image.digests)},
-            networks={
-                name: state
-                for name, state in networks.items()
-                if name in names or state.labels.get(labels.DEPLOYMENT) == deployment
-            },
-            volumes=wanted,
-            containers=ours,
-            servers=tuple(servers.values()),
-            port_holders=_port_holders(listed),
-            own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
-        )
+        networks = {one["Name"]: network_state(one) for one in api.networks()}
+        volumes = api.volumes()["Volumes"] or ()
+        info, images = asked_info.result(), asked_images.result()
+        files = {name: asked.result() for name, asked in asked_files.items()}
+    ours = {
+        one.name: replace(one, files=files.get(one.name))
+        for one in states
+        if one.name not in servers and (one.name in mine or one.name in names)
+    }
+    wanted = {
+        one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]))
+        for one in volumes
+        if one["Name"] in names
+        or is_users(one["Name"])
+        or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
+    }
+    return Snapshot(
+        engine=_facts(info, local=connection.local),
+        images={reference: image for image in images for reference in (*image.references, *image.digests)},
+        networks={
+            name: state
+            for name, state in networks.items()
+            if name in names or state.labels.get(labels.DEPLOYMENT) == deployment
+        },
+        volumes=wanted,
+        containers=ours,
+        servers=tuple(servers.values()),
+        port_holders=_port_holders(listed),
+        own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
+    )
 
-    def _facts(self, info: Mapping[str, Any]) -> EngineFacts:
-        free = None
-        if self.local:
-            try:
-                disk = os.statvfs(info.get("DockerRootDir", "/var/lib/docker"))
-                free = disk.f_bavail * disk.f_frsize
-            except OSError:
-                pass
-        return EngineFacts(info["ServerVersion"], info["MemTotal"], free, self.local)
 
-    def read_files(self, container: str, root: str) -> dict[str, bytes] | None:
-        """Path -> content of every file below `root` in a container, running or not; None if there is no such directory."""
+def _facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
+    free = None
+    if local:
         try:
-            with translated(f"the files of {container} can be read"):
-                stream, _ = self._api.get_archive(container, root)
-                content = io.BytesIO(b"".join(stream))
-        except EngineError as error:
-            if isinstance(error.__cause__, docker.errors.NotFound):
-                return None
-            raise
-        parent = root.rpartition("/")[0]
-        with tarfile.open(fileobj=content) as tar:
-            return {f"{parent}/{member.name}": tar.extractfile(member).read() for member in tar if member.isreg()}  # type: ignore[union-attr]
+            disk = os.statvfs(info.get("DockerRootDir", "/var/lib/docker"))
+            free = disk.f_bavail * disk.f_frsize
+        except OSError:
+            pass
+    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0))
 
-    def read_volume(self, volume: str) -> dict[str, bytes]:
-        """Name -> content of every file in a volume; nothing where there is no such volume."""
-        try:
-            with translated(f"volume {volume} can be read"):
-                self._api.inspect_volume(volume)
-        except EngineError as error:
-            if isinstance(error.__cause__, docker.errors.NotFound):
-                return {}
-            raise
-        with self._looking_into(volume) as container:
-            files = self.read_files(container, "/volume") or {}
-        return {path.removeprefix("/volume/"): content for path, content in files.items()}
 
-    @contextmanager
-    def _looking_into(self, volume: str) -> Iterator[str]:
-        """A container that mounts the volume and never runs, so any image will do."""
-        with translated(f"volume {volume} can be read"):
-            image = self._any_image()
-            host = self._api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
-            self._remove_reader(volume)
-            # The image may carry labels of a deployment; this container belongs to none.
-            nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}
-            self._api.create_container(
-                image, command=["true"], name=_reader(volume), labels=nobody, host_config=host, network_disabled=True
-            )
-            try:
-                yield _reader(volume)
-            finally:
-                self._remove_reader(volume)
-
-    def _any_image(self) -> str:
-        image = next((one["Id"] for one in self._api.images()), None)
-        if image is None:
-            raise EngineError(
-                wanted="an image, to look into a volume with",
-                found="the engine holds no image yet",
-                fix="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
-            )
-        return str(image)
-
-    def _remove_reader(self, volume: str) -> None:
-        with already_gone():
-            self._api.remove_container(_reader(volume), force=True, v=True)
-
-    def image_id(self, reference: str) -> str | None:
-        """The id of an image that is on the engine; None if it is not."""
-        try:
-            with translated(f"the engine looks for image {reference}"):
-                inspected: dict[str, Any] = self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
-                return str(inspected["Id"])
-        except EngineError as error:
-            if isinstance(error.__cause__, docker.errors.NotFound):
-                return None
-            raise
-
-    def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
-        """A container's output, oldest first, in pieces as they come."""
-        with translated(f"the log of {container} can be read"):
-            if not follow:
-                yield self._api.logs(container, tail=tail)
-                return
-            yield from self._api.logs(container, stream=True, follow=True, tail=tail)
-
-    def port_holder(self, address: str, port: int) -> str | None:
-        """The program of this machine that listens there, as `nginx (pid 7)`; None if the port is free, and for a remote
-        engine, whose machine cannot be asked."""
-        if not self.local:
+def read_files(connection: Connection, container: str, root: str) -> dict[str, Secret[bytes]] | None:
+    """Path -> content of every file below `root` in a container, running or not; None if there is no such directory."""
+    try:
+        with translated(f"the files of {container} can be read"):
+            stream, _ = connection.api.get_archive(container, root)
+            content = io.BytesIO(b"".join(stream))
+    except EngineError as error:
+        if isinstance(error.__cause__, docker.errors.NotFound):
             return None
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except PermissionError:
-                return None
-            except OSError:
-                return _listener(port)
+        raise
+    parent = root.rpartition("/")[0]
+    with tarfile.open(fileobj=content) as tar:
+        return {f"{parent}/{member.name}": Secret(tar.extractfile(member).read()) for member in tar if member.isreg()}  # type: ignore[union-attr]
+
+
+def read_volume(connection: Connection, volume: str) -> dict[str, Secret[bytes]]:
+    """Name -> content of every file in a volume; nothing where there is no such volume."""
+    try:
+        with translated(f"volume {volume} can be read"):
+            connection.api.inspect_volume(volume)
+    except EngineError as error:
+        if isinstance(error.__cause__, docker.errors.NotFound):
+            return {}
+        raise
+    with _reading(connection, volume) as container:
+        files = read_files(connection, container, "/volume") or {}
+    return {path.removeprefix("/volume/"): content for path, content in files.items()}
+
+
+@contextmanager
+def _reading(connection: Connection, volume: str) -> Iterator[str]:
+    """A container that mounts the volume and never runs, so any image will do."""
+    with translated(f"volume {volume} can be read"):
+        image = any_image(connection)
+        host = connection.api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
+        remove_reader(connection, volume)
+        # The image may carry labels of a deployment; this container belongs to none.
+        nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}
+        connection.api.create_container(
+            image,
+            command=["true"],
+            name=_reader(volume),
+            labels=nobody,
+            host_config=host,
+            network_disabled=True,
+            use_config_proxy=False,
+        )
+        try:
+            yield _reader(volume)
+        finally:
+            remove_reader(connection, volume)
+
+
+def any_image(connection: Connection) -> str:
+    image = next((one["Id"] for one in connection.api.images()), None)
+    if image is None:
+        raise EngineError(
+            wanted="an image, to look into a volume with",
+            found="the engine holds no image yet",
+            fix="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
+        )
+    return str(image)
+
+
+def remove_reader(connection: Connection, volume: str) -> None:
+    with already_gone():
+        connection.api.remove_container(_reader(volume), force=True, v=True)
+
+
+def image_id(connection: Connection, reference: str) -> str | None:
+    """The id of an image that is on the engine; None if it is not."""
+    try:
+        with translated(f"the engine looks for image {reference}"):
+            inspected: dict[str, Any] = connection.api.inspect_image(reference)  # type: ignore[no-untyped-call]
+            return str(inspected["Id"])
+    except EngineError as error:
+        if isinstance(error.__cause__, docker.errors.NotFound):
+            return None
+        raise
+
+
+def logs(connection: Connection, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
+    """A container's output, oldest first, in pieces as they come."""
+    with translated(f"the log of {container} can be read"):
+        if not follow:
+            yield connection.api.logs(container, tail=tail)
+            return
+        yield from connection.api.logs(container, stream=True, follow=True, tail=tail)
+
+
+def port_holder(connection: Connection, address: str, port: int) -> str | None:
+    """The program of this machine that listens there, as `nginx (pid 7)`; None if the port is free, and for a remote
+    engine, whose machine cannot be asked."""
+    if not connection.local:
         return None
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except PermissionError:
+            return None
+        except OSError:
+            return _listener(port)
+    return None
 
 
 def _reader(volume: str) -> str:
@@ -222,9 +234,9 @@ def network_state(one: Mapping[str, Any]) -> NetworkState:
 
 
 def _is_of(deployment: str, state: ContainerState) -> bool:
-    """A container that somebody starts from an image of ours inherits its labels, but for these roles."""
-    roles = (labels.HUB, labels.PROXY, labels.SERVER, labels.LOOK)
-    return state.labels.get(labels.DEPLOYMENT) == deployment and state.labels.get(labels.ROLE) in roles
+    """A container that somebody starts from an image of ours inherits its labels, the role `image:NAME` among them."""
+    made_by_us = state.role and not state.role.startswith("image:")
+    return state.labels.get(labels.DEPLOYMENT) == deployment and bool(made_by_us)
 
 
 def _container(one: Mapping[str, Any]) -> ContainerState:

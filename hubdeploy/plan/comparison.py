@@ -1,4 +1,6 @@
-"""Says in words what differs between two of the hub's documents. Never shows a secret: those are named only."""
+"""Says in words what differs between a file that a container has and the one that it should have. Never shows a secret:
+those are named only. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,54 +8,48 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hubdeploy.blueprint import held_documents
+from hubdeploy.contract.documents import Contract, Secret, Secrets, plain
+
 # More than this many differences are counted, not listed.
 _LISTED = 6
 
 
-def documents(before: bytes | None, after: bytes, *, secret: bool = False) -> str:
-    """What changed from one JSON document to another, such as `server.nb_user: cryptic -> ada`."""
-    try:
-        old = None if before is None else json.loads(before)
-    except ValueError:
-        old = None
-    if not isinstance(old, dict):
+def differences(before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets) -> str:
+    """What changed, such as `kinds.default.nb_user: cryptic -> ada`; `before` is what the container has."""
+    if isinstance(after, Secret):
+        return "changed"
+    read = held_documents.contract if isinstance(after, Contract) else held_documents.secrets
+    held = read(before)
+    if held is None:
         return "was never written" if before is None else "could not be read"
-    return _sentence(_changes(old, json.loads(after), "", secret))
+    return _sentence(_changes(plain(held), plain(after), "", secret=isinstance(after, Secrets)))
 
 
-def users(contract: bytes) -> frozenset[str]:
-    """The names that a contract lists; none if it cannot be read."""
-    try:
-        return frozenset(user["name"] for user in json.loads(contract).get("users", ()))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return frozenset()
-
-
-def volumes(contract: bytes | None) -> tuple[str, int] | None:
-    """Which volumes a contract gives users, and whose number they must be; None if it cannot be read."""
-    try:
-        server = json.loads(contract or b"")["server"]
-        return server["user_volume"], server["nb_uid"]
-    except (ValueError, TypeError, KeyError):
-        return None
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, secret: bool) -> list[str]:
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, *, secret: bool) -> list[str]:
     found: list[str] = []
-    for key in sorted({*old, *new}):
+    for key in (*new, *(key for key in old if key not in new)):
         before, after = old.get(key), new.get(key)
         name = f"{prefix}{key}"
-        if before == after or key == "fingerprint":
+        if before == after:
             continue
-        if secret:
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _changes(before, after, f"{name}.", secret=secret)
+        elif secret:
             found.append(f"{name} is new" if before is None else f"{name} changed")
-        elif isinstance(before, dict) and isinstance(after, dict):
-            found += _changes(before, after, name + ".", secret)
-        elif key == "users" and isinstance(before, list) and isinstance(after, list):
-            found += _user_changes(before, after)
+        elif key == "users":
+            found += _user_changes(before or [], after or [])
+        elif (old_ones := _by_name(before)) and (new_ones := _by_name(after)):
+            found += _changes(old_ones, new_ones, f"{name}.", secret=secret)
         else:
             found.append(f"{name}: {_text(before)} -> {_text(after)}")
     return found
+
+
+def _by_name(value: Any) -> dict[str, Any]:
+    """A list of objects with names as name -> object; empty for any other value."""
+    named = isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value)
+    return {one["name"]: one for one in value} if named else {}
 
 
 def _user_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:

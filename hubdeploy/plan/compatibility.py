@@ -1,18 +1,18 @@
-"""Whether a foreign image of users' servers fits the hub: what to ask it, what its answer means, and the refusal.
+"""Whether a foreign image of users' servers fits the hub: what to ask it, what its answer means, and the problems.
 
-A server and a hub of different major versions of JupyterHub do not understand each other; which is found by a user
-whose login goes round in circles, unless it is refused here. Pure: it runs nothing and remembers nothing.
+A server and a hub of different major versions of JupyterHub do not understand each other: the user's login goes round in
+circles. So such an image is refused. Pure: it runs nothing and remembers nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hubdeploy.errors import DeployError, InputError, Problem, indented
+from hubdeploy.errors import InputError, Problem, indented
 
-_ANSWER = "hubdeploy-look"
+_ANSWER = "hubdeploy-probe"
 # Only what every /bin/sh has, as the image may hold little else. What stands on the PATH there, behind the image's own
 # entrypoint, is what a start script finds too.
 _SCRIPT = f"""\
@@ -29,7 +29,7 @@ _TAIL = 10
 
 
 @dataclass(frozen=True)
-class Look:
+class Found:
     """What an image holds: the command that starts a server, and which JupyterHub (None: it has none)."""
 
     command: bool
@@ -49,10 +49,10 @@ class Wanted:
 
 def question(command: str) -> tuple[str, ...]:
     """What to run in an image to find the single-user server, and the program `command` that starts it."""
-    return ("/bin/sh", "-c", _SCRIPT, "look", command)
+    return ("/bin/sh", "-c", _SCRIPT, "probe", command)
 
 
-def answer(output: str) -> Look | None:
+def answer(output: str) -> Found | None:
     """What the question's output says; None if it was not answered, as by an image that does not start."""
     for line in reversed(output.splitlines()):
         words = line.split()
@@ -60,7 +60,7 @@ def answer(output: str) -> Look | None:
             continue
         version = words[-1]
         if version == "absent" or _VERSION.match(version):
-            return Look(words[1] == "command", None if version == "absent" else version)
+            return Found(words[1] == "command", None if version == "absent" else version)
     return None
 
 
@@ -73,36 +73,40 @@ def hub_version(lock: str, name: str) -> str:
     return pinned[1]
 
 
-def refuse_misfit(look: Look, wanted: Wanted) -> None:
-    """Raises DeployError unless what was found in the image fits."""
-    if look.jupyterhub is None:
-        raise _misfit(f"image {wanted.image} has no jupyterhub-singleuser on its PATH", wanted)
-    if _major(look.jupyterhub) != _major(wanted.hub):
-        raise _misfit(f"image {wanted.image} has JupyterHub {look.jupyterhub}", wanted)
-    if not look.command:
-        raise DeployError(
-            wanted=f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
-            found=f"image {wanted.image} has no command {wanted.command[0]}",
-            fix="set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
+def problems(found: Found, wanted: Wanted) -> Iterator[Problem]:
+    """What keeps servers of the image from working with the hub."""
+    if found.jupyterhub is None:
+        yield _misfit(f"image {wanted.image} has no jupyterhub-singleuser on its PATH", wanted)
+    elif _major(found.jupyterhub) != _major(wanted.hub):
+        yield _misfit(f"image {wanted.image} has JupyterHub {found.jupyterhub}", wanted)
+    elif not found.command:
+        yield Problem(
+            "",
+            "",
+            f"image {wanted.image} has no command {wanted.command[0]}",
+            f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
+            "set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
         )
 
 
-def unanswered(output: str, wanted: Wanted) -> DeployError:
-    """The refusal of an image that does not even say which JupyterHub it has; `output` is what it said instead."""
-    # What the server said instead of a version stands in our own line.
+def unanswered(output: str, wanted: Wanted) -> Problem:
+    """An image that does not even print which JupyterHub it has; `output` is what it printed instead."""
+    # What the server printed instead of a version stands in our own line.
     lines = [re.sub(rf"^{_ANSWER} \S+", "", line) for line in output.splitlines()]
     tail = "\n".join([line.strip() for line in lines if line.strip()][-_TAIL:])
-    said = f"; its last lines:\n{indented(tail)}" if tail else ", and it printed nothing"
-    return _misfit(f"jupyterhub-singleuser does not start in image {wanted.image}", wanted, said)
+    printed = f"; its last lines:\n{indented(tail)}" if tail else ", and it printed nothing"
+    return _misfit(f"jupyterhub-singleuser does not start in image {wanted.image}", wanted, printed)
 
 
-def _misfit(found: str, wanted: Wanted, said: str = "") -> DeployError:
+def _misfit(found: str, wanted: Wanted, printed: str = "") -> Problem:
     major = _major(wanted.hub)
-    return DeployError(
-        wanted=f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
-        found=found,
-        fix=f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
-        f"with RUN pip install jupyterhub=={wanted.hub}, or FROM {wanted.ours}{said}",
+    return Problem(
+        "",
+        "",
+        found,
+        f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
+        f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
+        f"with RUN pip install jupyterhub=={wanted.hub}, or FROM {wanted.ours}{printed}",
     )
 
 

@@ -1,22 +1,26 @@
-"""The end states that a plan's steps bring about. Each is one call of the engine, one file written, or one wait.
+"""The end states that a plan's steps bring about: what the engine holds, files of this machine, or a wait.
 
-They carry all that is needed and decide nothing. What may be secret shows in no repr.
+They carry all that is needed and decide nothing. Most are one call of the engine. NetworkExists is up to four: only the
+engine knows which addresses are free, so it chooses the subnet of a first network, which is made again with that subnet and
+half of it kept for fixed addresses. FilesPublished puts one archive and renames each file. An `up` that is killed between
+such calls leaves what the next `up` finds and repairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hubdeploy.blueprint.specs import ContainerSpec, ImageSpec, NetworkSpec, VolumeSpec
+from hubdeploy.contract.documents import Secret
 from hubdeploy.tls.certificates import Pair
 
 
 @dataclass(frozen=True)
 class SecretsRemembered:
     path: Path
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Secret[str]]
     reason: str
 
     def __str__(self) -> str:
@@ -127,7 +131,7 @@ class FilesPut:
     """Files of a container that does not run yet, in one archive."""
 
     container: str
-    files: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, Secret[bytes]]
     mounts: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -136,10 +140,10 @@ class FilesPut:
 
 @dataclass(frozen=True)
 class FilesPublished:
-    """Files that a running container reads: all in place, then current by renames."""
+    """Files that a running container reads: all in place, then current by renames, in their order."""
 
     container: str
-    files: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, Secret[bytes]]
     mounts: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -162,10 +166,9 @@ class ContainerHealthy:
         return f"container {self.name} is healthy"
 
 
-Operation = (
-    SecretsRemembered
-    | CertificateWritten
-    | ImagePulled
+LocalOperation = SecretsRemembered | CertificateWritten
+EngineOperation = (
+    ImagePulled
     | ImageBuilt
     | ImageTagged
     | ImageGone
@@ -181,3 +184,4 @@ Operation = (
     | ContainerStarted
     | ContainerHealthy
 )
+Operation = LocalOperation | EngineOperation

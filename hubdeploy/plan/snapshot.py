@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+
+from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Secret
 
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """The engine itself. `memory` and `free_disk` are bytes; `free_disk` is None where it cannot be known."""
+    """The engine itself. `memory` and `free_disk` are bytes; `free_disk` is None where it cannot be known.
+    `cpus` is a number of CPUs, 0 where it is not known."""
 
     version: str
     memory: int
     free_disk: int | None
     local: bool
+    cpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,15 @@ class VolumeState:
     labels: Mapping[str, str]
     users: bool = False
 
+    @property
+    def is_users(self) -> bool:
+        """True for a user's volume: by its label, or by its name where no deployment made it."""
+        return labels.UID in self.labels or (self.users and labels.DEPLOYMENT not in self.labels)
+
 
 @dataclass(frozen=True)
 class ContainerState:
-    """`files` are those below the directory that is read back, None where they were not read; they may be secret."""
+    """`files` are those below the directory that is read back, None where they were not read."""
 
     id: str
     name: str
@@ -60,7 +70,19 @@ class ContainerState:
     status: str
     labels: Mapping[str, str]
     networks: Mapping[str, str]
-    files: Mapping[str, bytes] | None = field(default=None, repr=False)
+    files: Mapping[str, Secret[bytes]] | None = None
+
+    @property
+    def role(self) -> str:
+        return self.labels.get(labels.ROLE, "")
+
+    @property
+    def user(self) -> str:
+        """Whose server it is; the container's name where no label says so."""
+        return self.labels.get(labels.USER, self.name)
+
+    def file(self, path: str) -> Secret[bytes] | None:
+        return None if self.files is None else self.files.get(path)
 
     @property
     def running(self) -> bool:
@@ -91,3 +113,8 @@ class Snapshot:
     servers: tuple[ContainerState, ...]
     port_holders: Mapping[tuple[str, int], tuple[str, ...]]
     own_images: tuple[ImageState, ...] = ()
+
+    @property
+    def components(self) -> tuple[ContainerState, ...]:
+        """The deployment's containers beside users' servers, where only what carries its label was asked for."""
+        return tuple(one for one in self.containers.values() if one.role != labels.ONE_OFF)

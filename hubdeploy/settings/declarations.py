@@ -1,7 +1,7 @@
 """The deployment's settings: each declared once, with its key, how it is read, and what it derives from.
 
 Everything else (messages, `config`, documentation) comes from the declarations. Nothing here reads a file or talks to
-an engine, and no secret ever shows in a repr.
+an engine. Secret values are of the type Secret.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hubdeploy import family
-from hubdeploy.settings import readers, volume_names
-from hubdeploy.settings.userlist import User
+from hubdeploy.contract.documents import Secret, User
+from hubdeploy.settings import logins, readers, volume_names
+from hubdeploy.settings.logins import LOGINS, LoginRow
 
 # Where a value comes from: the shell, a file, or nobody set it.
 SHELL, LOCAL, SHARED, DERIVED = "shell", ".env.local", ".env", "derived"
+# The key that everything else hangs on.
+NAME = "DOCKER_MACHINE_NAME"
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ def setting(
     a value that somebody could write, `since` the version that brought the setting."""
     said = derivation if derivation is not None else ("not set" if default is None else str(default))
     optional = derive is None and default is None
-    declared = Declaration(key, read, derive or (lambda _: default), said, meaning, example, since, secret, optional)
+    typed = (lambda text: Secret(read(text))) if secret else read
+    declared = Declaration(key, typed, derive or (lambda _: default), said, meaning, example, since, secret, optional)
     # Without a value only while the settings are being resolved, in the order of declaration.
-    return field(default=None, metadata={"declaration": declared}, repr=not secret)
+    return field(default=None, metadata={"declaration": declared})
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class Settings:
     github_client_id: str | None = setting(
         "GITHUB_CLIENT_ID", "client ID of the GitHub application", readers.token, example="Iv1.0123456789abcdef"
     )
-    github_client_secret: str | None = setting(
+    github_client_secret: Secret[str] | None = setting(
         "GITHUB_CLIENT_SECRET",
         "client secret of the GitHub application",
         readers.client_secret,
@@ -154,16 +158,15 @@ class Settings:
         example="https://github.example.org",
     )
     authenticator: str = setting(
-        "AUTHENTICATOR", "how users log in: github or shared-password", readers.one_of("github", "shared-password"),
-        derive=lambda s: "github" if s.github_client_id and s.github_client_secret else "shared-password",
+        "AUTHENTICATOR", f"how users log in: {' or '.join(LOGINS)}", readers.one_of(*LOGINS), derive=logins.derived,
         derivation="github if both GITHUB_ keys are set, else shared-password", example="shared-password"
     )  # fmt: skip
-    user_password: str | None = setting(
+    user_password: Secret[str] | None = setting(
         "USER_PASSWORD", "shared-password only: the users' password, 8 characters or more",
         readers.at_least(readers.SHORTEST_SECRET), derivation="generated once into .env.local", secret=True,
         example="'a phrase to read out'"
     )  # fmt: skip
-    admin_password: str | None = setting(
+    admin_password: Secret[str] | None = setting(
         "ADMIN_PASSWORD", "shared-password only: the admins' password, 32 characters or more", readers.at_least(32),
         derivation="generated once into .env.local", secret=True, example="'thirty-two characters or more, kept'"
     )  # fmt: skip
@@ -244,8 +247,8 @@ class Settings:
         return self.root / LOCAL
 
     @property
-    def uses_passwords(self) -> bool:
-        return self.authenticator == "shared-password"
+    def login(self) -> LoginRow:
+        return LOGINS[self.authenticator]
 
     def is_set(self, key: str) -> bool:
         """True if a person set the key; False if its value derives."""
@@ -256,12 +259,6 @@ class Settings:
         """Which of our images DOCKER_NOTEBOOK_IMAGE names; None if it is a foreign one."""
         serving = (member.name for member in family.FAMILY.values() if member.serves_users)
         return next((name for name in serving if self.image_reference(name) == self.notebook_image), None)
-
-    @property
-    def images_needed(self) -> tuple[str, ...]:
-        """The images of ours that this deployment runs."""
-        notebook = self.notebook_member
-        return ("proxy", "hub", *((notebook,) if notebook else ()))
 
     def image_reference(self, image: str) -> str:
         """The reference of one of our images, such as NAME/hub:latest for `hub`."""
@@ -284,14 +281,17 @@ def declarations() -> dict[str, tuple[str, Declaration]]:
     return {one.metadata["declaration"].key: (one.name, one.metadata["declaration"]) for one in declared}
 
 
+def keys_of_fields() -> dict[str, str]:
+    """Field of Settings -> key."""
+    return {field: key for key, (field, _) in declarations().items()}
+
+
 def masked(settings: Settings) -> dict[str, Any]:
     """Key -> value as `config` may print it: secrets as ***, paths and commands as text."""
     shown: dict[str, Any] = {}
-    for key, (attribute, declaration) in declarations().items():
+    for key, (attribute, _) in declarations().items():
         value = getattr(settings, attribute)
-        if declaration.secret and value is not None:
-            value = "***"
-        elif isinstance(value, Path):
+        if isinstance(value, Secret | Path):
             value = str(value)
         elif isinstance(value, tuple):
             value = " ".join(value)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import Problem
 
 _KEY = re.compile(r"(?:export[ \t]+)?([^\s=:#'\"]+)[ \t]*([=:]|(?=\r?\n|\r?$))")
@@ -35,13 +36,17 @@ _LITERAL = "put the value in single quotes if the $ is meant as it stands"
 @dataclass(frozen=True)
 class Entry:
     """A key's value, and the lines (counted from 1) that its statement starts and ends on. The value of a `bare` key is
-    the environment's; `again` are the values that later statements would give it, each of which is a problem."""
+    the environment's; `given_again` are the values that later statements would give it, each of which is a problem."""
 
-    value: str = field(repr=False)
+    given: Secret[str]
     line: int
     last_line: int
     bare: bool = False
-    again: tuple[str, ...] = field(default=(), repr=False)
+    given_again: tuple[Secret[str], ...] = ()
+
+    @property
+    def value(self) -> str:
+        return self.given.reveal()
 
 
 def is_unset(value: str) -> bool:
@@ -111,10 +116,10 @@ class _Reader:
             raise _Unreadable(key, "has no value", wanted, "write KEY=value, or delete the line")
         if key in self.entries:
             first = self.entries[key]
-            self.entries[key] = replace(first, again=(*first.again, value))
+            self.entries[key] = replace(first, given_again=(*first.given_again, Secret(value)))
             found = f"is set again (first on line {first.line})"
             raise _Unreadable(key, found, "each key once", "delete one of the two lines")
-        self.entries[key] = Entry(value, line, self.text.count("\n", 0, self.at) + 1, not match[2])
+        self.entries[key] = Entry(Secret(value), line, self.text.count("\n", 0, self.at) + 1, not match[2])
 
     def _value(self, key: str) -> str:
         while self.text[self.at : self.at + 1] in tuple(_SPACES_BEFORE_A_VALUE):

@@ -13,39 +13,65 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hubdeploy.contract.documents import User
 from hubdeploy.errors import InputError, Problem, read_text
 from hubdeploy.settings import dotenv, readers, rules, userlist
-from hubdeploy.settings.declarations import DERIVED, LOCAL, SHARED, SHELL, Declaration, Settings, declarations
-from hubdeploy.settings.userlist import User
+from hubdeploy.settings.declarations import DERIVED, LOCAL, NAME, SHARED, SHELL, Declaration, Settings, declarations
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Settings:
     """Settings of the deployment in `root`; raises InputError with every problem of its files."""
+    found, _, noticed = _read(root, environ)
+    if noticed.problems:
+        raise InputError(noticed.problems)
+    return found
+
+
+def load_name(root: Path, environ: Mapping[str, str]) -> tuple[str, Settings | None, tuple[Problem, ...]]:
+    """The deployment's name, its settings (None where its files have problems), and these problems. Raises InputError where
+    they leave the name in doubt: another deployment could have the one that is left."""
+    found, sources, noticed = _read(root, environ)
+    if not noticed.problems:
+        return found.name, found, ()
+    setter = _setter(NAME, sources)
+    # A line that cannot be read may set the name where only a weaker source does.
+    stronger = (SHELL, LOCAL, SHARED, DERIVED)
+    unread = {
+        one for one in noticed.unread_files if stronger.index(one) < stronger.index(setter[0] if setter else DERIVED)
+    }
+    if NAME in noticed.doubtful or unread:
+        raise InputError(noticed.problems)
+    return found.name, None, tuple(noticed.problems)
+
+
+def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _Noticed]:
     noticed = _Noticed()
     entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
     users = _read_userlist(root, noticed.problems)
     sources = _sources(environ, entries)
     secrets = _secrets(environ, entries.values())
     found = Settings(**_resolve(root, sources, secrets, noticed), users=users, origins=_origins(sources), root=root)
-    if "" not in noticed.doubtful:
+    if not noticed.unread_files:
         noticed.problems += rules.contradictions(found, _whereabouts(sources), noticed.doubtful)
-    if noticed.problems:
-        raise InputError(noticed.problems)
-    return found
+    return found, sources, noticed
 
 
 @dataclass
 class _Noticed:
-    """`doubtful` are the keys whose value nobody knows: their derivation stands in, which nobody wrote. An empty one stands
-    for whichever key stood where nothing can be read. `local_unread`: nobody knows what is secret."""
+    """`doubtful` are the keys whose value nobody knows: their derivation stands in, which nobody wrote. `unread_files` have
+    a piece that cannot be read, with any key in it. `local_unread`: nobody knows what is secret."""
 
     problems: list[Problem] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
+    unread_files: set[str] = field(default_factory=set)
     local_unread: bool = False
 
-    def unread(self, problem: Problem) -> None:
+    def unread(self, problem: Problem, file: str = "") -> None:
         self.problems.append(problem)
-        self.doubtful.add(problem.key)
+        if problem.key:
+            self.doubtful.add(problem.key)
+        else:
+            self.unread_files.add(file)
 
 
 def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noticed) -> dict[str, dotenv.Entry]:
@@ -56,12 +82,12 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
         text = read_text(path, name, "settings, one KEY=value a line")
     except InputError as refused:
         for problem in refused.problems:
-            noticed.unread(problem)
+            noticed.unread(problem, name)
         noticed.local_unread |= name == LOCAL
         return {}
     entries, found = dotenv.parse(text, source=name, environ=environ)
     for problem in found:
-        noticed.unread(_nameable(problem))
+        noticed.unread(_nameable(problem), name)
     if name == LOCAL and stat.S_IMODE(path.stat().st_mode) & 0o077:
         noticed.problems.append(
             Problem(name, "", "can be read by others", "mode 0600, as it holds secrets", f"chmod 600 {name}")
@@ -138,7 +164,7 @@ def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.E
     found: dict[str, str] = {}
     for key in (key for key, (_, declaration) in declarations().items() if declaration.secret):
         written = [file[key] for file in entries if key in file]
-        values = [environ.get(key, ""), *(value for one in written for value in (one.value, *one.again))]
+        values = [environ.get(key, ""), *(value.reveal() for one in written for value in (one.given, *one.given_again))]
         found |= {value: key for value in values if not dotenv.is_unset(value)}
     return found
 

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from hubdeploy import family
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers, volume_names
-from hubdeploy.settings.declarations import Settings, loopback_address
+from hubdeploy.settings.declarations import Settings, keys_of_fields, loopback_address
+from hubdeploy.settings.logins import LOGINS
 
 Where = Callable[[str], str]
 _OTHER_NAME = ("a name of its own", "choose another name")
@@ -90,26 +91,30 @@ def _same_url(one: str, other: str) -> bool:
 
 
 def _login(s: Settings) -> _Contradictions:
-    github = {"GITHUB_CLIENT_ID": s.github_client_id, "GITHUB_CLIENT_SECRET": s.github_client_secret}
-    missing = [key for key, value in github.items() if not value]
-    if len(missing) == 1 or (missing and s.authenticator == "github"):
-        other = "AUTHENTICATOR" if len(missing) == 2 else next(key for key in github if key not in missing)
-        found = f"is set but {' and '.join(missing)} is not"
-        fix = f"set {' and '.join(missing)} in .env.local, or take {other} away"
-        yield _Contradiction(" ".join([other, *missing]), found, "both GITHUB_ keys or none", fix)
-    if not s.uses_passwords:
-        return
+    key_of = keys_of_fields()
+    for name, row in LOGINS.items():
+        keys = [key_of[field] for field in row.needs]
+        missing = [key_of[field] for field in row.needs if not getattr(s, field)]
+        if missing and (len(missing) < len(keys) or s.authenticator == name):
+            other = "AUTHENTICATOR" if len(missing) == len(keys) else next(key for key in keys if key not in missing)
+            found = f"is set but {' and '.join(missing)} is not"
+            fix = f"set {' and '.join(missing)} in .env.local, or take {other} away"
+            yield _Contradiction(" ".join([other, *missing]), found, f"all of {', '.join(keys)}, or none", fix)
     # Only where nobody set it does the way of logging in derive from the keys.
-    login = ["AUTHENTICATOR"] if s.is_set("AUTHENTICATOR") else ["AUTHENTICATOR", *github]
-    if loopback_address(s.bind_address) is None:
+    needs = [key_of[field] for row in LOGINS.values() for field in row.needs]
+    login = ["AUTHENTICATOR"] if s.is_set("AUTHENTICATOR") else ["AUTHENTICATOR", *needs]
+    if not s.login.personal and loopback_address(s.bind_address) is None:
         listens = ["BIND_ADDRESS"] if s.is_set("BIND_ADDRESS") else ["HUB_HOST", "BIND_ADDRESS"]
-        found = f"opens the hub on {s.bind_address} while AUTHENTICATOR is shared-password"
-        fix = "set GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET, or BIND_ADDRESS=127.0.0.1"
-        keys = " ".join([*listens, *login])
-        yield _Contradiction(keys, found, "a login of each user's own on a public address", fix)
-    if s.user_password and s.user_password == s.admin_password:
-        keys, fix = " ".join(["ADMIN_PASSWORD", "USER_PASSWORD", *login]), "delete one: it is generated"
-        yield _Contradiction(keys, "is the same as USER_PASSWORD", "two different passwords", fix)
+        found = f"opens the hub on {s.bind_address} while AUTHENTICATOR is {s.authenticator}"
+        personal = " or ".join(name for name, row in LOGINS.items() if row.personal)
+        fix = f"set up the login {personal}, or set BIND_ADDRESS=127.0.0.1"
+        keys = [*listens, *login]
+        yield _Contradiction(" ".join(keys), found, "a login of each user's own on a public address", fix)
+    values = {key_of[field]: getattr(s, field) for field in s.login.generated if getattr(s, field)}
+    same = [key for key, value in values.items() if list(values.values()).count(value) > 1]
+    if same:
+        keys, fix = [*reversed(same), *login], "delete one: it is generated"
+        yield _Contradiction(" ".join(keys), f"is the same as {same[0]}", "two different passwords", fix)
 
 
 def _names(s: Settings) -> _Contradictions:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 
 FLAGS = ("admin", "sudo")
 # GitHub's own limit is 39; JupyterHub takes more, but container names end at 63 characters with the deployment's in front.
 _USER = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?\Z")
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody who may log in. Names are lower case, as JupyterHub normalises them."""
-
-    name: str
-    admin: bool = False
-    sudo: bool = False
 
 
 def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:

@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import InputError, Problem, read_file, read_text
 
 VALID_DAYS = 365
@@ -62,7 +63,12 @@ class Pair:
     """A certificate chain and its key, both PEM."""
 
     certificate: bytes
-    key: bytes = field(repr=False)
+    key: Secret[bytes]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate as a server shows it, in hexadecimal."""
+        return hashlib.sha256(_leaf(self.certificate).public_bytes(serialization.Encoding.DER)).hexdigest()
 
     @property
     def expires(self) -> datetime:
@@ -158,7 +164,7 @@ def make(request: Request) -> Pair:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return Pair(certificate.public_bytes(serialization.Encoding.PEM), private)
+    return Pair(certificate.public_bytes(serialization.Encoding.PEM), Secret(private))
 
 
 def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
@@ -169,7 +175,7 @@ def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
         raise _unfit(certificate_name, "holds no certificate that can be read", "a PEM certificate") from None
     try:
         # Whether the key's numbers are primes is not asked each time: a key of other numbers belongs to no certificate.
-        key = serialization.load_pem_private_key(pair.key, password=None, unsafe_skip_rsa_key_validation=True)
+        key = serialization.load_pem_private_key(pair.key.reveal(), password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unfit(key_name, "holds no key that can be read", "a PEM private key without a passphrase") from None
     context = SSL.Context(SSL.TLS_SERVER_METHOD)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import InputError, Problem, read_file
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import certificates
 from hubdeploy.tls.certificates import Pair
 
-ReadVolume = Callable[[str], Mapping[str, bytes]]
+ReadVolume = Callable[[str], Mapping[str, Secret[bytes]]]
 
 
 def decide(settings: Settings, read_volume: ReadVolume) -> tuple[Pair, str | None]:
@@ -49,7 +50,7 @@ def from_files(settings: Settings) -> Pair | None:
     if not there:
         return None
     found = {path: read_file(path, path.name, "a certificate and its key, as PEM") for path in there}
-    pair = Pair(found.get(certificate, b""), found.get(key, b""))
+    pair = Pair(found.get(certificate, b""), Secret(found.get(key, b"")))
     if there == [certificate] and _is_self_made(pair):
         # An `up` that was killed while it wrote the pair leaves this.
         return None
@@ -109,7 +110,7 @@ def _from_volume(settings: Settings, volume: str, read_volume: ReadVolume) -> Pa
         raise InputError(
             [Problem("SECRETS_VOLUME", "", f"{' and '.join(missing)} missing in the volume {volume}", wanted, fix)]
         )
-    pair = Pair(files[names[0]], files[names[1]])
+    pair = Pair(files[names[0]].reveal(), files[names[1]])
     certificates.check(pair, certificate_name=names[0], key_name=names[1])
     _refuse_other_host(settings, pair, "take SECRETS_VOLUME away")
     return pair

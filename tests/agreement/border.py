@@ -7,7 +7,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, lru_cache
@@ -83,7 +83,10 @@ def new_checkout() -> Path:
     """The image folders and cert.conf, without the certificates and installers that this machine may hold."""
     root = new_folder()
     private = shutil.ignore_patterns("secrets", "installers", "__pycache__")
-    for name in {member.folder for member in family.FAMILY.values()}:
+    shared = {path for member in family.FAMILY.values() for path in member.shared.values()}
+    for name in {member.folder for member in family.FAMILY.values()} | {
+        one for one in shared if (CHECKOUT / one).is_dir()
+    }:
         shutil.copytree(CHECKOUT / name, root / name, ignore=private)
     return root
 
@@ -108,13 +111,20 @@ class _Kept(Context):
         target.write(self._tar)
 
 
-def _context(folder: Path, list_files: contexts.ListFiles, authorities: Sequence[bytes] = ()) -> Context:
-    return _kept_context(folder, list_files, tuple(authorities))
+def _context(
+    folder: Path,
+    list_files: contexts.ListFiles,
+    authorities: Sequence[bytes] = (),
+    shared: Mapping[str, Path] | None = None,
+) -> Context:
+    return _kept_context(folder, list_files, tuple(authorities), tuple((shared or {}).items()))
 
 
 @lru_cache(maxsize=64)
-def _kept_context(folder: Path, list_files: contexts.ListFiles, authorities: tuple[bytes, ...]) -> Context:
-    return _Kept(_read_context(folder, list_files, authorities).files)
+def _kept_context(
+    folder: Path, list_files: contexts.ListFiles, authorities: tuple[bytes, ...], shared: tuple[tuple[str, Path], ...]
+) -> Context:
+    return _Kept(_read_context(folder, list_files, authorities, dict(shared)).files)
 
 
 def bundle(path: Path) -> tuple[bytes, ...]:

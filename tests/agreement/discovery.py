@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.settings import declarations as declared
 from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import SHARED, Declaration, Settings, declarations
@@ -19,7 +20,7 @@ from tests.agreement.places import render
 
 # Where a key shows only together with others: GitHub's with the login by GitHub, the passwords without it.
 _LOGINS: tuple[dict[str, Any], ...] = (
-    {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": "secret-of-github", "AUTHENTICATOR": "github"},
+    {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": Secret("secret-of-github"), "AUTHENTICATOR": "github"},
     {"AUTHENTICATOR": "shared-password"},
 )
 # Texts for settings whose example is what they are already.
@@ -158,6 +159,7 @@ def _misfits(key: str, places: set[str], *rendered: tuple[Settings, Leaves]) -> 
 
 def says(leaf: Leaf, value: Any) -> bool:
     """Whether a place says a value: as it is, as text, within a longer text, or as one of several."""
+    value = value.reveal() if isinstance(value, Secret) else value
     if isinstance(leaf, tuple) and leaf != value:
         return any(says(one, value) for one in leaf)
     if isinstance(value, bool):

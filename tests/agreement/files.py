@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from hubdeploy.blueprint import documents as hub_contract
+from hubdeploy.contract.documents import Contract, from_bytes
 from tests.agreement.leaves import Leaves, flat
 from tests.agreement.wire import untar
 
@@ -39,6 +40,8 @@ def render(put: Mapping[str, bytes]) -> Leaves:
             document, at = json.loads(content), name.removesuffix(".json")
             for user in document.pop("users", ()):
                 leaves |= flat(user, f"{at}.users[{user['name']}]")
+            if path == CONTRACT:
+                leaves["contract.fingerprint"] = from_bytes(Contract, content).kinds[0].fingerprint
             leaves |= flat(document, at)
         elif name.endswith(".toml"):
             leaves |= flat(tomllib.loads(_settled_text(content.decode(), put)), f"proxy.{name}")

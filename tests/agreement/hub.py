@@ -12,7 +12,6 @@ import importlib
 import json
 import logging
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -27,12 +26,13 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy import make_url
 from traitlets.config.loader import PyFileConfigLoader
 
+from hubdeploy.contract.documents import Contract, from_bytes
 from hubdeploy.settings.declarations import Settings
+from tests import hub_modules
 from tests.agreement import border
 from tests.agreement.leaves import Leaves, environment, flat
 from tests.agreement.wire import Wire
 
-FOLDER = border.CHECKOUT / "jupyterhub"
 CONFIG = "jupyterhub_config.py"
 # Who is on nobody's list: somebody whom an admin added in the admin page.
 ADDED = "added.by-admin"
@@ -45,7 +45,7 @@ _entry_points = cache(jupyterhub.traitlets.entry_points)
 def folder() -> Path:
     """Where the configuration and its documents lie side by side, as in the image."""
     made = border.new_folder()
-    shutil.copy(FOLDER / CONFIG, made)
+    shutil.copy(hub_modules.FOLDER / CONFIG, made)
     return made
 
 
@@ -66,12 +66,9 @@ def loop() -> asyncio.AbstractEventLoop:
 @contextlib.contextmanager
 def image_modules() -> Iterator[ModuleType]:
     """The image's modules can be imported as they are there; gives the spawner's."""
-    sys.path.insert(0, str(FOLDER))
-    try:
+    with hub_modules.importable():
         importlib.import_module("start")
         yield importlib.import_module("spawner")
-    finally:
-        sys.path.remove(str(FOLDER))
 
 
 def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> Leaves:
@@ -115,8 +112,7 @@ def _plain(value: Any) -> Any:
 
 def _login(config: Any, login: Any) -> dict[str, Any]:
     own = type(login).__name__
-    sections = [one for one in ("Authenticator", own) if one in config]
-    values = {name: value for one in sections for name, value in _configured(config, one, login).items()}
+    values = _configured(config, "Authenticator", login)
     urls = {
         name: getattr(login, name) for name in ("authorize_url", "token_url", "userdata_url") if own.startswith("G")
     }
@@ -136,7 +132,8 @@ def _proxy(app: JupyterHub) -> Any:
 
 def _removed(wire: Wire, contract: bytes) -> Leaves:
     """The labels by which the hub finds the containers of a user who left the userlist."""
-    importlib.import_module("start").ServerRemover(wire, json.loads(contract)["labels"])(REMOVED)
+    carried = from_bytes(Contract, contract).labels
+    importlib.import_module("start").ServerRemover(wire, carried)(REMOVED)
     asked = wire.requests[-1]
     return {"removed.labels": tuple(sorted(json.loads(asked.params["filters"])["label"]))}
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from hubdeploy.blueprint import documents as written
 from hubdeploy.blueprint import routing
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import BROUGHT_BY
 from tests.agreement.hub import REMOVED, kinds
@@ -68,47 +69,51 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     yield Reading(
         "where the hub writes routes", "contract.proxy.rules_file", f"{written.PROXY_MOUNT_IN_HUB}/rules.toml"
     )
-    yield Reading("AUTHENTICATOR", "contract.authenticator", s.authenticator)
+    yield Reading("AUTHENTICATOR", "contract.login.name", s.authenticator)
+    yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", s.authenticator)
     github = s.authenticator == "github"
-    for key, place, value in (
-        ("GITHUB_URL", "url", s.github_url),
+    yield Reading("AUTHENTICATOR", "contract.login.traits", ABSENT if github else ())
+    for key, trait, value in (
+        ("GITHUB_URL", "github_url", s.github_url),
         ("GITHUB_CLIENT_ID", "client_id", s.github_client_id),
-        ("OAUTH_CALLBACK_URL", "callback_url", s.callback_url),
+        ("OAUTH_CALLBACK_URL", "oauth_callback_url", s.callback_url),
     ):
-        yield Reading(key, f"contract.github.{place}", value if github else ABSENT)
+        yield Reading(key, f"contract.login.traits.{trait}", value if github else ABSENT)
     for user in s.users:
         yield Reading("userlist: admin", f"contract.users[{user.name}].admin", user.admin)
         yield Reading("userlist: sudo", f"contract.users[{user.name}].sudo", user.sudo)
-    yield from _server_contract(s)
+    yield from _server_kind(s)
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
-        yield Reading(key, f"secrets.{name}", _absent_or(None if github else _password(s, leaves, key)))
-    secret = s.github_client_secret if github else None
-    yield Reading("GITHUB_CLIENT_SECRET", "secrets.github_client_secret", _absent_or(secret))
+        yield Reading(key, f"secrets.login.{name}", _absent_or(None if github else _password(s, leaves, key)))
+    secret = s.github_client_secret.reveal() if github and s.github_client_secret else None
+    yield Reading("GITHUB_CLIENT_SECRET", "secrets.login.client_secret", _absent_or(secret))
 
 
-def _server_contract(s: Settings) -> Readings:
+def _server_kind(s: Settings) -> Readings:
     for key, name, value in (
         ("DOCKER_NOTEBOOK_IMAGE", "image", s.notebook_image),
         ("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "ours", notebook(s) is not None),
-        ("DOCKER_SPAWN_CMD", "command", tuple(s.spawn_command)),
+        ("DOCKER_SPAWN_CMD", "spawn_command", tuple(s.spawn_command)),
         ("NB_USER", "nb_user", s.nb_user),
         ("NB_UID", "nb_uid", s.nb_uid),
         ("DOCKER_NOTEBOOK_DIR", "notebook_dir", s.notebook_dir),
-        ("DOCKER_NETWORK_NAME", "network", s.network_name),
-        ("names of servers", "name_template", s.server_name_template),
-        ("USER_VOLUME", "user_volume", s.user_volume),
+        ("DOCKER_NETWORK_NAME", "network_name", s.network_name),
+        ("names of servers", "server_name", s.server_name_template),
+        ("USER_VOLUME", "volumes[0].name", s.user_volume),
+        ("DOCKER_NOTEBOOK_DIR", "volumes[0].target", s.notebook_dir),
         ("USER_MEMORY_LIMIT", "memory_limit", memory(s)),
         ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
     ):
-        yield Reading(key, f"contract.server.{name}", value)
+        yield Reading(key, f"contract.kinds[0].{name}", value)
 
 
 def objects(s: Settings, leaves: Leaves) -> Readings:
     hub = f"http://{s.hub_name}:{written.HUB_PORT}/hub/"
     yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{written.HUB_PORT}/hub/")
     yield Reading("the hub's name", "hub.hub_connect_url", hub)
+    yield Reading("DOCKER_MACHINE_NAME", f"hub.tornado_settings.headers.{DEPLOYMENT_HEADER}", s.name)
     yield Reading("DATA_VOLUME_CONTAINER", "hub.database", f"{s.data_mount}/jupyterhub.sqlite")
     yield Reading("DATA_VOLUME_CONTAINER", "hub.cookie_secret_file", f"{s.data_mount}/jupyterhub_cookie_secret")
     yield Reading("the proxy's API address", "routes.traefik_api_url", f"http://{routing.API_ADDRESS}")
@@ -135,7 +140,8 @@ def _login(s: Settings, leaves: Leaves) -> Readings:
     api = "https://api.github.com" if public else f"{s.github_url}/api/v3"
     yield Reading("AUTHENTICATOR", "login.class", "GitHubOAuthenticator")
     yield Reading("GITHUB_CLIENT_ID", "login.client_id", s.github_client_id)
-    yield Reading("GITHUB_CLIENT_SECRET", "login.client_secret", s.github_client_secret)
+    secret = s.github_client_secret.reveal() if s.github_client_secret else None
+    yield Reading("GITHUB_CLIENT_SECRET", "login.client_secret", secret)
     yield Reading("OAUTH_CALLBACK_URL", "login.oauth_callback_url", s.callback_url)
     yield Reading("GITHUB_URL", "login.github_url", s.github_url)
     yield Reading("GITHUB_URL", "login.authorize_url", f"{s.github_url}/login/oauth/authorize")
@@ -168,7 +174,7 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
     yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
     yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
-    fingerprint = leaves.get("contract.server.fingerprint")
+    fingerprint = leaves.get("contract.fingerprint")
     yield Reading("what a server is made from", f"{at}.Labels.{labels.FINGERPRINT}", fingerprint)
 
 
@@ -221,7 +227,8 @@ def memory(s: Settings) -> int:
 
 def _password(s: Settings, leaves: Leaves, key: str) -> Any:
     """The password that somebody set, else the one that is remembered in .env.local."""
-    return (s.user_password if key == "USER_PASSWORD" else s.admin_password) or leaves.get(f"remembered.{key}")
+    given = s.user_password if key == "USER_PASSWORD" else s.admin_password
+    return given.reveal() if given else leaves.get(f"remembered.{key}")
 
 
 def _absent_or(value: Any) -> Any:

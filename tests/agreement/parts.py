@@ -8,7 +8,8 @@ from typing import Any
 import jupyterhub
 
 from hubdeploy import family
-from hubdeploy.blueprint import documents, routing, specs
+from hubdeploy.blueprint import documents, routing
+from hubdeploy.blueprint.components import hub, proxy
 from hubdeploy.contract import labels
 from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import bundle
@@ -113,7 +114,7 @@ def _proxy(s: Settings) -> Readings:
     yield Reading("the proxy's API address", f"{at}.Networks[1].Aliases", (routing.API_ADDRESS.partition(":")[0],))
     folder = routing.DYNAMIC_DIRECTORY
     pair = (f"{folder}/certs/current/cert.pem", f"{folder}/certs/current/key.pem")
-    paths = (f"{specs.PROXY_DIRECTORY}/traefik.toml", *pair, f"{folder}/api.toml", f"{folder}/tls.toml")
+    paths = (f"{proxy.DIRECTORY}/traefik.toml", *pair, f"{folder}/api.toml", f"{folder}/tls.toml")
     yield Reading("where the proxy's files lie", f"{at}.filled.paths", paths)
 
 
@@ -123,8 +124,8 @@ def _hub(s: Settings) -> Readings:
     yield Reading("DATA_VOLUME_CONTAINER", f"{at}.HostConfig.Mounts[0].Target", s.data_mount)
     yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[1].Source", s.proxy_volume)
     yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[1].Target", documents.PROXY_MOUNT_IN_HUB)
-    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Source", specs.ENGINE_SOCKET)
-    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Target", specs.ENGINE_SOCKET_IN_HUB)
+    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Source", hub.ENGINE_SOCKET)
+    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Target", hub.ENGINE_SOCKET_IN_HUB)
     yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
     yield Reading("the hub's name", f"{at}.Networks[1].Aliases", (s.hub_name,))
     kept = str(ipaddress.ip_network(SUBNET)[2])

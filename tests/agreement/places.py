@@ -13,7 +13,7 @@ from typing import Any
 
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.reconcile import Step
+from hubdeploy.plan.steps import Step
 from hubdeploy.settings.declarations import Settings
 from tests.agreement import border, files, hub
 from tests.agreement.leaves import Leaves, flat, with_labels_read
@@ -27,10 +27,10 @@ def render(settings: Settings) -> Leaves:
     with hub.image_modules(), border.crossed(settings) as wire:
         deployed = Deployment(settings.root, border.ENVIRON)
         # As `up` does it: what is pulled decides the contents of all that is built on it.
-        pulls = deployed.draw().only(op.ImagePulled)
+        pulls = deployed.draw().plan.pulls
         leaves = _reader(wire.requests)
         _carry_out(deployed, wire, pulls.steps, leaves)
-        steps = deployed.draw().steps
+        steps = deployed.draw().plan.steps
         leaves["built"] = tuple(step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt))
         _carry_out(deployed, wire, steps, leaves)
         put = {path: content for one in wire.requests if _puts(one) for path, content in untar(one.body).items()}
@@ -45,7 +45,7 @@ def _carry_out(deployed: Deployment, wire: Wire, steps: Sequence[Step], leaves: 
         of_the_engine, render_one = _RENDERERS[type(operation)]
         before = len(wire.requests)
         if of_the_engine:
-            deployed.engine.apply(operation)
+            deployed.apply(operation)
         leaves |= render_one(operation, wire.requests[before:], leaves)
 
 
@@ -54,7 +54,7 @@ def _puts(asked: Request) -> bool:
 
 
 def _remembered(done: op.SecretsRemembered, asked: Sequence[Request], so_far: Leaves) -> Leaves:
-    return flat(dict(done.values), "remembered")
+    return flat({key: value.reveal() for key, value in done.values.items()}, "remembered")
 
 
 def _written(done: op.CertificateWritten, asked: Sequence[Request], so_far: Leaves) -> Leaves:

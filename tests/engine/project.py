@@ -13,9 +13,12 @@ from pathlib import Path
 
 import docker
 
+from hubdeploy.commands import images, up
 from hubdeploy.commands.deployment import Deployment
+from hubdeploy.commands.named import NamedDeployment
 from hubdeploy.contract import labels
 from hubdeploy.family import FAMILY
+from hubdeploy.plan.steps import Plan
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BASE = "hubdeploy-test/busybox:1"
@@ -67,6 +70,10 @@ class Project:
             (folder / "Dockerfile").write_text(_DOCKERFILE % (arguments, runs))
             (folder / "version").write_text("1\n")
             (folder / ".dockerignore").write_text("secrets\ncert.conf\n")
+            for path in member.shared.values():
+                file = root / path if path.endswith(".py") else root / path / "shared.py"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text("1\n")
         shutil.copy(CHECKOUT / "jupyterhub" / "cert.conf", root / "jupyterhub" / "cert.conf")
         project = cls(root, name, {})
         project.write_env(DOCKER_MACHINE_NAME=name, BASE_IMAGE=BASE, HUB_PORT=str(port))
@@ -81,6 +88,35 @@ class Project:
     def deployment(self) -> Deployment:
         return Deployment(self.root, self.environ)
 
+    def named(self) -> NamedDeployment:
+        return NamedDeployment(self.root, self.environ)
+
+    def plan(self) -> Plan:
+        """What `up` would carry out; raises Refused as `up` does."""
+        return up.checked(self.deployment()).plan
+
+    def show_plan(self) -> None:
+        up.show_plan(self.deployment())
+
+    def up(self, *, yes: bool = False, deployment: Deployment | None = None) -> None:
+        """As the task, but for the last question: there is no hub in these containers that could answer a browser."""
+        up.up(deployment or self.deployment(), yes=yes, confirm=lambda *_: None)
+
+    def build(self, *names: str) -> None:
+        images.build(self.deployment(), *names)
+
+    def pull(self) -> None:
+        images.pull(self.deployment())
+
+    def notebook_image(self) -> None:
+        images.notebook_image(self.deployment())
+
+    def down(self, *, servers: bool = False, yes: bool = False) -> None:
+        self.named().down(servers=servers, yes=yes)
+
+    def clean(self, *, volumes: bool = False, yes: bool = False) -> None:
+        self.named().clean(volumes=volumes, yes=yes)
+
     @property
     def own(self) -> dict[str, str | list[str] | bool]:
         """The engine's filter for what carries this project's label."""
@@ -90,7 +126,8 @@ class Project:
         """Everything that carries this project's label, volumes included, and nothing else."""
         # The engine itself removes those of a build that failed, at a time of its own.
         for container in client.containers.list(all=True, filters=self.own, ignore_removed=True):
-            with contextlib.suppress(docker.errors.NotFound):
+            # The engine may be removing it already, or be done with it.
+            with contextlib.suppress(docker.errors.APIError):
                 container.remove(force=True)
         for network in client.networks.list(filters=self.own):
             network.remove()

@@ -1,4 +1,4 @@
-"""A foreign image that does not fit the hub is refused by `up`, after one look in a container that leaves no trace."""
+"""A foreign image that does not fit the hub is refused by `up`, after one question in a container that leaves no trace."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from hubdeploy.commands import image_probe
+from hubdeploy.commands import image_probe, parts
 from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
-from hubdeploy.plan import operations as op
 from tests.archive import tar
 from tests.engine.project import BASE, Project
 from tests.engine.registry import serving
@@ -74,8 +73,8 @@ def nothing_made(client: docker.DockerClient, project: Project) -> bool:
 def refused(project: Project) -> DeployError:
     """The refusal of `up`, which is that of `plan` and `notebook-image` too."""
     with pytest.raises(DeployError) as caught:
-        project.deployment().up(yes=True)
-    for verb in (project.deployment().show_plan, project.deployment().notebook_image, project.deployment().pull):
+        project.up(yes=True)
+    for verb in (project.show_plan, project.notebook_image, project.pull):
         with pytest.raises(DeployError) as again:
             verb()
         assert str(again.value) == str(caught.value)
@@ -127,38 +126,37 @@ def test_an_image_without_jupyterhub_is_refused_with_the_hubs_version_and_nothin
     assert nothing_made(client, project)
 
 
-def test_an_image_that_fits_is_looked_into_once_and_works(
+def test_an_image_that_fits_is_asked_once_and_works(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
     with containers_made(client, project) as made:
-        project.deployment().up()
-    assert made == [f"{project.name}-{role}" for role in ("look", "proxy", "hub")]
+        project.up()
+    assert made == [f"{project.name}-{role}" for role in ("one-off", "proxy", "hub")]
     assert {one.name for one in client.containers.list(all=True, filters=project.own)} == set(made[1:])
     with containers_made(client, project) as made:
-        project.deployment().up()
+        project.up()
     assert made == []
 
 
 def test_network_and_volumes_are_made_for_any_image(project: Project, make_image: MakeImage) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(START))
-    project.deployment().apply_only(op.NetworkExists, op.VolumeExists)
+    parts.networks(project.deployment())
+    parts.volumes(project.deployment())
     assert not (project.root / image_probe.MEMORY).exists()
 
 
-def test_a_refused_image_is_looked_into_once(
-    client: docker.DockerClient, project: Project, make_image: MakeImage
-) -> None:
+def test_a_refused_image_is_asked_once(client: docker.DockerClient, project: Project, make_image: MakeImage) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(START))
     with containers_made(client, project) as made:
         first, second = refused(project), refused(project)
     assert str(first) == str(second)
-    assert made == [f"{project.name}-look"]
+    assert made == [f"{project.name}-one-off"]
 
 
-def test_an_image_of_ours_is_not_looked_into(client: docker.DockerClient, project: Project) -> None:
+def test_an_image_of_ours_is_not_asked(client: docker.DockerClient, project: Project) -> None:
     with containers_made(client, project) as made:
-        project.deployment().up()
+        project.up()
     assert made == [f"{project.name}-proxy", f"{project.name}-hub"]
     assert not (project.root / image_probe.MEMORY).exists()
 
@@ -168,7 +166,7 @@ def test_a_hub_of_a_new_major_version_refuses_the_image_it_had_taken(
 ) -> None:
     image = make_image(singleuser("echo 6.0.0"))
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
-    project.deployment().up()
+    project.up()
     before = {one.name: one.id for one in client.containers.list(filters=project.own)}
     set_hub(project, "7.0.0")
     with containers_made(client, project) as made:
@@ -178,62 +176,62 @@ def test_a_hub_of_a_new_major_version_refuses_the_image_it_had_taken(
     assert {one.name: one.id for one in client.containers.list(filters=project.own)} == before
 
 
-def test_a_tag_that_names_another_image_is_looked_into_anew(
+def test_a_tag_that_names_another_image_is_asked_anew(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     image = make_image(singleuser("echo 6.0.0"))
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
-    project.deployment().show_plan()
+    project.show_plan()
     make_image(singleuser("echo 5.0.0"), reference=image)
     assert refused(project).found == f"image {image} has JupyterHub 5.0.0"
     make_image(singleuser("echo 6.0.0"), reference=image)
     with containers_made(client, project) as made:
-        project.deployment().show_plan()
+        project.show_plan()
     assert made == []
 
 
-def test_two_tags_of_one_image_are_looked_into_once(
+def test_two_tags_of_one_image_are_asked_once(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     for image in (make_image(singleuser("echo 6.0.0")), make_image(singleuser("echo 6.0.0"))):
         project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
         with containers_made(client, project) as made:
-            project.deployment().show_plan()
+            project.show_plan()
     assert made == []
 
 
-def test_another_start_command_is_looked_for_in_the_same_image(project: Project, make_image: MakeImage) -> None:
+def test_another_start_command_is_asked_for_in_the_same_image(project: Project, make_image: MakeImage) -> None:
     image = make_image(singleuser("echo 6.0.0"))
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image, DOCKER_SPAWN_CMD="start.py --debug")
     assert refused(project).found == f"image {image} has no command start.py"
     project.write_env(DOCKER_SPAWN_CMD="jupyterhub-singleuser --debug")
-    project.deployment().show_plan()
+    project.show_plan()
 
 
 @pytest.mark.parametrize("memory", ["", "[]", '{"a": 1', "null", "{wrong}"])
-def test_a_memory_that_is_lost_costs_a_look_and_no_more(
+def test_a_memory_that_is_lost_costs_a_question_and_no_more(
     client: docker.DockerClient, project: Project, make_image: MakeImage, memory: str
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
-    project.deployment().show_plan()
+    project.show_plan()
     path = project.root / image_probe.MEMORY
     kept = path.read_text()
     path.write_text(json.dumps(dict.fromkeys(json.loads(kept), "x")) if memory == "{wrong}" else memory)
     with containers_made(client, project) as made:
-        project.deployment().show_plan()
-    assert made == [f"{project.name}-look"]
+        project.show_plan()
+    assert made == [f"{project.name}-one-off"]
     assert path.read_text() == kept
 
 
-def test_a_memory_that_cannot_be_written_costs_a_look_and_no_more(
+def test_a_memory_that_cannot_be_written_costs_a_question_and_no_more(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
     (project.root / image_probe.MEMORY).mkdir()
     for _ in range(2):
         with containers_made(client, project) as made:
-            project.deployment().show_plan()
-        assert made == [f"{project.name}-look"]
+            project.show_plan()
+        assert made == [f"{project.name}-one-off"]
     assert sorted(path.name for path in project.root.iterdir() if path.name.startswith(image_probe.MEMORY)) == [
         image_probe.MEMORY
     ]
@@ -246,15 +244,15 @@ def test_a_server_found_by_the_entrypoints_path_counts(project: Project, make_im
         "/env/jupyterhub-singleuser": "echo 6.0.0",
     }
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(programs, 'ENTRYPOINT ["/bin/entry"]'))
-    project.deployment().show_plan()
+    project.show_plan()
 
 
-def test_an_entrypoint_that_needs_more_rights_than_a_look_has_does_not_matter(
+def test_an_entrypoint_that_needs_more_rights_than_a_probe_has_does_not_matter(
     project: Project, make_image: MakeImage
 ) -> None:
     programs = {**singleuser("echo 6.0.0"), "/bin/entry": 'busybox chown 7 /bin/entry || exit; exec "$@"'}
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(programs, 'ENTRYPOINT ["/bin/entry"]'))
-    project.deployment().show_plan()
+    project.show_plan()
 
 
 @pytest.mark.parametrize(
@@ -290,37 +288,37 @@ def test_an_image_whose_server_hangs_is_refused_in_time(
     image = make_image(singleuser("echo it waits >&2; busybox sleep 600"))
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
     with pytest.raises(DeployError, match="does not start") as caught:
-        project.deployment().up()
+        project.up()
     assert caught.value.fix.endswith("    it waits\n    (ended after 1 s)")
     assert nothing_made(client, project)
 
 
 @contextmanager
-def killed_look(client: docker.DockerClient, project: Project) -> Iterator[Container]:
-    """The running container of a look, whose process is killed at the end of the block."""
+def killed_probe(client: docker.DockerClient, project: Project) -> Iterator[Container]:
+    """The running container of a probe, whose process is killed at the end of the block."""
     child = os.fork()
     if child == 0:
         try:
-            project.deployment().up()
+            project.up()
         finally:
             os._exit(1)
     try:
-        wanted = [f"{labels.DEPLOYMENT}={project.name}", f"{labels.ROLE}={labels.LOOK}"]
-        until(lambda: bool(client.containers.list(filters={"label": wanted})), 30, "the look runs")
+        wanted = [f"{labels.DEPLOYMENT}={project.name}", f"{labels.ROLE}={labels.ONE_OFF}"]
+        until(lambda: bool(client.containers.list(filters={"label": wanted})), 30, "the probe runs")
         yield client.containers.list(filters={"label": wanted})[0]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
-def test_a_look_gives_the_image_no_network_no_right_and_no_file(
+def test_a_probe_gives_the_image_no_network_no_right_and_no_file(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     image = make_image(singleuser("busybox sleep 600"), "USER 1234", "HEALTHCHECK CMD true")
     project.write_env(DOCKER_NOTEBOOK_IMAGE=image)
-    with killed_look(client, project) as look:
-        attributes = look.attrs
-        _, status = look.exec_run(["busybox", "cat", "/proc/1/status"])
+    with killed_probe(client, project) as probe:
+        attributes = probe.attrs
+        _, status = probe.exec_run(["busybox", "cat", "/proc/1/status"])
     assert isinstance(status, bytes)
     facts = dict(line.split(":\t", 1) for line in status.decode().splitlines() if ":\t" in line)
     assert (facts["Uid"].split()[0], facts["CapEff"], facts["CapBnd"]) == ("1234", "0" * 16, "0" * 16)
@@ -331,26 +329,26 @@ def test_a_look_gives_the_image_no_network_no_right_and_no_file(
     assert host["PidsLimit"] > 0
     assert attributes["Mounts"] == []
     assert attributes["Config"]["Healthcheck"] == {"Test": ["NONE"]}
-    project.deployment().clean(volumes=False, yes=True)
+    project.clean(volumes=False, yes=True)
     assert nothing_made(client, project)
 
 
-def test_a_look_that_was_killed_is_in_nobodys_way(
+def test_a_probe_that_was_killed_is_in_nobodys_way(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("busybox sleep 600"), "VOLUME /kept"))
-    with killed_look(client, project) as look:
-        kept = look.attrs["Mounts"][0]["Name"]
+    with killed_probe(client, project) as probe:
+        kept = probe.attrs["Mounts"][0]["Name"]
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
-    project.deployment().up()
+    project.up()
     with pytest.raises(docker.errors.NotFound):
-        client.containers.get(str(look.id))
+        client.containers.get(str(probe.id))
     with pytest.raises(docker.errors.NotFound):
         client.volumes.get(kept)
-    assert project.deployment().draw().steps == ()
+    assert project.plan().steps == ()
 
 
-def test_two_at_once_look_once_and_neither_is_in_the_others_way(
+def test_two_at_once_ask_once_and_neither_is_in_the_others_way(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("busybox sleep 2; echo 6.0.0")))
@@ -359,35 +357,35 @@ def test_two_at_once_look_once_and_neither_is_in_the_others_way(
     client.containers.run(BASE, ["busybox", "chown", "1000", "/v"], remove=True, volumes={volume: {"bind": "/v"}})
     try:
         with containers_made(client, project) as made, ThreadPoolExecutor(2) as people:
-            for one in [people.submit(project.deployment().show_plan) for _ in range(2)]:
+            for one in [people.submit(project.show_plan) for _ in range(2)]:
                 one.result()
-        # Each looks into the volume, the first into the image.
-        assert made == [f"{project.name}-look"] * 3
+        # Each asks for the volume's owner, the first also the image.
+        assert made == [f"{project.name}-one-off"] * 3
     finally:
         client.volumes.get(volume).remove()
 
 
-def test_a_strangers_container_under_the_looks_name_stays(
+def test_a_strangers_container_under_the_probes_name_stays(
     client: docker.DockerClient, project: Project, make_image: MakeImage
 ) -> None:
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
-    stranger = client.containers.create(BASE, ["true"], name=f"{project.name}-look")
+    stranger = client.containers.create(BASE, ["true"], name=f"{project.name}-one-off")
     try:
         with pytest.raises(DeployError, match="already in use"):
-            project.deployment().up()
+            project.up()
         stranger.reload()
     finally:
         stranger.remove()
     assert nothing_made(client, project)
 
 
-def test_an_image_that_is_not_here_is_pulled_then_looked_into_and_refused_before_anything_else(
+def test_an_image_that_is_not_here_is_pulled_then_asked_and_refused_before_anything_else(
     client: docker.DockerClient, project: Project, make_image: MakeImage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(client, make_image(singleuser("echo 5.3.0"))) as reference:
         project.write_env(DOCKER_NOTEBOOK_IMAGE=reference)
         with containers_made(client, project) as made:
-            project.deployment().show_plan()
+            project.show_plan()
         assert (
             f"image {reference} is pulled - it is not on the engine; then its JupyterHub is compared"
             in capsys.readouterr().out
@@ -396,9 +394,9 @@ def test_an_image_that_is_not_here_is_pulled_then_looked_into_and_refused_before
         try:
             with containers_made(client, project) as made:
                 with pytest.raises(DeployError, match="has JupyterHub 5"):
-                    project.deployment().up()
+                    project.up()
                 assert client.images.get(reference)
-            assert made == [f"{project.name}-look"]
+            assert made == [f"{project.name}-one-off"]
             assert nothing_made(client, project)
             assert not (project.root / ".env.local").exists()
         finally:
@@ -413,6 +411,6 @@ def test_what_fetches_the_image_tells_that_it_does_not_fit(
         project.write_env(DOCKER_NOTEBOOK_IMAGE=reference)
         try:
             with pytest.raises(DeployError, match="has JupyterHub 5"):
-                getattr(project.deployment(), verb)()
+                getattr(project, verb)()
         finally:
             client.images.remove(reference)

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import dataclasses
 import io
-import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,12 @@ import pytest
 from jupyterhub.app import JupyterHub
 
 from hubdeploy.blueprint.documents import CONTRACT_PATH
+from hubdeploy.commands import execution, up
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import operations as op
-from hubdeploy.plan import reconcile
+from hubdeploy.plan import removal
 from tests.engine.project import BASE, Project
 from tests.unit.hub import hub_image
 
@@ -110,15 +110,20 @@ def looked_into(deployment: Deployment) -> list[str]:
 
     deployment.engine.volume_owners = noted  # type: ignore[method-assign]
     with contextlib.suppress(DeployError):
-        deployment.draw()
+        deployment.check(deployment.draw())
     return asked
+
+
+def revealed(deployment: Deployment, volume: str) -> dict[str, bytes]:
+    """Name -> content of a volume's files."""
+    return {name: content.reveal() for name, content in deployment.engine.read_volume(volume).items()}
 
 
 def start_server(project: Project, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the hub does: its spawner, configured by the contract that `up` put into the hub, on the real engine."""
     deployment = project.deployment()
     files = deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {}
-    config = hub_image.load_config(json.loads(files[CONTRACT_PATH]), folder, monkeypatch)
+    config = hub_image.load_config(files[CONTRACT_PATH].reveal(), folder)
     hub = JupyterHub(config=config)
     hub.init_hub()
     server = hub.spawner_class(
@@ -145,7 +150,7 @@ def older(client: docker.DockerClient, project: Project) -> Iterator[Older]:
 
 
 def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Older) -> None:
-    operations = [step.operation for step in project.deployment().draw().steps]
+    operations = [step.operation for step in project.plan().steps]
     made = [one.spec.name for one in operations if isinstance(one, op.NetworkExists | op.VolumeExists)]
     assert made == [f"{project.name}-proxy-api", f"{project.name}-proxy"]
     (hub,) = [one.spec for one in operations if isinstance(one, op.ContainerCreated) and one.spec.role == "hub"]
@@ -156,13 +161,13 @@ def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Olde
 def test_the_plan_says_what_is_taken_over_until_it_is(
     project: Project, older: Older, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.deployment().show_plan()
+    project.show_plan()
     said = [line.strip() for line in capsys.readouterr().out.splitlines()[:3]]
     found = [f"network {older.network}", f"volume {older.data}", f"user's volume {older.volume_of(USER)}"]
     assert [line.partition(" is there and used as it is")[0] for line in said] == found
-    project.deployment().up()
+    project.up()
     capsys.readouterr()
-    project.deployment().show_plan()
+    project.show_plan()
     assert capsys.readouterr().out == "nothing to do\n"
 
 
@@ -170,10 +175,10 @@ def test_users_files_of_another_number_are_refused_with_the_number_to_set(projec
     before = older.state()
     project.write_env(NB_UID="1500")
     with pytest.raises(DeployError, match=f"set NB_UID={OLD_UID}, or") as refused:
-        project.deployment().up()
+        project.up()
     assert f"{older.volume_of(USER)} (of {OLD_UID})" in str(refused.value)
     project.write_env(NB_UID=str(OLD_UID))
-    assert project.deployment().draw().steps
+    assert project.plan().steps
     assert older.state() == before
 
 
@@ -183,12 +188,12 @@ def test_users_files_of_root_are_refused_without_a_number_that_nb_uid_cannot_be(
     # Where the older image had no such directory the engine made the volume's root.
     older.give(older.volume_of(USER), 0)
     with pytest.raises(DeployError) as refused:
-        project.deployment().show_plan()
+        project.show_plan()
     assert "set NB_UID" not in refused.value.fix
     assert refused.value.fix.startswith("stop these servers and give each volume away: docker run")
     assert f"{older.volume_of(USER)} (of 0)" in refused.value.found
     older.give(older.volume_of(USER), OLD_UID)
-    project.deployment().show_plan()
+    project.show_plan()
 
 
 def test_a_volume_of_another_deployment_is_no_users_whatever_its_name(
@@ -198,7 +203,7 @@ def test_a_volume_of_another_deployment_is_no_users_whatever_its_name(
     client.volumes.create(other, labels={labels.DEPLOYMENT: older.volume_of("annex"), labels.ROLE: "data-volume"})
     try:
         older.give(other, 0)
-        assert project.deployment().draw().taken_over[2:] == (f"user's volume {older.volume_of(USER)}",)
+        assert project.plan().taken_over[2:] == (f"user's volume {older.volume_of(USER)}",)
     finally:
         client.volumes.get(other).remove()
 
@@ -208,7 +213,7 @@ def test_only_what_bears_the_name_as_such_is_said_to_be_taken_over(
 ) -> None:
     volume, network = client.volumes.create(older.network), client.networks.create(older.data)
     try:
-        assert project.deployment().draw().taken_over == (
+        assert project.plan().taken_over == (
             f"network {older.network}", f"volume {older.data}", f"user's volume {older.volume_of(USER)}",
         )  # fmt: skip
     finally:
@@ -218,7 +223,7 @@ def test_only_what_bears_the_name_as_such_is_said_to_be_taken_over(
 
 def test_users_volumes_are_looked_into_until_a_hub_serves_them(project: Project, older: Older) -> None:
     assert looked_into(project.deployment()) == [older.volume_of(USER)]
-    project.deployment().up()
+    project.up()
     assert looked_into(project.deployment()) == []
     project.write_env(NB_UID="1500")
     assert looked_into(project.deployment()) == [older.volume_of(USER)]
@@ -234,13 +239,13 @@ def test_many_users_volumes_are_looked_into_with_few_containers(
             if number == 44:
                 older.give(volume, 1044)
         engine, made = project.deployment().engine, []
-        create = engine._api.create_container
+        create = engine.connection.api.create_container
 
         def counted(*arguments: Any, **options: Any) -> Any:
             made.append(options["name"])
             return create(*arguments, **options)
 
-        monkeypatch.setattr(engine._api, "create_container", counted)
+        monkeypatch.setattr(engine.connection.api, "create_container", counted)
         owners = engine.volume_owners(users, deployment=project.name)
         assert owners == {**dict.fromkeys(users, 0), users[44]: 1044}
         assert len(made) <= 3
@@ -258,13 +263,13 @@ def test_a_look_into_volumes_that_was_killed_is_in_nobodys_way(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(deployment.engine._api, "get_archive", killed)
-        patch.setattr(deployment.engine._api, "remove_container", killed)
+        patch.setattr(deployment.engine.connection.api, "get_archive", killed)
+        patch.setattr(deployment.engine.connection.api, "remove_container", killed)
         with pytest.raises(KeyboardInterrupt):
-            deployment.show_plan()
+            up.show_plan(deployment)
     left = client.containers.list(all=True, filters={"label": f"{labels.DEPLOYMENT}={project.name}"})
     assert len(left) == 1
-    project.deployment().clean(volumes=False, yes=True)
+    project.clean(volumes=False, yes=True)
     client.volumes.get(older.volume_of(USER)).remove()
     client.volumes.create(older.volume_of(USER))
 
@@ -276,27 +281,27 @@ def test_an_engine_without_an_image_is_told_to_pull_before_it_can_look(
     observed = dataclasses.replace(deployment.observe(), images={})
     monkeypatch.setattr(deployment, "observe", lambda: observed)
     assert looked_into(deployment) == []
-    assert op.ImagePulled(BASE) in [step.operation for step in deployment.draw().steps]
+    assert op.ImagePulled(BASE) in [step.operation for step in deployment.draw().plan.steps]
 
 
 def test_up_uses_network_and_volumes_as_it_finds_them(
     client: docker.DockerClient, project: Project, older: Older
 ) -> None:
     before = older.state()
-    project.deployment().up()
+    project.up()
     assert older.state() == before
-    assert project.deployment().engine.read_volume(older.data) == HUB_FILES
-    assert project.deployment().engine.read_volume(older.volume_of(USER)) == USER_FILES
+    assert revealed(project.deployment(), older.data) == HUB_FILES
+    assert revealed(project.deployment(), older.volume_of(USER)) == USER_FILES
     hub = client.containers.get(f"{project.name}-hub")
     assert {"/data": older.data}.items() <= {one["Destination"]: one.get("Name") for one in hub.attrs["Mounts"]}.items()
     assert older.network in hub.attrs["NetworkSettings"]["Networks"]
-    assert project.deployment().draw().steps == ()
+    assert project.plan().steps == ()
 
 
 def test_a_users_server_has_the_files_of_the_older_one(
     client: docker.DockerClient, project: Project, older: Older, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.deployment().up()
+    project.up()
     before = older.state()
     start_server(project, USER, tmp_path, monkeypatch)
     server = client.containers.get(f"{project.name}-user-octo-2dcat")
@@ -304,20 +309,21 @@ def test_a_users_server_has_the_files_of_the_older_one(
     assert server.exec_run(command, workdir="/home/cryptic/work") == (0, USER_FILES["thesis.ipynb"])
     server.remove(force=True)
     assert older.state() == before
-    assert project.deployment().engine.read_volume(older.volume_of(USER)) == {**USER_FILES, "new": b"more\n"}
+    assert revealed(project.deployment(), older.volume_of(USER)) == {**USER_FILES, "new": b"more\n"}
 
 
 def test_clean_with_volumes_removes_only_what_this_deployment_made(
     client: docker.DockerClient, project: Project, older: Older, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.deployment().up()
+    project.up()
     before = older.state()
     start_server(project, "kaben", tmp_path, monkeypatch)
     assert client.volumes.get(older.volume_of("kaben")).attrs["Labels"][labels.DEPLOYMENT] == project.name
     deployment = project.deployment()
     # What `clean --volumes` does once the name is typed back.
-    deployment.carry_out(reconcile.removal(deployment.observe(), project.name, volumes=True))
+    drawn = removal.removal(deployment.observe(), project.name, volumes=True)
+    execution.carry_out(drawn.steps, deployment.apply, deployment.display)
     assert older.state() == before
-    assert deployment.engine.read_volume(older.volume_of(USER)) == USER_FILES
+    assert revealed(deployment, older.volume_of(USER)) == USER_FILES
     left = {one.name for one in client.volumes.list() if project.name in one.name}
     assert left == {older.data, older.volume_of(USER)}

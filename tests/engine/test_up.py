@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import os
 import signal
 import socket
@@ -17,13 +16,16 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from hubdeploy.blueprint.components import hub, proxy
 from hubdeploy.blueprint.documents import CONTRACT_PATH
+from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
 from hubdeploy.contract import labels
-from hubdeploy.errors import DeployError, InputError, NotReady
+from hubdeploy.contract.documents import Contract, from_bytes
+from hubdeploy.errors import DeployError, NotReady, Refused
 from hubdeploy.family import FAMILY
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.reconcile import Impact, Plan
 from hubdeploy.plan.snapshot import Snapshot
+from hubdeploy.plan.steps import Plan
 from tests.engine.project import BASE, Project
 
 NewProject = Callable[[], Project]
@@ -54,36 +56,35 @@ def causes(plan: Plan) -> str:
 def start_server(client: docker.DockerClient, project: Project, user: str) -> Container:
     """A user's server as the hub's spawner labels it, on the users' network."""
     deployment = project.deployment()
-    drawn = deployment.draw()
-    assert not drawn.steps, "start servers of a deployment that is up"
-    contract = (deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {})[CONTRACT_PATH]
-    server = json.loads(contract)["server"]
+    assert not project.plan().steps, "start servers of a deployment that is up"
+    held = (deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {})[CONTRACT_PATH]
+    kind = from_bytes(Contract, held.reveal()).kinds[0]
     return client.containers.run(
-        server["image"],
+        kind.image,
         ["/bin/busybox", "sleep", "600"],
-        name=server["name_template"].format(username=user),
+        name=kind.server_name.format(username=user),
         detach=True,
-        network=server["network"],
+        network=kind.network_name,
         stop_signal="SIGKILL",
         labels={
             labels.DEPLOYMENT: project.name,
             labels.ROLE: labels.SERVER,
             labels.USER: user,
-            labels.FINGERPRINT: server["fingerprint"],
+            labels.FINGERPRINT: kind.fingerprint,
         },
     )
 
 
 @pytest.fixture
 def up(project: Project) -> Project:
-    project.deployment().up()
+    project.up()
     return project
 
 
 def test_up_twice_changes_nothing(client: docker.DockerClient, up: Project) -> None:
     before = ids(client, up)
-    assert up.deployment().draw().steps == ()
-    up.deployment().up()
+    assert up.plan().steps == ()
+    up.up()
     assert ids(client, up) == before
 
 
@@ -98,7 +99,7 @@ def test_hub_has_a_fixed_address_outside_the_pool(client: docker.DockerClient, u
     before = address()
     assert network["IPRange"] != network["Subnet"]
     (up.root / "userlist").write_text("kaben admin\ndana\n")
-    up.deployment().up()
+    up.up()
     hub = client.containers.get(f"{up.name}-hub")
     assert address() == before
 
@@ -118,12 +119,12 @@ def test_nothing_listens_beyond_this_machine(client: docker.DockerClient, up: Pr
 
 
 # Edit -> what the plan touches, the words that its causes hold, its impact on users.
-EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Impact]]] = {
+EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Consequence]]] = {
     "userlist": (
         lambda p: (p.root / "userlist").write_text("kaben admin\ndana sudo\n"),
         {"container NAME-hub"},
         ["user dana added", "user carriere4 removed"],
-        {Impact.HUB_RESTARTS},
+        {hub.CONSEQUENCE},
     ),
     "cert.conf": (
         lambda p: _replace(p.root / "jupyterhub" / "cert.conf", "Mountain View", "Berkeley"),
@@ -134,32 +135,32 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Imp
     "NB_USER": (
         lambda p: p.write_env(NB_USER="ada"),
         {"image NAME/base-notebook:latest", "container NAME-hub"},
-        ["NB_USER: cryptic -> ada", "server.nb_user: cryptic -> ada"],
-        {Impact.HUB_RESTARTS},
+        ["NB_USER: cryptic -> ada", "kinds.default.nb_user: cryptic -> ada"],
+        {hub.CONSEQUENCE},
     ),
     "HUB_PORT": (
         lambda p: p.write_env(HUB_PORT=str(_free_port())),
         {"container NAME-proxy"},
         ["ports: 127.0.0.1:"],
-        {Impact.PROXY_RESTARTS},
+        {proxy.CONSEQUENCE},
     ),
     "GRANT_SUDO": (
         lambda p: p.write_env(GRANT_SUDO="yes"),
         {"container NAME-hub"},
-        ["server.grant_sudo: no -> yes"],
-        {Impact.HUB_RESTARTS},
+        ["kinds.default.grant_sudo: no -> yes"],
+        {hub.CONSEQUENCE},
     ),
     "proxy/": (
         lambda p: _append(p.root / "proxy" / "Dockerfile"),
         {"image NAME/proxy:latest", "container NAME-proxy"},
         ["proxy/ changed"],
-        {Impact.PROXY_RESTARTS},
+        {proxy.CONSEQUENCE},
     ),
     "jupyterhub/": (
         lambda p: _append(p.root / "jupyterhub" / "Dockerfile"),
         {"image NAME/hub:latest", "container NAME-hub"},
         ["jupyterhub/ changed"],
-        {Impact.HUB_RESTARTS},
+        {hub.CONSEQUENCE},
     ),
     "anaconda3/": (
         lambda p: _append(p.root / "anaconda3" / "Dockerfile"),
@@ -182,29 +183,29 @@ def test_an_edit_changes_what_shows_it_and_no_more(client: docker.DockerClient, 
     change, expected, words, impacts = EDITS[edit]
     before = ids(client, up)
     change(up)
-    drawn = up.deployment().draw()
+    drawn = up.plan()
     assert touched(drawn) == {one.replace("NAME", up.name) for one in expected}
     assert all(word in causes(drawn) for word in words), causes(drawn)
-    assert {step.impact for step in drawn.steps} - {Impact.NONE} == impacts
-    up.deployment().up()
+    assert {step.consequence for step in drawn.steps} - {NOTHING} == impacts
+    up.up()
     after = ids(client, up)
     changed = {name for name in before if before[name] != after.get(name)}
     recreated = {one for one in touched(drawn) if " " in one}
     assert changed == (recreated if edit != "cert.conf" else set()), "a new certificate restarts nothing"
-    assert up.deployment().draw().steps == ()
+    assert up.plan().steps == ()
 
 
 def test_running_servers_go_on_and_the_plan_names_who_gets_a_change_later(
     client: docker.DockerClient, up: Project
 ) -> None:
     server = start_server(client, up, "alice")
-    assert up.deployment().draw().pending == ()
+    assert up.plan().pending == ()
     up.write_env(USER_PIDS_LIMIT="512")
     _append(up.root / "base-notebook" / "Dockerfile")
-    drawn = up.deployment().draw()
+    drawn = up.plan()
     assert [pending.users for pending in drawn.pending] == [("alice",), ("alice",)]
     assert not drawn.loses
-    up.deployment().up()
+    up.up()
     server.reload()
     assert server.status == "running"
 
@@ -212,10 +213,10 @@ def test_running_servers_go_on_and_the_plan_names_who_gets_a_change_later(
 def test_a_user_who_leaves_the_list_is_named_before_the_server_stops(client: docker.DockerClient, up: Project) -> None:
     server = start_server(client, up, "carriere4")
     (up.root / "userlist").write_text("kaben admin\n")
-    drawn = up.deployment().draw()
-    assert [(step.impact, step.users) for step in drawn.loses] == [(Impact.SERVERS_STOP, ("carriere4",))]
+    drawn = up.plan()
+    assert [(step.consequence, step.users) for step in drawn.loses] == [(SERVERS_STOP, ("carriere4",))]
     with pytest.raises(DeployError, match="no terminal to ask"):
-        up.deployment().up()
+        up.up()
     server.reload()
     assert server.status == "running"
 
@@ -224,29 +225,29 @@ def test_another_network_stops_servers_only_when_that_is_meant(client: docker.Do
     server = start_server(client, up, "alice")
     up.write_env(DOCKER_NETWORK_NAME=f"{up.name}-other")
     with pytest.raises(DeployError, match="no terminal to ask"):
-        up.deployment().up()
-    up.deployment().up(yes=True)
+        up.up()
+    up.up(yes=True)
     server.reload()
     assert server.status == "exited"
-    assert up.deployment().draw().steps == ()
+    assert up.plan().steps == ()
     client.containers.get(f"{up.name}-hub").remove(force=True)
     client.containers.get(f"{up.name}-proxy").remove(force=True)
 
 
 def test_down_stops_and_up_starts_the_same_containers(client: docker.DockerClient, up: Project) -> None:
     before = ids(client, up)
-    up.deployment().down(servers=False, yes=False)
+    up.down(servers=False, yes=False)
     assert client.containers.get(f"{up.name}-hub").status == "exited"
-    up.deployment().up()
+    up.up()
     assert ids(client, up) == before
 
 
 def test_down_leaves_servers_unless_asked(client: docker.DockerClient, up: Project) -> None:
     server = start_server(client, up, "alice")
-    up.deployment().down(servers=False, yes=False)
+    up.down(servers=False, yes=False)
     server.reload()
     assert server.status == "running"
-    up.deployment().down(servers=True, yes=True)
+    up.down(servers=True, yes=True)
     server.reload()
     assert server.status == "exited"
 
@@ -254,7 +255,7 @@ def test_down_leaves_servers_unless_asked(client: docker.DockerClient, up: Proje
 def test_clean_keeps_every_volume(client: docker.DockerClient, up: Project) -> None:
     client.volumes.create(f"{up.name}-user-alice", labels={labels.DEPLOYMENT: up.name})
     volumes = {one.name for one in client.volumes.list(filters=up.own)}
-    up.deployment().clean(volumes=False, yes=True)
+    up.clean(volumes=False, yes=True)
     assert {one.name for one in client.volumes.list(filters=up.own)} == volumes
     assert not client.containers.list(all=True, filters=up.own)
     assert not client.networks.list(filters=up.own)
@@ -264,19 +265,19 @@ def test_clean_keeps_every_volume(client: docker.DockerClient, up: Project) -> N
 def test_clean_with_volumes_asks_for_the_name_even_with_yes(client: docker.DockerClient, up: Project) -> None:
     before = ids(client, up)
     with pytest.raises(DeployError, match="no terminal"):
-        up.deployment().clean(volumes=True, yes=True)
+        up.clean(volumes=True, yes=True)
     assert ids(client, up) == before
 
 
 def test_two_clones_on_one_engine_leave_each_other_alone(client: docker.DockerClient, new_project: NewProject) -> None:
     one, other = new_project(), new_project()
     other.write_env(NB_USER="ada")
-    one.deployment().up()
-    other.deployment().up()
+    one.up()
+    other.up()
     before = ids(client, other)
-    one.deployment().clean(volumes=False, yes=True)
+    one.clean(volumes=False, yes=True)
     assert ids(client, other) == before
-    assert other.deployment().draw().steps == ()
+    assert other.plan().steps == ()
 
 
 def test_a_volume_of_others_is_refused_when_derived_and_used_when_set(
@@ -285,13 +286,13 @@ def test_a_volume_of_others_is_refused_when_derived_and_used_when_set(
     volume = client.volumes.create(f"{project.name}-data", labels={"hubdeploy.test": project.name})
     try:
         with pytest.raises(DeployError, match="set DATA_VOLUME_HOST="):
-            project.deployment().up()
+            project.up()
         assert ids(client, project) == {}
         project.write_env(DATA_VOLUME_HOST=volume.name)
-        project.deployment().up()
+        project.up()
         mounts = client.containers.get(f"{project.name}-hub").attrs["Mounts"]
         assert volume.name in [mount.get("Name") for mount in mounts]
-        project.deployment().clean(volumes=False, yes=True)
+        project.clean(volumes=False, yes=True)
         assert client.volumes.get(volume.name).attrs["Labels"] == volume.attrs["Labels"]
     finally:
         project.remove(client)
@@ -302,9 +303,9 @@ def test_a_network_of_others_is_used_when_set_and_survives_clean(client: docker.
     network = client.networks.create(f"{project.name}-theirs", labels={"hubdeploy.test": project.name})
     try:
         project.write_env(DOCKER_NETWORK_NAME=f"{project.name}-theirs")
-        project.deployment().up()
-        assert project.deployment().draw().steps == ()
-        project.deployment().clean(volumes=False, yes=True)
+        project.up()
+        assert project.plan().steps == ()
+        project.clean(volumes=False, yes=True)
         assert client.networks.get(str(network.id)).name == network.name
     finally:
         project.remove(client)
@@ -315,7 +316,7 @@ def test_a_container_of_another_owner_is_refused(client: docker.DockerClient, pr
     stranger = client.containers.create(BASE, ["/bin/busybox", "true"], name=f"{project.name}-hub")
     try:
         with pytest.raises(DeployError, match=f"the container {project.name}-hub was not made by this deployment"):
-            project.deployment().up()
+            project.up()
         assert ids(client, project) == {}
     finally:
         stranger.remove()
@@ -330,7 +331,7 @@ def test_up_decides_all_it_refuses_on_one_snapshot(project: Project, monkeypatch
         return taken[-1]
 
     monkeypatch.setattr(deployment.engine, "observe", counted)
-    deployment.up()
+    project.up(deployment=deployment)
     assert len(taken) == 1
 
 
@@ -338,11 +339,11 @@ def test_a_taken_port_is_refused_and_the_container_that_holds_it_is_named(
     client: docker.DockerClient, new_project: NewProject
 ) -> None:
     one, other = new_project(), new_project()
-    one.deployment().up()
+    one.up()
     port = dict(line.split("=", 1) for line in (one.root / ".env").read_text().splitlines())["HUB_PORT"]
     other.write_env(HUB_PORT=port)
     with pytest.raises(DeployError, match=f"port {port} is taken by the container {one.name}-proxy"):
-        other.deployment().up()
+        other.up()
 
 
 def test_a_port_that_another_program_holds_is_refused_before_anything_is_made(
@@ -353,7 +354,7 @@ def test_a_port_that_another_program_holds_is_refused_before_anything_is_made(
         holder.listen()
         project.write_env(HUB_PORT=str(holder.getsockname()[1]))
         with pytest.raises(DeployError, match=r"is taken by \S+ \(pid \d+\)"):
-            project.deployment().up()
+            project.up()
     assert ids(client, project) == {}
 
 
@@ -370,16 +371,16 @@ def test_a_changed_user_id_is_refused_until_the_volumes_are_given_away(
     give_to(1000)
     up.write_env(NB_UID="2000")
     with pytest.raises(DeployError, match="set NB_UID=1000, or"):
-        up.deployment().up()
+        up.up()
     give_to(2000)
-    up.deployment().up()
+    up.up()
 
 
 def test_a_failing_build_tells_the_line_and_the_end_of_its_log(client: docker.DockerClient, project: Project) -> None:
     with (project.root / "proxy" / "Dockerfile").open("a") as dockerfile:
         dockerfile.write('RUN ["/bin/busybox", "sh", "-c", "echo this is why; exit 3"]\n')
     with pytest.raises(DeployError) as failure:
-        project.deployment().up()
+        project.up()
     assert 'RUN ["/bin/busybox", "sh", "-c"' in failure.value.message
     assert "this is why" in failure.value.message
 
@@ -391,7 +392,7 @@ def test_the_output_of_a_build_comes_in_whole_lines_without_colours(
     says = "for word in one two; do echo -n $word- >&2; /bin/busybox sleep 0.3; done; echo three >&2"
     with (project.root / "proxy" / "Dockerfile").open("a") as dockerfile:
         dockerfile.write(f'RUN ["/bin/busybox", "sh", "-c", "{says}"]\n')
-    project.deployment().build()
+    project.build()
     printed = capsys.readouterr().out
     assert "proxy | one-two-three\n" in printed
     assert "\x1b" not in printed
@@ -403,14 +404,14 @@ def test_a_disk_that_is_too_small_for_the_builds_is_refused_beforehand(
     huge = dataclasses.replace(FAMILY["hub"], disk=10**18)
     monkeypatch.setitem(FAMILY, "hub", huge)
     with pytest.raises(DeployError, match="the engine's disk has"):
-        project.deployment().up()
+        project.up()
     assert ids(client, project) == {}
 
 
 def test_a_base_image_that_cannot_be_had_is_named(project: Project) -> None:
     project.write_env(BASE_IMAGE="127.0.0.1:1/nothing:here")
     with pytest.raises(DeployError, match=r"image 127\.0\.0\.1:1/nothing:here") as failure:
-        project.deployment().up()
+        project.up()
     assert "./invoke setup" in failure.value.message
 
 
@@ -422,12 +423,12 @@ def test_a_hub_that_exits_is_reported_at_once_with_its_last_lines(project: Proje
         'CMD ["/bin/busybox", "sh", "-c", "echo no database here; exit 7"]\n'
     )
     with pytest.raises(NotReady, match="no database here"):
-        project.deployment().up()
+        project.up()
 
 
 def test_equal_content_under_another_tag_is_tagged_and_not_built(client: docker.DockerClient, up: Project) -> None:
     up.write_env(IMAGE_TAG="v2")
-    kinds = {type(step.operation) for step in up.deployment().draw().steps}
+    kinds = {type(step.operation) for step in up.plan().steps}
     assert op.ImageTagged in kinds
     assert op.ImageBuilt not in kinds
 
@@ -436,8 +437,8 @@ def test_certificates_come_from_a_volume_when_one_is_set(client: docker.DockerCl
     secrets = up.root / "jupyterhub" / "secrets"
     name = f"{up.name}-secrets"
     up.write_env(SECRETS_VOLUME=name)
-    with pytest.raises(InputError, match="missing in the volume"):
-        up.deployment().up()
+    with pytest.raises(Refused, match="missing in the volume"):
+        up.up()
     with pytest.raises(docker.errors.NotFound):
         client.volumes.get(name)
     holder = client.containers.create(BASE, ["/bin/busybox", "true"], volumes={name: {"bind": "/volume"}})
@@ -448,8 +449,8 @@ def test_certificates_come_from_a_volume_when_one_is_set(client: docker.DockerCl
     for path in secrets.iterdir():
         path.unlink()
     try:
-        up.deployment().up()
-        assert up.deployment().draw().steps == ()
+        up.up()
+        assert up.plan().steps == ()
     finally:
         up.remove(client)
         client.volumes.get(name).remove()
@@ -460,18 +461,18 @@ def kill_after(project: Project, steps: int) -> bool:
     child = os.fork()
     if child == 0:
         deployment = project.deployment()
-        apply, done = deployment.engine.apply, 0
+        apply, done = deployment.apply, 0
 
-        def counting(operation: op.Operation, *rest: object) -> None:
+        def counting(operation: op.Operation, progress: Callable[[str], None] = lambda line: None) -> None:
             nonlocal done
-            apply(operation, *rest)
+            apply(operation, progress)
             done += 1
             if done == steps:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        deployment.engine.apply = counting
+        deployment.apply = counting  # type: ignore[method-assign]
         try:
-            deployment.up(yes=True)
+            project.up(yes=True, deployment=deployment)
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -500,15 +501,15 @@ def test_killed_after_any_step_and_run_again_ends_the_same(
     client: docker.DockerClient, new_project: NewProject
 ) -> None:
     whole = new_project()
-    total = len(whole.deployment().draw().steps)
-    whole.deployment().up()
+    total = len(whole.plan().steps)
+    whole.up()
     expected = end_state(client, whole)
     for steps in range(1, total):
         project = new_project()
         assert kill_after(project, steps), f"the plan has {total} steps, {steps} were to be done"
-        project.deployment().up()
+        project.up()
         assert end_state(client, project) == expected, f"killed after step {steps}"
-        assert project.deployment().draw().steps == (), f"killed after step {steps}"
+        assert project.plan().steps == (), f"killed after step {steps}"
         project.remove(client)
 
 
@@ -518,10 +519,10 @@ def test_killed_while_the_hub_is_replaced_and_run_again_ends_the_same(client: do
         (up.root / "jupyterhub" / "version").write_text(f"{steps + 1}\n")
         (up.root / "proxy" / "version").write_text(f"{steps + 1}\n")
         assert kill_after(up, steps * 2 - 1)
-        up.deployment().up()
+        up.up()
         now = end_state(client, up)
         assert {**now, "resources": None} == {**expected, "resources": None}
-        assert up.deployment().draw().steps == ()
+        assert up.plan().steps == ()
 
 
 def _replace(path: Path, before: str, after: str) -> None:

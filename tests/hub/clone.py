@@ -22,6 +22,7 @@ from docker.models.containers import Container
 
 from hubdeploy import family
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Secret
 from hubdeploy.settings import declarations, env_local, loading
 from hubdeploy.settings.declarations import Settings
 from tests.hub.person import Person
@@ -62,6 +63,12 @@ class Clone:
     def set_local(self, **values: str) -> None:
         env_local.remember(self.root / ".env.local", values, "for these tests")
 
+    def change_local(self, key: str, value: str) -> None:
+        """Another value for a key that .env.local has."""
+        path = self.root / ".env.local"
+        lines = path.read_text().splitlines()
+        path.write_text("".join(f"{key}={value}\n" if line.startswith(f"{key}=") else f"{line}\n" for line in lines))
+
     def write_userlist(self, text: str) -> None:
         (self.root / "userlist").write_text(text)
 
@@ -69,6 +76,14 @@ class Clone:
     def environ(self) -> dict[str, str]:
         """This process's environment without any setting in it, so that the clone's files alone decide."""
         return {key: value for key, value in os.environ.items() if key not in declarations.declarations()}
+
+    @property
+    def user_password(self) -> str:
+        return _revealed(self.settings.user_password)
+
+    @property
+    def admin_password(self) -> str:
+        return _revealed(self.settings.admin_password)
 
     @property
     def settings(self) -> Settings:
@@ -189,3 +204,7 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _revealed(secret: Secret[str] | None) -> str:
+    return secret.reveal() if secret else ""

@@ -101,7 +101,7 @@ def logged_in(hub: Clone) -> Callable[[str], Person]:
 
     def log_in(name: str) -> Person:
         person = hub.person(name)
-        answer = person.log_in(hub.settings.user_password or "")
+        answer = person.log_in(hub.user_password)
         assert answer.status_code == 200
         person.take_token()
         return person

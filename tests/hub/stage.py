@@ -52,10 +52,8 @@ class Stage:
         made = self.clone.settings.certificate_path
         trusted.write_bytes(self.authority.pem + (made.read_bytes() if made.exists() else b""))
         person = Person(self.clone.url, user, trusted)
-        if self.row.values["login"] == "github":
-            answer = person.log_in_with_github()
-        else:
-            answer = person.log_in(self.clone.settings.user_password or "")
+        by_github = self.row.values["login"] == "github"
+        answer = person.log_in_with_github() if by_github else person.log_in(self.clone.user_password)
         assert answer.status_code == 200, answer.text
         person.take_token()
         return person

@@ -34,7 +34,7 @@ def deployed(request: pytest.FixtureRequest) -> Clone:
     else:
         found = request.getfixturevalue("hub")
         person = found.person("linus")
-        answer = person.log_in(found.settings.user_password or "")
+        answer = person.log_in(found.user_password)
     assert answer.status_code == 200
     person.take_token()
     person.start_server()
@@ -52,9 +52,9 @@ def test_a_changed_secret_is_planned_without_being_shown(deployed: Clone) -> Non
     local = deployed.settings.local_path
     before = local.read_text()
     changed, marked = ("github_client_secret", "GITHUB_CLIENT_SECRET"), canary("changed")
-    if deployed.settings.uses_passwords:
+    if not deployed.settings.login.personal:
         changed = ("user_password", "USER_PASSWORD")
-    old = str(getattr(deployed.settings, changed[0]))
+    old = getattr(deployed.settings, changed[0]).reveal()
     local.write_text(before.replace(f"{changed[1]}={old}", f"{changed[1]}={marked}"))
     try:
         planned = deployed.invoke("plan")
@@ -113,9 +113,9 @@ def _secrets(deployed: Clone) -> dict[str, str]:
     """Every secret of the deployment by name; the key by its first line of real content."""
     found = deployed.settings
     given = {
-        "USER_PASSWORD": found.user_password,
-        "ADMIN_PASSWORD": found.admin_password,
-        "GITHUB_CLIENT_SECRET": found.github_client_secret,
+        "USER_PASSWORD": deployed.user_password,
+        "ADMIN_PASSWORD": deployed.admin_password,
+        "GITHUB_CLIENT_SECRET": found.github_client_secret.reveal() if found.github_client_secret else "",
         "PROXY_API_PASSWORD": deployed.secrets_of_hub()["proxy_api_password"],
         "TLS_KEY": found.key_path.read_text().splitlines()[2],
     }

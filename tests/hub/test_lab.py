@@ -19,7 +19,7 @@ def user(hub: Clone, page: Page, logged_in: Callable[[str], Person]) -> Person:
     """Logged in to the page as well, with a server that runs."""
     person = logged_in(USER)
     person.start_server()
-    window.log_in(page, hub.url, USER, hub.settings.user_password or "")
+    window.log_in(page, hub.url, USER, hub.user_password)
     page.wait_for_url("**/hub/home")
     return person
 

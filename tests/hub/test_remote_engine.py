@@ -87,7 +87,7 @@ def _send_image(reference: str, here: docker.DockerClient, there: docker.DockerC
 def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapter:
     """Has a user of that host live through a chapter of the story, and tells what they saw."""
     folder = tmp_path_factory.mktemp("story")
-    (folder / "password").write_text(remote.settings.user_password or "")
+    (folder / "password").write_text(remote.user_password)
     files = {name: _HUB_FOLDER / name for name in ("person.py", "waiting.py", "remote_story.py")}
     files |= {"password": folder / "password", "certificate.pem": remote.settings.certificate_path}
 

@@ -18,7 +18,7 @@ _ASK_EVERY = 0.1
 _TICK_EVERY = 0.2
 # What a person at a notebook would not take for a stall. Ticks were seen 0.3 s late at most on an idle machine.
 _LONGEST_SILENCE = 3.0
-_TICKING = f"""
+TICKING = f"""
 import threading, time
 kept, ticking = 41, threading.Event()
 def tick():
@@ -32,17 +32,17 @@ thread.start()
 def test_up_after_up_changes_nothing(hub: Clone, logged_in: Callable[[str], Person]) -> None:
     logged_in("grace").start_server()
     hub.up()
-    before = _identities(hub)
+    before = identities(hub)
     assert "nothing to do" in hub.up()
-    assert _identities(hub) == before
+    assert identities(hub) == before
 
 
 def test_nobody_notices_a_new_hub(hub: Clone, logged_in: Callable[[str], Person]) -> None:
     grace = logged_in("grace")
     grace.start_server()
     kernel = grace.open_kernel()
-    kernel.run(_TICKING)
-    before = _identities(hub)
+    kernel.run(TICKING)
+    before = identities(hub)
 
     with Watch(grace, kernel) as watch:
         until(lambda: watch.answered > 10 and watch.ticks > 5, 30, "the watch has seen requests and ticks")
@@ -52,7 +52,7 @@ def test_nobody_notices_a_new_hub(hub: Clone, logged_in: Callable[[str], Person]
         seen = watch.answered
         until(lambda: watch.answered > seen + 20, 30, "the watch has seen requests after the replacement")
 
-    after = _identities(hub)
+    after = identities(hub)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {hub.settings.hub_name}
     assert watch.failures == []
@@ -111,7 +111,7 @@ class Watch:
                 self.longest_silence, last = max(self.longest_silence, now - last), now
 
 
-def _identities(hub: Clone) -> dict[str | None, tuple[str | None, str, str]]:
+def identities(hub: Clone) -> dict[str | None, tuple[str | None, str, str]]:
     """Container -> its id, its image's id, and when it was started."""
     return {
         one.name: (one.id, one.attrs["Image"], one.attrs["State"]["StartedAt"])

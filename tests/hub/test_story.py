@@ -16,7 +16,7 @@ def test_user_logs_in_runs_a_cell_and_finds_a_file_again(hub: Clone, page: Page,
     page.goto(f"{hub.url}/")
     expect(page.get_by_label("Username:")).to_be_visible()
     page.screenshot(path=artifacts / "login-page.png")
-    window.log_in(page, hub.url, "ada", hub.settings.user_password or "")
+    window.log_in(page, hub.url, "ada", hub.user_password)
 
     window.start_server(page, hub.url)
     window.open_notebook(page)
@@ -39,7 +39,7 @@ def test_user_logs_in_runs_a_cell_and_finds_a_file_again(hub: Clone, page: Page,
 
 
 def test_admin_sees_the_users_in_the_admin_page(hub: Clone, page: Page, artifacts: Path) -> None:
-    window.log_in(page, hub.url, "boss", hub.settings.admin_password or "")
+    window.log_in(page, hub.url, "boss", hub.admin_password)
     page.goto(f"{hub.url}/hub/admin")
     for name in ("boss", "ada", "sam"):
         expect(window.user_row(page, name)).to_be_visible()
@@ -47,11 +47,11 @@ def test_admin_sees_the_users_in_the_admin_page(hub: Clone, page: Page, artifact
 
 
 def test_the_users_password_does_not_let_an_admin_in(hub: Clone) -> None:
-    assert hub.person("boss").log_in(hub.settings.user_password or "").status_code == 403
+    assert hub.person("boss").log_in(hub.user_password).status_code == 403
 
 
 def test_an_unlisted_name_does_not_get_in(hub: Clone) -> None:
-    assert hub.person("stranger").log_in(hub.settings.user_password or "").status_code == 403
+    assert hub.person("stranger").log_in(hub.user_password).status_code == 403
 
 
 def test_the_login_page_is_served_under_the_deployments_certificate(hub: Clone) -> None:
@@ -80,7 +80,7 @@ def test_who_leaves_the_userlist_is_locked_out_and_keeps_the_volume(
     hub.write_userlist((hub.root / "userlist").read_text().replace("leaver\n", ""))
     assert "leaver" in hub.up()
 
-    assert hub.person("leaver").log_in(hub.settings.user_password or "").status_code == 403
+    assert hub.person("leaver").log_in(hub.user_password).status_code == 403
     assert person.call("GET", "/hub/api/user").status_code == 403
     assert not hub.has_container(server)
     assert hub.has_volume(server)

@@ -11,7 +11,7 @@ from functools import singledispatchmethod
 from hashlib import sha256
 from itertools import count
 
-from hubdeploy.blueprint import specs
+from hubdeploy.blueprint import documents, draw
 from hubdeploy.contract import labels
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
@@ -32,7 +32,7 @@ class Held:
 
     def seen_by(self, s: Settings) -> Snapshot:
         """What carries the deployment's label, and whatever bears a name that it wants."""
-        wanted = {s.network_name, s.api_network_name, s.data_volume, s.proxy_volume, s.hub_name, s.proxy_name}
+        wanted = draw.names(s)
 
         def seen(one: NetworkState | VolumeState | ContainerState) -> bool:
             return one.name in wanted or one.labels.get(labels.DEPLOYMENT) == s.name
@@ -49,7 +49,8 @@ class Held:
 
     def start_servers(self, s: Settings) -> None:
         """Every user's server is started anew, as the hub starts one; those of users who left are gone."""
-        spec = specs.server(s, MEMORY)
+        contract = documents.contract(s, MEMORY)
+        kind = contract.kinds[0]
         ours = [name for name, one in self.servers.items() if one.labels[labels.DEPLOYMENT] == s.name]
         for name in ours:
             del self.servers[name]
@@ -58,11 +59,11 @@ class Held:
                 labels.DEPLOYMENT: s.name,
                 labels.ROLE: labels.SERVER,
                 labels.USER: user.name,
-                labels.FINGERPRINT: spec.fingerprint,
-                labels.SUDO: "yes" if spec.may_sudo is None or user.name in spec.may_sudo else "no",
+                labels.FINGERPRINT: kind.fingerprint,
+                labels.SUDO: "yes" if contract.may_sudo(user.name) else "no",
             }
-            name, image = f"{s.name}-user-{user.name}", self.images[spec.image].id
-            networks = {spec.network: self.networks[spec.network].id}
+            name, image = f"{s.name}-user-{user.name}", self.images[kind.image].id
+            networks = {kind.network_name: self.networks[kind.network_name].id}
             self.servers[name] = ContainerState(name, name, image, "running", "Up", carried, networks)
 
     @singledispatchmethod

@@ -45,7 +45,7 @@ EXAMPLES = {
 LOGINS = {"passwords": "", "github": GITHUB}
 # Places that count others, and the passwords' own home: no fact of their own shows there.
 COUNTING = re.compile(
-    r"contract\.server\.fingerprint|remembered\.|hub\.(authenticator_class|db_url)"
+    r"contract\.fingerprint|remembered\.|hub\.(authenticator_class|db_url)"
     r"|build\[.*\]\.labels\.hubdeploy\.(content|inputs\.(its parent|.*/))"
 )
 

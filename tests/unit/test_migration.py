@@ -13,6 +13,7 @@ import pytest
 from jupyterhub import orm
 
 from hubdeploy.blueprint import documents
+from hubdeploy.contract.documents import User
 from hubdeploy.settings import loading, readers, volume_names
 from hubdeploy.settings.declarations import Settings
 from tests.unit.hub import hub_image
@@ -29,8 +30,7 @@ def settings(root: Path, env: str) -> Settings:
 
 def mounted(user: str, found: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The volume that the real spawner asks for, configured by the document that these settings give."""
-    document = hub_image.contract(server=documents.server_contract(found, 2**33))
-    config = hub_image.load_config(document, folder, monkeypatch)
+    config = hub_image.load_config(documents.contract(found, 2**33), folder)
     server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
     engine = FakeEngine()
     monkeypatch.setattr(type(server), "client", engine)
@@ -81,7 +81,7 @@ def test_a_template_names_what_begins_and_ends_as_it_does(volume: str, may: bool
 def database(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     # JupyterHub upgrades a database by the command `alembic`, as the hub image has it on its PATH.
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts"), prepend=":")
-    return hub_image.load("database", monkeypatch)
+    return hub_image.load("database")
 
 
 @pytest.fixture
@@ -126,10 +126,7 @@ def test_killed_before_the_new_database_is_in_place_the_old_one_is(
     assert users(old) == {"kaben": True, "octo-cat": False}
 
 
-def test_the_hub_of_an_older_deployment_starts_on_its_database(
-    tmp_path: Path, database: ModuleType, old: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accounts = hub_image.load("accounts", monkeypatch)
-    document = {"hub": {"data_dir": str(tmp_path)}, "users": [hub_image.user("kaben", admin=True)]}
-    accounts.apply(document, lambda name: pytest.fail(f"the server of {name} is stopped"))
+def test_the_hub_of_an_older_deployment_starts_on_its_database(tmp_path: Path, database: ModuleType, old: Path) -> None:
+    accounts = hub_image.load("accounts")
+    accounts.apply([User("kaben", admin=True)], tmp_path, lambda name: pytest.fail(f"the server of {name} is stopped"))
     assert users(old) == {"kaben": True, "octo-cat": False}, "whom an admin had added stays"

@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from hubdeploy import family
-from hubdeploy.blueprint import specs
+from hubdeploy.blueprint import images
+from hubdeploy.commands import local_files
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
-from hubdeploy.errors import DeployError
+from hubdeploy.contract.documents import User
+from hubdeploy.errors import Problem, Refused
+from hubdeploy.plan import checks
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.reconcile import Plan
+from hubdeploy.plan.checks import Case, Evidence
+from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import rules
 from hubdeploy.settings.declarations import LOCAL, Settings, declarations
-from hubdeploy.settings.userlist import User
 from tests.agreement import border
 from tests.agreement.accepted import accepted
 from tests.agreement.discovery import others, parts_between, with_values
@@ -70,7 +73,7 @@ class Sequence(RuleBasedStateMachine):
         there = set(self.parts_there(after))
         try:
             pulls, drawn = self.pulled_and_drawn(after)
-        except DeployError:
+        except Refused:
             # Another deployment of this sequence has left something under a name that derives now.
             return
         shown = parts_between(dataclasses.replace(self.settings, users=after.users), after)
@@ -87,14 +90,19 @@ class Sequence(RuleBasedStateMachine):
 
     def pulled_and_drawn(self, s: Settings) -> tuple[Plan, Plan]:
         """The two plans that `up` carries out: what is pulled decides the contents of all that is built on it."""
-        pulls = self.drawn(s).only(op.ImagePulled)
+        pulls = self.drawn(s).pulls
         for step in pulls.steps:
             self.held.apply(step.operation)
         return pulls, self.drawn(s)
 
     def drawn(self, s: Settings) -> Plan:
         with border.crossed(s), mock.patch.object(Deployment, "observe", return_value=self.held.seen_by(s)):
-            return Deployment(s.root, border.ENVIRON).draw()
+            drawn = Deployment(s.root, border.ENVIRON).draw()
+        found = checks.findings(Case(drawn.plan, drawn.blueprint, drawn.snapshot, Evidence()))
+        problems = [one for one in found if isinstance(one, Problem)]
+        if problems:
+            raise Refused(problems)
+        return drawn.plan
 
     def carry_out(self, s: Settings, drawn: Plan) -> None:
         for operation in [step.operation for step in drawn.steps]:
@@ -102,8 +110,7 @@ class Sequence(RuleBasedStateMachine):
                 origins = {**s.origins, **dict.fromkeys(operation.values, LOCAL)}
                 s = dataclasses.replace(with_values(s, dict(operation.values)), origins=origins)
             elif isinstance(operation, op.CertificateWritten):
-                with border.crossed(s):
-                    Deployment(s.root, border.ENVIRON).engine.apply(operation)
+                local_files.apply(operation)
             else:
                 self.held.apply(operation)
         self.settings = s
@@ -128,10 +135,10 @@ class Sequence(RuleBasedStateMachine):
         yield from (f"network {part}" for part, name in networks.items() if name in snapshot.networks)
         volumes = {"data": after.data_volume, "proxy": after.proxy_volume}
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
-        if set(specs.foreign_images(after)) <= snapshot.images.keys():
+        if set(images.foreign(after)) <= snapshot.images.keys():
             yield "images that are pulled"
         # An image that is not wanted any more stays, and one that was wanted before may have its name still.
-        wanted = family.with_ancestors(after.images_needed)
+        wanted = family.with_ancestors(images.needed(after))
         for name in family.FAMILY:
             if name not in wanted or after.image_reference(name) in snapshot.images:
                 yield f"image {name}"

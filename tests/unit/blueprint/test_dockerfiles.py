@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubdeploy import family
+from hubdeploy.family import FAMILY, Member
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
@@ -160,9 +161,11 @@ def test_of_the_distribution_a_build_asks_for_its_kernel_only() -> None:
     assert set(re.findall(r"/opt/conda/bin/\S+(?: -m \S+)?", text)) == {"/opt/conda/bin/python -m ipykernel"}
 
 
-def test_hub_and_servers_import_by_the_same_module() -> None:
-    # A build context holds what an image needs, and no link leads out of one.
-    assert (ROOT / "base-notebook" / "quick.py").read_bytes() == (ROOT / "jupyterhub" / "quick.py").read_bytes()
+@pytest.mark.parametrize("member", FAMILY.values(), ids=lambda member: member.name)
+def test_what_a_context_gets_from_elsewhere_is_there_and_hides_no_file_of_the_folder(member: Member) -> None:
+    for name, path in member.shared.items():
+        assert (ROOT / path).exists()
+        assert not (ROOT / member.folder / name).exists()
 
 
 def test_start_script_names_every_command_that_runs_as_root_in_full() -> None:

@@ -8,12 +8,15 @@ import tomllib
 from typing import Any
 
 from hubdeploy.blueprint import routing
+from hubdeploy.contract.documents import Secret
+from hubdeploy.tls.certificates import Pair
 
 PASSWORD = "a-long-random-password"
 
 
 def files(certificate: bytes = b"CERT", key: bytes = b"KEY") -> dict[str, bytes]:
-    return routing.dynamic_files(PASSWORD, certificate, key)
+    written = routing.dynamic_files(Secret(PASSWORD), Pair(certificate, Secret(key)))
+    return {name: content.reveal() for name, content in written.items()}
 
 
 def toml(content: bytes) -> dict[str, Any]:
@@ -79,5 +82,8 @@ def test_the_api_is_on_its_own_entry_point_only() -> None:
 
 
 def test_a_password_that_looks_like_toml_stays_a_password() -> None:
-    content = routing.dynamic_files('"]\n[http]', b"C", b"K")
+    content = {
+        name: secret.reveal()
+        for name, secret in routing.dynamic_files(Secret('"]\n[http]'), Pair(b"C", Secret(b"K"))).items()
+    }
     assert set(toml(content["api.toml"])) == {"http"}

@@ -2,76 +2,96 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-import json
 import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
-from traitlets.config.loader import Config, PyFileConfigLoader
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
 
-FOLDER = Path(__file__).parents[3] / "jupyterhub"
+from hubdeploy.contract import labels
+from hubdeploy.contract.documents import (
+    CONTRACT_FILE,
+    SECRETS_FILE,
+    Contract,
+    Hub,
+    Login,
+    Proxy,
+    Secret,
+    Secrets,
+    ServerKind,
+    User,
+    Volume,
+    to_bytes,
+)
+from tests import hub_modules
+
+SHARED = Login("shared-password", "shared-password", {})
+GITHUB = Login(
+    "github",
+    "github",
+    {
+        "github_url": "https://github.com",
+        "client_id": "the-client",
+        "oauth_callback_url": "https://localhost/hub/oauth_callback",
+    },
+)
 SECRETS = {
-    "proxy_api_password": "proxy-secret",
-    "user_password": "user-password",
-    "admin_password": "admin-password-admin-password-0123",
-    "github_client_secret": "github-secret",
+    "shared-password": {"user_password": "user-password", "admin_password": "admin-password-admin-password-0123"},
+    "github": {"client_secret": "github-secret"},
 }
+API_PASSWORD = "proxy-secret"
+_KIND = ServerKind(
+    name="default",
+    image="lab/base-notebook:latest",
+    ours=True,
+    network_name="lab-network",
+    server_name="lab-user-{username}",
+    spawn_command=("start-singleuser.sh",),
+    nb_user="cryptic",
+    nb_uid=1000,
+    notebook_dir="/home/cryptic/work",
+    volumes=(Volume("lab-user-{username}", "/home/cryptic/work"),),
+    memory_limit=2**30,
+    cpu_limit=1.5,
+    pids_limit=4096,
+    grant_sudo=False,
+)
 
 
-def contract(**changes: Any) -> dict[str, Any]:
-    """A contract as the deployment renders it; `server` in `changes` is merged, the rest replaces."""
-    server = {
-        "image": "lab/base-notebook:latest",
-        "ours": True,
-        "command": ["start-singleuser.sh"],
-        "nb_user": "cryptic",
-        "nb_uid": 1000,
-        "notebook_dir": "/home/cryptic/work",
-        "network": "lab-network",
-        "name_template": "lab-user-{username}",
-        "user_volume": "lab-user-{username}",
-        "memory_limit": 2**30,
-        "cpu_limit": 1.5,
-        "pids_limit": 4096,
-        "grant_sudo": False,
-        "fingerprint": "0123abcd",
-    }
-    document = {
-        "deployment": "lab",
-        "public_url": "https://localhost",
-        "labels": {"hubdeploy.deployment": "lab"},
-        "hub": {"connect_url": "http://lab-hub:8081", "port": 8081, "data_dir": "/data"},
-        "proxy": {
-            "api_url": "http://proxy-admin:8099",
-            "api_user": "hub",
-            "rules_file": "/srv/proxy/rules.toml",
-        },
-        "authenticator": "shared-password",
-        "github": None,
-        "users": [user("kaben", admin=True), user("ann"), user("bob", sudo=True)],
-        "server": server | changes.pop("server", {}),
-    }
-    return document | changes
+def contract(login: Login = SHARED, users: tuple[User, ...] = (), **kind: Any) -> Contract:
+    """A contract as the deployment draws it; `kind` are fields of the kind of servers that are other than usual."""
+    return Contract(
+        deployment="lab",
+        labels={labels.DEPLOYMENT: "lab"},
+        hub=Hub("http://lab-hub:8081", 8081, "/data"),
+        proxy=Proxy("http://proxy-admin:8099", "hub", "/srv/proxy/rules.toml"),
+        login=login,
+        users=users or (User("ann"), User("bob", sudo=True), User("kaben", admin=True)),
+        kinds=(dataclasses.replace(_KIND, **kind),),
+    )
 
 
-def user(name: str, *, admin: bool = False, sudo: bool = False) -> dict[str, Any]:
-    return {"name": name, "admin": admin, "sudo": sudo}
+def secrets(login: str) -> Secrets:
+    traits = {trait: Secret(value) for trait, value in SECRETS.get(login, {}).items()}
+    return Secrets(Secret(API_PASSWORD), traits)
 
 
-def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A module of the image, found as it is found there: by PYTHONPATH."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    return importlib.import_module(name)
+def load(name: str) -> ModuleType:
+    """A module of the image, found as it is found there."""
+    with hub_modules.importable():
+        return importlib.import_module(name)
 
 
-def load_config(document: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+def load_config(document: Contract | bytes, folder: Path) -> Config:
     """The hub's configuration, loaded by the loader that JupyterHub uses, with the documents beside it."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    shutil.copy(FOLDER / "jupyterhub_config.py", folder)
-    (folder / "contract.json").write_text(json.dumps(document))
-    (folder / "secrets.json").write_text(json.dumps(SECRETS))
-    config: Config = PyFileConfigLoader("jupyterhub_config.py", path=str(folder)).load_config()
-    return config
+    shutil.copy(hub_modules.FOLDER / "jupyterhub_config.py", folder)
+    login = document.login.name if isinstance(document, Contract) else "shared-password"
+    (folder / CONTRACT_FILE).write_bytes(to_bytes(document) if isinstance(document, Contract) else document)
+    (folder / SECRETS_FILE).write_bytes(to_bytes(secrets(login)))
+    with hub_modules.importable():
+        loaded: Config = PyFileConfigLoader("jupyterhub_config.py", path=str(folder)).load_config()
+    return loaded

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sysconfig
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import alembic.command
 import alembic.config
@@ -15,8 +13,8 @@ import pytest
 from jupyterhub import dbutil, orm, roles
 from sqlalchemy.orm import Session
 
+from hubdeploy.contract.documents import User
 from tests.unit.hub import hub_image
-from tests.unit.hub.hub_image import user
 
 OLD_SCHEMA = "ff1860e38070"
 
@@ -25,7 +23,7 @@ OLD_SCHEMA = "ff1860e38070"
 def accounts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     # JupyterHub upgrades a database by the command `alembic`, as the hub image has it on its PATH
     monkeypatch.setenv("PATH", f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}")
-    return hub_image.load("accounts", monkeypatch)
+    return hub_image.load("accounts")
 
 
 class Hub:
@@ -37,16 +35,15 @@ class Hub:
         self.url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
         self.stopped: list[str] = []
 
-    def start(self, *users: dict[str, Any]) -> None:
+    def start(self, *users: User) -> None:
         """As start.py does, and then as JupyterHub does with listed users."""
-        document = {"hub": {"data_dir": str(self.folder)}, "users": list(users)}
-        self.accounts.apply(document, self.stopped.append)
+        self.accounts.apply(users, self.folder, self.stopped.append)
         with orm.new_session_factory(self.url)() as session:
             if not session.query(orm.Role).count():
                 for role in roles.get_default_roles():
                     roles.create_role(session, role)
             for listed in users:
-                self._ensure(session, listed["name"], admin=listed["admin"])
+                self._ensure(session, listed.name, admin=listed.admin)
             session.commit()
 
     def add_by_admin(self, name: str) -> None:
@@ -78,9 +75,9 @@ def hub(tmp_path: Path, accounts: ModuleType) -> Hub:
     return Hub(tmp_path, accounts)
 
 
-def listed(names: str) -> Iterable[dict[str, Any]]:
+def listed(names: str) -> list[User]:
     """`listed("kaben* ann")`: kaben is admin."""
-    return [user(name.rstrip("*"), admin=name.endswith("*")) for name in names.split()]
+    return [User(name.rstrip("*"), admin=name.endswith("*")) for name in names.split()]
 
 
 def test_the_first_start_takes_nothing_away(hub: Hub) -> None:
@@ -163,13 +160,12 @@ def test_killed_before_the_record_was_written_the_next_start_ends_the_same(
 
 def test_a_server_that_cannot_be_stopped_leaves_the_account_for_the_next_try(hub: Hub) -> None:
     hub.start(*listed("kaben* ann"))
-    document = {"hub": {"data_dir": str(hub.folder)}, "users": listed("kaben*")}
 
     def engine_is_gone(name: str) -> None:
         raise ConnectionError(name)
 
     with pytest.raises(ConnectionError):
-        hub.accounts.apply(document, engine_is_gone)
+        hub.accounts.apply(listed("kaben*"), hub.folder, engine_is_gone)
     assert "ann" in hub.users()
     hub.start(*listed("kaben*"))
     assert "ann" not in hub.users()

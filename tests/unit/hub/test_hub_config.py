@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jupyterhub.app import JupyterHub
-from jupyterhub.auth import Authenticator
 from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
 from oauthenticator.github import GitHubOAuthenticator
 from traitlets.config import Config
 
+from hubdeploy.contract.documents import Login
 from tests.unit.hub import hub_image
-from tests.unit.hub.hub_image import SECRETS, contract
+from tests.unit.hub.hub_image import API_PASSWORD, GITHUB, SECRETS, SHARED, contract
 
-GITHUB = {
-    "url": "https://github.com/",
-    "client_id": "the-client",
-    "callback_url": "https://localhost/hub/oauth_callback",
-}
+Load = Callable[..., Config]
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """load(login) -> the configuration of a hub with this login"""
     # a value there would be a second source of settings
     monkeypatch.setenv("GITHUB_URL", "https://elsewhere.example")
-    return lambda **changes: hub_image.load_config(contract(**changes), tmp_path, monkeypatch)
+    return lambda login=SHARED: hub_image.load_config(contract(login), tmp_path)
 
 
-def github(load: Any, **changes: str) -> GitHubOAuthenticator:
-    return GitHubOAuthenticator(config=load(authenticator="github", github=GITHUB | changes))
+def github(load: Load, **traits: str) -> GitHubOAuthenticator:
+    login = dataclasses.replace(GITHUB, traits={**GITHUB.traits, **traits})
+    return GitHubOAuthenticator(config=load(login))
 
 
-@pytest.mark.parametrize("login", [{}, {"authenticator": "github", "github": GITHUB}])
-def test_every_setting_is_one_that_its_class_knows(load: Any, login: dict[str, Any]) -> None:
-    config = load(**login)
-    classes = {
-        cls.__name__: cls
-        for cls in (
-            JupyterHub,
-            Authenticator,
-            SharedPasswordAuthenticator,
-            GitHubOAuthenticator,
-            JupyterHubHTTPClient,
-            TraefikFileProviderProxy,
-            config.JupyterHub.spawner_class,
-        )
-    }
+@pytest.mark.parametrize(
+    ("login", "authenticator"), [(SHARED, SharedPasswordAuthenticator), (GITHUB, GitHubOAuthenticator)]
+)
+def test_every_setting_is_one_that_its_class_knows(load: Load, login: Login, authenticator: type) -> None:
+    config = load(login)
+    spawner = config.JupyterHub.spawner_class
+    classes = {one.__name__: one for one in (JupyterHub, JupyterHubHTTPClient, TraefikFileProviderProxy, spawner)}
+    # What stands in the section of all authenticators must be known to the one that is used.
+    classes["Authenticator"] = authenticator
     unknown = [
         f"{section}.{name}"
         for section, settings in config.items()
@@ -59,51 +52,55 @@ def test_every_setting_is_one_that_its_class_knows(load: Any, login: dict[str, A
     assert unknown == []
 
 
-def test_users_servers_outlive_the_hub(load: Any) -> None:
+def test_users_servers_outlive_the_hub(load: Load) -> None:
     assert JupyterHub(config=load()).cleanup_servers is False
 
 
-def test_the_database_and_the_cookie_secret_are_on_the_data_volume(load: Any) -> None:
+def test_the_database_and_the_cookie_secret_are_on_the_data_volume(load: Load) -> None:
     hub = JupyterHub(config=load())
     assert hub.db_url == "sqlite:////data/jupyterhub.sqlite"
     assert hub.cookie_secret_file == "/data/jupyterhub_cookie_secret"
 
 
-def test_the_proxy_is_somebody_elses_to_start_and_to_set_up(load: Any) -> None:
+def test_every_page_names_the_deployment(load: Load) -> None:
+    assert JupyterHub(config=load()).tornado_settings["headers"] == {"X-JupyterHub-Deployment": "lab"}
+
+
+def test_the_proxy_is_somebody_elses_to_start_and_to_set_up(load: Load) -> None:
     settings = load().TraefikFileProviderProxy
     assert (settings.should_start, settings.enable_setup_dynamic_config) == (False, False)
-    assert settings.traefik_api_password == SECRETS["proxy_api_password"]
+    assert settings.traefik_api_password == API_PASSWORD
 
 
-@pytest.mark.parametrize("login", [{}, {"authenticator": "github", "github": GITHUB}])
-def test_listed_users_are_allowed_admins_among_them(load: Any, login: dict[str, Any]) -> None:
-    settings = load(**login).Authenticator
+@pytest.mark.parametrize("login", [SHARED, GITHUB])
+def test_listed_users_are_allowed_admins_among_them(load: Load, login: Login) -> None:
+    settings = load(login).Authenticator
     assert settings.allowed_users == {"kaben", "ann", "bob"}
     assert settings.admin_users == {"kaben"}
     assert settings.allow_existing_users is True
 
 
-def test_the_shared_password_login_takes_the_passwords(load: Any) -> None:
+def test_the_shared_password_login_takes_the_passwords(load: Load) -> None:
     config = load()
     assert config.JupyterHub.authenticator_class == "shared-password"
     login = SharedPasswordAuthenticator(config=config)
-    assert (login.user_password, login.admin_password) == (SECRETS["user_password"], SECRETS["admin_password"])
+    assert {trait: getattr(login, trait) for trait in SECRETS["shared-password"]} == SECRETS["shared-password"]
 
 
-def test_github_gets_no_password_and_its_secret(load: Any) -> None:
-    config: Config = load(authenticator="github", github=GITHUB)
-    assert "SharedPasswordAuthenticator" not in config
-    assert config.GitHubOAuthenticator.client_secret == SECRETS["github_client_secret"]
+def test_github_gets_no_password_and_its_secret(load: Load) -> None:
+    config = load(GITHUB)
+    assert "user_password" not in config.Authenticator
+    assert GitHubOAuthenticator(config=config).client_secret == SECRETS["github"]["client_secret"]
 
 
-def test_github_com_is_asked_at_its_own_addresses(load: Any) -> None:
+def test_github_com_is_asked_at_its_own_addresses(load: Load) -> None:
     login = github(load)
     assert login.authorize_url == "https://github.com/login/oauth/authorize"
     assert login.token_url == "https://github.com/login/oauth/access_token"
     assert login.userdata_url == "https://api.github.com/user"
 
 
-def test_a_github_enterprise_is_asked_for_users_below_its_own_address(load: Any) -> None:
-    login = github(load, url="http://stand-in:8000")
+def test_a_github_enterprise_is_asked_for_users_below_its_own_address(load: Load) -> None:
+    login = github(load, github_url="http://stand-in:8000")
     assert login.authorize_url == "http://stand-in:8000/login/oauth/authorize"
     assert login.userdata_url == "http://stand-in:8000/api/v3/user"

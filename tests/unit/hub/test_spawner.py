@@ -55,7 +55,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """make(user, engine, **changes of the contract) -> the user's spawner"""
 
     def spawner(user: str = "ann", engine: FakeEngine | None = None, **changes: Any) -> Any:
-        config = hub_image.load_config(contract(**changes), tmp_path, monkeypatch)
+        config = hub_image.load_config(contract(**changes), tmp_path)
         server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
         monkeypatch.setattr(type(server), "client", engine or FakeEngine())
         monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_API_TOKEN": "own"})
@@ -79,11 +79,11 @@ def test_a_server_of_ours_has_no_capability_and_can_get_none(make: Make) -> None
     assert options["environment"] == {"JUPYTERHUB_API_TOKEN": "own"}
 
 
-@pytest.mark.parametrize(("user", "server"), [("bob", {}), ("ann", {"grant_sudo": True})])
+@pytest.mark.parametrize(("user", "kind"), [("bob", {}), ("ann", {"grant_sudo": True})])
 def test_a_server_with_sudo_starts_as_root_with_what_dropping_takes(
-    make: Make, user: str, server: dict[str, Any]
+    make: Make, user: str, kind: dict[str, Any]
 ) -> None:
-    options = created(make, user, server=server)
+    options = created(make, user, **kind)
     host = options["host_config"]
     assert options["user"] == "0"
     assert options["environment"]["GRANT_SUDO"] == "yes"
@@ -91,7 +91,7 @@ def test_a_server_with_sudo_starts_as_root_with_what_dropping_takes(
 
 
 def test_a_foreign_image_is_told_whom_to_drop_to(make: Make) -> None:
-    options = created(make, "ann", server={"ours": False, "nb_uid": 1234})
+    options = created(make, "ann", ours=False, nb_uid=1234)
     environment, host = options["environment"], options["host_config"]
     assert options["user"] == "0"
     assert (environment["NB_USER"], environment["NB_UID"]) == ("cryptic", "1234")
@@ -102,14 +102,14 @@ def test_a_foreign_image_is_told_whom_to_drop_to(make: Make) -> None:
 
 def test_a_foreign_image_is_told_to_hand_over_every_folder_below_the_home(make: Make) -> None:
     """Found by the matrix: the engine makes /home/cryptic/lab, where the user could not write then."""
-    options = created(make, "ann", server={"ours": False, "notebook_dir": "/home/cryptic/lab/notebooks"})
+    options = created(make, "ann", ours=False, notebook_dir="/home/cryptic/lab/notebooks")
     assert options["environment"]["CHOWN_EXTRA"] == "/home/cryptic/lab,/home/cryptic/lab/notebooks"
 
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_server_begins_in_the_notebook_directory(make: Make, ours: bool) -> None:
     """Found by the matrix: in an image of others a kernel that is started without a path began in the image's own folder."""
-    options = created(make, "ann", server={"ours": ours, "notebook_dir": "/home/cryptic/notebooks"})
+    options = created(make, "ann", ours=ours, notebook_dir="/home/cryptic/notebooks")
     assert options["working_dir"] == "/home/cryptic/notebooks"
 
 
@@ -120,7 +120,7 @@ def test_limits_reach_the_engine(make: Make) -> None:
 
 
 def test_no_cpu_limit_is_no_cpu_limit(make: Make) -> None:
-    assert "CpuQuota" not in created(make, "ann", server={"cpu_limit": None})["host_config"]
+    assert "CpuQuota" not in created(make, "ann", cpu_limit=None)["host_config"]
 
 
 def test_container_and_volume_bear_the_deployments_name_and_labels(make: Make) -> None:
@@ -136,7 +136,7 @@ def test_container_and_volume_bear_the_deployments_name_and_labels(make: Make) -
     assert options["labels"] == {
         "hubdeploy.deployment": "lab",
         "hubdeploy.role": "server",
-        "hubdeploy.fingerprint": "0123abcd",
+        "hubdeploy.fingerprint": contract().kinds[0].fingerprint,
         "hubdeploy.user": "ann.lee",
         "hubdeploy.sudo": "no",
     }
@@ -200,7 +200,7 @@ def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
     make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], said: str
 ) -> None:
     engine = FakeEngine({"Running": False, **state}, log=b"<no space left>\n")
-    with pytest.raises(hub_image.load("spawner", monkeypatch).ServerFailed, match=said) as failure:
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match=said) as failure:
         asyncio.run(start(make(engine=engine), monkeypatch, ("127.0.0.1", free_port())))
     assert failure.value.jupyterhub_message.endswith("<no space left>")
     assert "<pre>Its last words:\n&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
@@ -210,7 +210,7 @@ def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
 def test_a_server_that_never_answers_fails_before_the_hub_gives_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     server = make(engine=FakeEngine(log=b"still thinking"))
     server.start_timeout = 5
-    with pytest.raises(hub_image.load("spawner", monkeypatch).ServerFailed, match="did not answer") as failure:
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match="did not answer") as failure:
         asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
     assert failure.value.jupyterhub_message.endswith("still thinking")
 

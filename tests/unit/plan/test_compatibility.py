@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hubdeploy.errors import DeployError, InputError
+from hubdeploy.errors import InputError, Problem
 from hubdeploy.plan import compatibility
-from hubdeploy.plan.compatibility import Look, Wanted
+from hubdeploy.plan.compatibility import Found, Wanted
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 WANTED = Wanted("quay.io/lab/notebook:1", ("start-singleuser.sh", "--debug"), "6.1.1", "lab/base-notebook:latest")
@@ -27,26 +27,25 @@ def asked(folder: Path, command: str, **programs: str) -> str:
     return result.stderr + result.stdout
 
 
-def refusal(look: Look, wanted: Wanted = WANTED) -> DeployError:
-    with pytest.raises(DeployError) as caught:
-        compatibility.refuse_misfit(look, wanted)
-    return caught.value
+def refusal(found: Found, wanted: Wanted = WANTED) -> Problem:
+    (problem,) = compatibility.problems(found, wanted)
+    return problem
 
 
 @pytest.mark.parametrize("version", ["6.1.1", "6.0.0", "6.99.0", "6.0.0rc1", "6.2.0.dev"])
 def test_the_same_major_version_fits_whatever_follows(version: str) -> None:
-    compatibility.refuse_misfit(Look(True, version), WANTED)
+    assert list(compatibility.problems(Found(True, version), WANTED)) == []
 
 
 @pytest.mark.parametrize("version", ["0.7.2", "5.99.9", "7.0.0", "7.0.0b1", "60.1.1", "16.1.1"])
 def test_another_major_version_is_refused_with_both_named(version: str) -> None:
-    error = refusal(Look(True, version))
+    error = refusal(Found(True, version))
     assert error.found == f"image quay.io/lab/notebook:1 has JupyterHub {version}"
     assert "JupyterHub 6 in DOCKER_NOTEBOOK_IMAGE, as the hub has 6.1.1" in error.wanted
 
 
 def test_none_is_refused_with_three_ways_to_one() -> None:
-    error = refusal(Look(True, None))
+    error = refusal(Found(True, None))
     assert error.found == "image quay.io/lab/notebook:1 has no jupyterhub-singleuser on its PATH"
     assert "the hub has 6.1.1" in error.wanted
     for way in ("another tag", "pip install jupyterhub==6.1.1", "FROM lab/base-notebook:latest"):
@@ -54,14 +53,14 @@ def test_none_is_refused_with_three_ways_to_one() -> None:
 
 
 def test_a_missing_start_command_is_refused_by_its_name_and_setting() -> None:
-    error = refusal(Look(False, "6.1.1"))
+    error = refusal(Found(False, "6.1.1"))
     assert error.found == "image quay.io/lab/notebook:1 has no command start-singleuser.sh"
     assert "start-singleuser.sh --debug" in error.wanted
     assert "DOCKER_SPAWN_CMD" in error.fix
 
 
 def test_a_missing_jupyterhub_is_told_before_a_missing_start_command() -> None:
-    assert "no jupyterhub-singleuser" in refusal(Look(False, None)).found
+    assert "no jupyterhub-singleuser" in refusal(Found(False, None)).found
 
 
 def test_an_image_that_says_nothing_of_use_is_refused_with_its_last_lines() -> None:
@@ -75,14 +74,14 @@ def test_an_image_that_says_nothing_of_use_is_refused_with_its_last_lines() -> N
 
 def test_the_question_finds_the_command_and_the_version(tmp_path: Path) -> None:
     said = asked(tmp_path, "start.sh", start_sh="exit", jupyterhub_singleuser="echo 5.3.0")
-    assert compatibility.answer(said) == Look(False, "5.3.0")
+    assert compatibility.answer(said) == Found(False, "5.3.0")
     (tmp_path / "start-sh").rename(tmp_path / "start.sh")
-    assert compatibility.answer(asked(tmp_path, "start.sh")) == Look(True, "5.3.0")
+    assert compatibility.answer(asked(tmp_path, "start.sh")) == Found(True, "5.3.0")
 
 
 def test_the_question_finds_that_there_is_none(tmp_path: Path) -> None:
-    assert compatibility.answer(asked(tmp_path, "start", start="exit")) == Look(True, None)
-    assert compatibility.answer(asked(tmp_path, "other")) == Look(False, None)
+    assert compatibility.answer(asked(tmp_path, "start", start="exit")) == Found(True, None)
+    assert compatibility.answer(asked(tmp_path, "other")) == Found(False, None)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_the_question_finds_that_there_is_none(tmp_path: Path) -> None:
     ],
 )
 def test_a_version_is_found_among_chatter(tmp_path: Path, prints: str) -> None:
-    assert compatibility.answer(asked(tmp_path, "start", start="exit", jupyterhub_singleuser=prints)) == Look(
+    assert compatibility.answer(asked(tmp_path, "start", start="exit", jupyterhub_singleuser=prints)) == Found(
         True, "5.3.0"
     )
 
@@ -108,14 +107,16 @@ def test_a_server_that_names_no_version_gives_no_answer(tmp_path: Path, prints: 
     assert compatibility.answer(asked(tmp_path, "start", start="exit", jupyterhub_singleuser=prints)) is None
 
 
-@pytest.mark.parametrize("output", ["", "\n", "exec format error", "5.3.0", "hubdeploy-look", "hubdeploy-look command"])
+@pytest.mark.parametrize(
+    "output", ["", "\n", "exec format error", "5.3.0", "hubdeploy-probe", "hubdeploy-probe command"]
+)
 def test_garbage_is_no_answer(output: str) -> None:
     assert compatibility.answer(output) is None
 
 
 def test_what_an_entrypoint_prints_around_the_answer_is_left_aside(tmp_path: Path) -> None:
     said = asked(tmp_path, "start", start="exit", jupyterhub_singleuser="echo 5.3.0")
-    assert compatibility.answer(f"Entered start.sh 9.9.9\n{said}\nbye 8.8.8") == Look(True, "5.3.0")
+    assert compatibility.answer(f"Entered start.sh 9.9.9\n{said}\nbye 8.8.8") == Found(True, "5.3.0")
 
 
 def test_the_hubs_version_is_the_one_its_image_is_installed_with() -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from hubdeploy import family
-from hubdeploy.blueprint import contexts
-from hubdeploy.blueprint import specs as blue
+from hubdeploy.blueprint import contexts, draw, images
+from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
-from hubdeploy.commands.display import Display
 from hubdeploy.contract import labels
-from hubdeploy.errors import DeployError
-from hubdeploy.plan import reconcile
+from hubdeploy.contract.documents import Secret
+from hubdeploy.errors import Problem
+from hubdeploy.plan import checks, reconcile, removal
+from hubdeploy.plan.checks import Case, Evidence
 from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
@@ -35,19 +34,11 @@ def found(tmp_path: Path) -> Settings:
     return loading.load(tmp_path, {"USER_PASSWORD": "u" * 12, "ADMIN_PASSWORD": "a" * 40})
 
 
-def drawn_blueprint(found: Settings, version: bytes = b"1") -> Blueprint:
-    names = family.with_ancestors(found.images_needed)
+def drawn_blueprint(found: Settings, version: bytes = b"1", certificate: bytes = b"crt") -> Blueprint:
+    names = family.with_ancestors(images.needed(found))
     made = {name: contexts.Context((contexts.ContextFile("version", version),)) for name in names}
-    return Blueprint(
-        deployment=found.name,
-        data_volume=found.data_volume,
-        foreign_images=blue.foreign_images(found),
-        images=blue.images(found, names, made, "sha256:base"),
-        networks=blue.networks(found),
-        volumes=blue.volumes(found),
-        containers=blue.containers(found, engine_memory=MEMORY, api_password="p" * 64, pair=Pair(b"crt", b"key")),
-        server=blue.server(found, MEMORY),
-    )
+    pair = Pair(certificate, Secret(b"key"))
+    return draw.draw(found, Facts(MEMORY, "sha256:base", made, pair, new_password=Secret("p" * 64)))
 
 
 def empty(**fields: object) -> Snapshot:
@@ -62,8 +53,9 @@ def image_state(name: str, carried: dict[str, str], *references: str) -> ImageSt
 
 def running(spec: ContainerSpec, image_id: str) -> ContainerState:
     networks = {one.network: f"id-{one.network}" for one in spec.attachments}
-    files = {**spec.files, **spec.live_files}
-    return ContainerState(spec.name, spec.name, image_id, "running", "Up (healthy)", spec.all_labels, networks, files)
+    return ContainerState(
+        spec.name, spec.name, image_id, "running", "Up (healthy)", spec.all_labels, networks, spec.all_files
+    )
 
 
 def up(drawn: Blueprint) -> Snapshot:
@@ -84,29 +76,29 @@ def up(drawn: Blueprint) -> Snapshot:
 
 
 def server(drawn: Blueprint, user: str) -> ContainerState:
-    carried = {**OWN, labels.ROLE: labels.SERVER, labels.USER: user, labels.FINGERPRINT: drawn.server.fingerprint}
-    networks = {drawn.server.network: f"id-{drawn.server.network}"}
+    kind = drawn.contract.kinds[0]
+    carried = {**OWN, labels.ROLE: labels.SERVER, labels.USER: user, labels.FINGERPRINT: kind.fingerprint}
+    networks = {kind.network_name: f"id-{kind.network_name}"}
     return ContainerState(user, f"lab-user-{user}", "sha256:base-notebook", "running", "Up", carried, networks)
 
 
-def printed(drawn: reconcile.Plan) -> str:
-    output = io.StringIO()
-    Display(Console(file=output, soft_wrap=True)).plan(drawn)
-    return output.getvalue()
+def findings(drawn: Blueprint, snapshot: Snapshot, evidence: Evidence | None = None) -> list[str]:
+    case = Case(reconcile.reconcile(drawn, snapshot), drawn, snapshot, evidence or Evidence())
+    return [str(one) for one in checks.findings(case)]
 
 
 def test_from_nothing_everything_is_made_proxy_before_hub(found: Settings) -> None:
     assert (
-        printed(reconcile.reconcile(drawn_blueprint(found), empty()))
+        str(reconcile.reconcile(drawn_blueprint(found), empty()))
         == """\
   1. image lab/proxy:latest is built - it does not exist
   2. image lab/hub:latest is built
   3. image lab/anaconda3:latest is built
   4. image lab/base-notebook:latest is built
-  5. network lab-network exists
-  6. network lab-proxy-api exists
-  7. volume lab-data exists
-  8. volume lab-proxy exists
+  5. network lab-proxy-api exists
+  6. network lab-network exists
+  7. volume lab-proxy exists
+  8. volume lab-data exists
   9. container lab-proxy is created
  10. container lab-proxy has its files
  11. container lab-proxy is started
@@ -114,19 +106,18 @@ def test_from_nothing_everything_is_made_proxy_before_hub(found: Settings) -> No
  13. container lab-hub is created
  14. container lab-hub has its files
  15. container lab-hub is started
- 16. container lab-hub is healthy
-"""
+ 16. container lab-hub is healthy"""
     )
 
 
 def test_from_the_blueprint_itself_nothing_is_done(found: Settings) -> None:
     drawn = drawn_blueprint(found)
-    assert printed(reconcile.reconcile(drawn, up(drawn))) == "nothing to do\n"
+    assert str(reconcile.reconcile(drawn, up(drawn))) == "nothing to do"
 
 
 def test_another_tag_of_the_same_images_leaves_the_proxy_alone(found: Settings) -> None:
     tagged = dataclasses.replace(found, image_tag="autumn", notebook_image="lab/base-notebook:autumn")
-    told = printed(reconcile.reconcile(drawn_blueprint(tagged), up(drawn_blueprint(found))))
+    told = str(reconcile.reconcile(drawn_blueprint(tagged), up(drawn_blueprint(found))))
     assert "image lab/proxy:autumn is lab/proxy:" in told
     assert "container lab-hub is created" in told
     assert "container lab-proxy" not in told
@@ -134,11 +125,11 @@ def test_another_tag_of_the_same_images_leaves_the_proxy_alone(found: Settings) 
 
 def test_another_order_of_the_userlist_changes_nothing(found: Settings) -> None:
     turned = dataclasses.replace(found, users=found.users[::-1])
-    assert printed(reconcile.reconcile(drawn_blueprint(turned), up(drawn_blueprint(found)))) == "nothing to do\n"
+    assert str(reconcile.reconcile(drawn_blueprint(turned), up(drawn_blueprint(found)))) == "nothing to do"
 
 
 def test_a_base_that_is_missing_is_pulled(found: Settings) -> None:
-    first = printed(reconcile.reconcile(drawn_blueprint(found), empty(images={}))).splitlines()[0]
+    first = str(reconcile.reconcile(drawn_blueprint(found), empty(images={}))).splitlines()[0]
     assert first == "  1. image debian:12 is pulled - it is not on the engine"
 
 
@@ -147,7 +138,7 @@ def test_a_user_that_leaves_loses_a_running_server_and_that_is_said(found: Setti
     snapshot = dataclasses.replace(up(before), servers=(server(before, "alice"),))
     after = drawn_blueprint(dataclasses.replace(found, users=found.users[:1]))
     drawn = reconcile.reconcile(after, snapshot)
-    assert printed(drawn).splitlines()[:2] == [
+    assert str(drawn).splitlines()[:2] == [
         "  1. container lab-hub is stopped - contract.json: user alice removed",
         "     users: running servers stop: alice",
     ]
@@ -158,26 +149,33 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
     before = drawn_blueprint(found)
     snapshot = dataclasses.replace(up(before), servers=(server(before, "alice"),))
     drawn = reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, pids_limit=100)), snapshot)
-    text = printed(drawn)
-    assert "contract.json: server.pids_limit: 4096 -> 100" in text
-    assert text.splitlines()[-1] == "     users: alice pick it up at their next start - the settings of servers changed"
+    assert (
+        str(drawn)
+        == """\
+  1. container lab-hub is stopped - contract.json: kinds.default.pids_limit: 4096 -> 100
+     users: the hub restarts, sessions go on
+  2. container lab-hub is removed
+  3. container lab-hub is created
+  4. container lab-hub has its files
+  5. container lab-hub is started
+  6. container lab-hub is healthy
+     users: alice pick it up at their next start - the settings of servers changed"""
+    )
     assert not drawn.loses
 
 
 def test_a_changed_password_is_named_and_not_shown(found: Settings) -> None:
     snapshot = up(drawn_blueprint(found))
-    text = printed(
-        reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, user_password="canary-pass")), snapshot)
+    text = str(
+        reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, user_password=Secret("canary-pass"))), snapshot)
     )
-    assert "secrets.json: user_password changed" in text
+    assert "secrets.json: login.user_password changed" in text
     assert "canary" not in text
 
 
 def test_a_new_certificate_restarts_nothing(found: Settings) -> None:
-    drawn = drawn_blueprint(found)
-    containers = blue.containers(found, engine_memory=MEMORY, api_password="p" * 64, pair=Pair(b"new", b"key"))
-    text = printed(reconcile.reconcile(dataclasses.replace(drawn, containers=containers), up(drawn)))
-    assert text == "  1. container lab-proxy has its new files - the certificate changed\n"
+    text = str(reconcile.reconcile(drawn_blueprint(found, certificate=b"new"), up(drawn_blueprint(found))))
+    assert text == "  1. container lab-proxy has its new files - the certificate changed"
 
 
 @pytest.mark.parametrize("role", ["hub", "proxy"])
@@ -192,28 +190,92 @@ def test_a_rebuilt_image_rolls_out_and_running_servers_are_left(found: Settings,
     )
     drawn = reconcile.reconcile(dataclasses.replace(before, images=images), snapshot)
     assert not drawn.loses
-    assert f"container lab-{role} is stopped - image lab/{role}:latest is new" in printed(drawn)
+    assert f"container lab-{role} is stopped - image lab/{role}:latest is new" in str(drawn)
 
 
 def test_a_stopped_container_is_started_and_kept(found: Settings) -> None:
     drawn = drawn_blueprint(found)
     snapshot = up(drawn)
     stopped = dataclasses.replace(snapshot.containers["lab-hub"], state="exited")
-    text = printed(
+    text = str(
         reconcile.reconcile(
             drawn, dataclasses.replace(snapshot, containers={**snapshot.containers, "lab-hub": stopped})
         )
     )
-    assert text == "  1. container lab-hub is started - it does not run\n  2. container lab-hub is healthy\n"
+    assert text == "  1. container lab-hub is started - it does not run\n  2. container lab-hub is healthy"
 
 
-def test_strangers_under_derived_names_are_refused_with_the_setting(found: Settings) -> None:
+def test_strangers_under_derived_names_are_all_found_at_once_with_the_setting(found: Settings) -> None:
     drawn = drawn_blueprint(found)
-    with pytest.raises(DeployError, match="set DATA_VOLUME_HOST=lab-data to use it"):
-        reconcile.reconcile(drawn, empty(volumes={"lab-data": VolumeState("lab-data", {})}))
-    other = {labels.DEPLOYMENT: "other"}
-    with pytest.raises(DeployError, match="belongs to the deployment other"):
-        reconcile.reconcile(drawn, empty(networks={"lab-network": NetworkState("1", "lab-network", other, None, None)}))
+    other = NetworkState("1", "lab-network", {labels.DEPLOYMENT: "other"}, None, None)
+    snapshot = empty(volumes={"lab-data": VolumeState("lab-data", {})}, networks={"lab-network": other})
+    assert findings(drawn, snapshot) == [
+        """\
+the network lab-network belongs to the deployment other
+  wanted: a network of our own under the name lab-network
+  do:     set DOCKER_NETWORK_NAME=lab-network to use it as it is, or rename or remove it, or set another \
+DOCKER_MACHINE_NAME""",
+        """\
+the volume lab-data was not made by this deployment
+  wanted: a volume of our own under the name lab-data
+  do:     set DATA_VOLUME_HOST=lab-data to use it as it is, or rename or remove it, or set another DOCKER_MACHINE_NAME""",
+    ]
+
+
+def test_a_port_is_taken_by_another_container_or_program_but_not_by_our_own(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    taken = empty(port_holders={("0.0.0.0", 443): ("stranger",)})
+    assert findings(drawn, taken)[0].splitlines()[0] == "port 443 is taken by the container stranger"
+    assert findings(drawn, empty(port_holders={("127.0.0.1", 443): ("lab-proxy",)})) == []
+    assert findings(drawn, empty(port_holders={("192.0.2.1", 443): ("stranger",)})) == []
+    program = Evidence(listeners={("127.0.0.1", 443): "nginx (pid 7)"})
+    assert findings(drawn, empty(), program)[0].splitlines()[0] == "port 443 is taken by nginx (pid 7)"
+    assert checks.ports_to_bind(reconcile.reconcile(drawn, empty()), drawn, empty()) == (("127.0.0.1", 443),)
+
+
+def test_a_full_disk_refuses_what_is_built_only(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    full = EngineFacts("28.5", MEMORY, 10**9, True)
+    assert findings(drawn, empty(engine=full))[0].splitlines()[0] == "the engine's disk has 1.0 GB left"
+    assert findings(drawn, dataclasses.replace(up(drawn), engine=full)) == []
+
+
+def test_limits_beyond_the_host_are_a_caution(found: Settings) -> None:
+    drawn = drawn_blueprint(dataclasses.replace(found, memory_limit=2 * MEMORY, cpu_limit=8.0))
+    snapshot = dataclasses.replace(up(drawn), engine=EngineFacts("28.5", MEMORY, None, True, cpus=2))
+    assert findings(drawn, snapshot) == [
+        "USER_MEMORY_LIMIT is 16.0 GiB, the engine has 8.0\n  do:     one server can take all memory: set less",
+        "USER_CPU_LIMIT is 8, the engine has 2 CPUs\n  do:     one server can take all CPUs: set less",
+    ]
+
+
+def test_users_volumes_of_another_number_are_named_with_the_way_out(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    theirs = VolumeState("lab-user-ann", {}, users=True)
+    assert checks.doubtful_volumes(drawn, empty(volumes={"lab-user-ann": theirs})) == ("lab-user-ann",)
+    served = dataclasses.replace(up(drawn), volumes={**up(drawn).volumes, "lab-user-ann": theirs})
+    assert checks.doubtful_volumes(drawn, served) == ()
+    (problem,) = findings(drawn, empty(), Evidence(owners={"lab-user-ann": 1500}))
+    assert problem.startswith("1 volumes belong to another number: lab-user-ann (of 1500)")
+    assert "set NB_UID=1500, or stop these servers" in problem
+
+
+def test_a_brought_certificate_that_ends_soon_is_a_caution_and_a_wrong_one_a_problem(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    assert findings(drawn, up(drawn), Evidence(brought_days=22)) == []
+    assert "expires in 20 days" in findings(drawn, up(drawn), Evidence(brought_days=20))[0]
+    wrong = Problem("lab.crt", "", "expired on 2026-01-01", "a certificate that is valid today", "bring one")
+    assert findings(drawn, up(drawn), Evidence(certificate=(wrong,))) == [str(wrong)]
+
+
+def test_pulls_come_first_as_a_plan_of_their_own(found: Settings) -> None:
+    drawn = reconcile.reconcile(drawn_blueprint(found), empty(images={}))
+    assert (
+        str(drawn.pulls)
+        == """\
+first, as all else depends on it:
+  1. image debian:12 is pulled - it is not on the engine"""
+    )
 
 
 def test_removal_takes_children_before_parents_and_no_volume(found: Settings) -> None:
@@ -222,11 +284,11 @@ def test_removal_takes_children_before_parents_and_no_volume(found: Settings) ->
     newer = image_state("b", {**OWN, labels.REPOSITORY: "lab/b"}, "lab/b:1")
     newer = dataclasses.replace(newer, created=datetime(2026, 2, 1, tzinfo=UTC))
     snapshot = dataclasses.replace(up(drawn), own_images=(older, newer))
-    text = printed(reconcile.removal(snapshot, "lab", volumes=False))
+    text = str(removal.removal(snapshot, "lab", volumes=False))
     assert text.index("lab/b:1") < text.index("lab/a:1")
     assert text.index("lab-hub") < text.index("network lab-network")
     assert "volume" not in text
-    assert "volume lab-data is removed" in printed(reconcile.removal(snapshot, "lab", volumes=True))
+    assert "volume lab-data is removed" in str(removal.removal(snapshot, "lab", volumes=True))
 
 
 def test_a_label_that_is_no_json_is_no_bug(found: Settings) -> None:
@@ -234,7 +296,7 @@ def test_a_label_that_is_no_json_is_no_bug(found: Settings) -> None:
     snapshot = up(drawn)
     hub = snapshot.containers["lab-hub"]
     broken = dataclasses.replace(hub, labels={**hub.labels, labels.SHAPE: "[]"}, files={})
-    text = printed(
+    text = str(
         reconcile.reconcile(drawn, dataclasses.replace(snapshot, containers={**snapshot.containers, "lab-hub": broken}))
     )
     assert "contract.json: was never written" in text
@@ -245,7 +307,7 @@ def test_an_image_of_others_that_stands_on_ours_is_not_removed(found: Settings) 
     inherited = {**OWN, labels.ROLE: "image:base-notebook", labels.REPOSITORY: "lab/base-notebook"}
     theirs = image_state("c", inherited, "theirs/notebook:1", "theirs/base-notebook:1")
     snapshot = dataclasses.replace(up(drawn_blueprint(found)), own_images=(theirs,))
-    assert "theirs" not in printed(reconcile.removal(snapshot, "lab", volumes=False))
+    assert "theirs" not in str(removal.removal(snapshot, "lab", volumes=False))
 
 
 @pytest.mark.parametrize("hub", ["running", "exited", "gone"])
@@ -282,6 +344,4 @@ def test_sudo_taken_away_waits_for_the_next_start_and_that_is_said(found: Settin
     alice = server(before, "alice")
     alice = dataclasses.replace(alice, labels={**alice.labels, labels.SUDO: "yes"})
     drawn = reconcile.reconcile(before, dataclasses.replace(up(before), servers=(alice,)))
-    assert (
-        printed(drawn).splitlines()[-1].endswith("alice pick it up at their next start - the right to use sudo changed")
-    )
+    assert str(drawn).splitlines()[-1].endswith("alice pick it up at their next start - the right to use sudo changed")

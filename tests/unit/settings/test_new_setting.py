@@ -15,6 +15,7 @@ from hypothesis import settings as profile
 from hypothesis.errors import NoSuchExample
 
 from hubdeploy.blueprint import documents
+from hubdeploy.contract.documents import ServerKind
 from hubdeploy.settings import declarations as declared
 from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import Settings
@@ -23,14 +24,19 @@ from tests.agreement.accepted import accepted
 
 Use = Callable[[Any], Any]
 GRACE = declared.setting("USER_GRACE", "seconds a server has to stop", readers.pids, default=90, example="120")
+PLACES = ("contract.fingerprint", "contract.kinds[0].environment.GRACE", "spawner[plain].Env.GRACE")
 NOWHERE = "USER_GRACE: shows nowhere, so it does nothing"
+
+
+def with_grace(kind: ServerKind, grace: Any) -> ServerKind:
+    return dataclasses.replace(kind, environment={"GRACE": str(grace)})
 
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Use | None], None]:
     """added(use): there is a setting USER_GRACE, and what `use` makes of it stands in the hub's contract."""
     extended = dataclasses.make_dataclass("Settings", [("grace", int, GRACE)], bases=(Settings,), frozen=True)
-    written = documents.server_contract
+    drawn = documents.server_kind
 
     def add(use: Use | None) -> None:
         for module in list(sys.modules.values()):
@@ -38,7 +44,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Use | None], None]:
                 monkeypatch.setattr(module, "Settings", extended)
         if use is not None:
             monkeypatch.setattr(
-                documents, "server_contract", lambda found, memory: {**written(found, memory), "grace": use(found)}
+                documents, "server_kind", lambda found, memory: with_grace(drawn(found, memory), use(found))
             )
 
     return add
@@ -62,7 +68,7 @@ def test_the_search_sets_a_new_setting(added: Callable[[Use | None], None]) -> N
         (None, [NOWHERE]),
         (lambda found: 90, [NOWHERE]),
         (lambda found: found.pids_limit, [NOWHERE]),
-        (lambda found: found.grace + 1, ["USER_GRACE: contract.server.grace change with it, but none says its value"]),
+        (lambda found: found.grace + 1, [f"USER_GRACE: {', '.join(PLACES)} change with it, but none says its value"]),
     ],
     ids=["no use", "a constant", "another setting", "another value"],
 )

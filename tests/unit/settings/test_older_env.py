@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubdeploy.commands import check_files
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import InputError
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
@@ -85,7 +86,7 @@ def test_a_key_that_is_set_already_is_not_suggested_for_another(root: Path) -> N
 def test_following_the_fix_once_leads_to_settings_that_load(root: Path) -> None:
     found = fixed(root, OLDER)
     assert (found.nb_user, found.notebook_dir) == ("cryptic", "/home/cryptic/work")
-    assert (found.authenticator, found.github_client_secret) == ("github", SECRET)
+    assert (found.authenticator, found.github_client_secret) == ("github", Secret(SECRET))
     assert found.notebook_image == "jupyter/scipy-notebook:18e5563b7486"
 
 

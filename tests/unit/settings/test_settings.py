@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import InputError
 from hubdeploy.settings import declarations, loading
 from hubdeploy.settings.declarations import Settings
@@ -240,7 +241,7 @@ def test_a_misspelt_key_is_suggested_once_only(root: Path) -> None:
 
 
 def test_a_secret_may_be_passed_through_from_the_shell(root: Path) -> None:
-    assert load(root, "USER_PASSWORD\n", USER_PASSWORD="long-enough").user_password == "long-enough"
+    assert load(root, "USER_PASSWORD\n", USER_PASSWORD="long-enough").user_password == Secret("long-enough")
 
 
 def test_a_missing_userlist_is_refused(root: Path) -> None:
@@ -333,3 +334,48 @@ def test_what_is_no_text_is_told(root: Path, name: str) -> None:
 )
 def test_a_secret_that_slipped_into_another_value_is_not_shown(root: Path, local: str) -> None:
     assert "canary" not in refusal(root, "", local)
+
+
+@pytest.mark.parametrize(
+    ("env", "local", "shell"),
+    [
+        ("DOCKER_MACHINE_NAME=lab\nHUB_PORT=none\n", "", {}),
+        ("DOCKER_MACHINE_NAME=lab\nthis line cannot be read\n", "", {}),
+        ("DOCKER_MACHINE_NAME=lab\n", "'half a quote\n", {"DOCKER_MACHINE_NAME": "lab"}),
+        ("HUB_PORT=1\nHUB_PORT=2\n", "DOCKER_MACHINE_NAME=lab\n", {}),
+    ],
+)
+def test_the_name_is_known_though_something_else_is_wrong(
+    root: Path, env: str, local: str, shell: dict[str, str]
+) -> None:
+    (root / ".env").write_text(env)
+    (root / ".env.local").write_text(local)
+    name, found, problems = loading.load_name(root, shell)
+    assert (name, found) == ("lab", None)
+    assert problems
+
+
+@pytest.mark.parametrize(
+    ("env", "local"),
+    [
+        ("this line cannot be read\n", ""),
+        ("DOCKER_MACHINE_NAME=lab\n", "this line cannot be read\n"),
+        ("DOCKER_MACHINE_NAME=lab\nDOCKER_MACHINE_NAME=other\n", ""),
+        ("DOCKER_MACHIN_NAME=lab\n", ""),
+        ("DOCKER_MACHINE_NAME=No Name\n", ""),
+    ],
+)
+def test_a_name_in_doubt_is_refused_as_another_deployment_could_have_the_one_that_is_left(
+    root: Path, env: str, local: str
+) -> None:
+    (root / ".env").write_text(env)
+    (root / ".env.local").write_text(local)
+    with pytest.raises(InputError):
+        loading.load_name(root, {})
+
+
+def test_without_a_mistake_the_settings_come_with_the_name(root: Path) -> None:
+    (root / ".env").write_text("DOCKER_MACHINE_NAME=lab\n")
+    name, found, problems = loading.load_name(root, {})
+    assert found is not None
+    assert (name, found.name, problems) == ("lab", "lab", ())

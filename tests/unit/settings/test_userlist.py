@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hubdeploy.settings.userlist import User, parse
+from hubdeploy.contract.documents import User
+from hubdeploy.settings.userlist import parse
 
 
 def test_users_flags_comments_and_blank_lines() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import InputError
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
@@ -33,13 +34,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return certificates.make(certificates.read_request(path, "hub.example.org"))
 
 
-def no_volume(name: str) -> dict[str, bytes]:
+def no_volume(name: str) -> dict[str, Secret[bytes]]:
     raise AssertionError("no volume is to be read")
 
 
 def write(deployment: Settings, pair: Pair) -> None:
     deployment.certificate_path.write_bytes(pair.certificate)
-    deployment.key_path.write_bytes(pair.key)
+    deployment.key_path.write_bytes(pair.key.reveal())
 
 
 def test_it_names_the_host_and_this_machine_and_lasts_a_year(pair: Pair, tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_brought_certificate_for_another_host_is_refused(
 
 def test_a_certificate_for_another_host_in_the_secrets_volume_is_refused(deployment: Settings, pair: Pair) -> None:
     elsewhere = replace(deployment, hub_host="other.example.org", secrets_volume="lab-secrets")
-    files = {f"{deployment.name}.crt": pair.certificate, f"{deployment.name}.key": pair.key}
+    files = {f"{deployment.name}.crt": Secret(pair.certificate), f"{deployment.name}.key": pair.key}
     with pytest.raises(InputError, match=r"not for HUB_HOST=other\.example\.org"):
         selection.decide(elsewhere, lambda _: files)
     assert selection.decide(replace(elsewhere, hub_host="hub.example.org"), lambda _: files)[1] is None

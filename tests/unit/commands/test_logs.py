@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubdeploy.commands import reports
+from hubdeploy.commands import logs
 from hubdeploy.errors import DeployError
 
 LOG = b"""[I 2026-11-24 14:07:14.113 JupyterHub app:3946] JupyterHub is now running
@@ -14,9 +14,9 @@ LOG = b"""[I 2026-11-24 14:07:14.113 JupyterHub app:3946] JupyterHub is now runn
 
 
 def test_a_users_lines_are_those_that_the_hub_marked() -> None:
-    assert reports._told_about("ann", LOG, ()) == LOG.splitlines(keepends=True)[1:]
+    assert logs._lines_about("ann", LOG, ()) == LOG.splitlines(keepends=True)[1:]
 
 
 def test_what_a_server_printed_is_not_taken_for_another_users() -> None:
     with pytest.raises(DeployError, match="bob has none"):
-        reports._told_about("bob", LOG, ("ann",))
+        logs._lines_about("bob", LOG, ("ann",))

@@ -1,0 +1,59 @@
+"""What a component is: a container beside users' servers, with the networks and volumes that it brings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from hubdeploy import family
+from hubdeploy.blueprint.contexts import Context
+from hubdeploy.blueprint.specs import ContainerSpec, NetworkSpec, VolumeSpec
+from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Secret
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.tls.certificates import Pair
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a blueprint is drawn from beside the settings.
+
+    `engine_memory` is bytes; `base_id` the id of BASE_IMAGE, None while it is not on the engine; `contexts` the build
+    contexts by image; `pair` the certificate to serve; `held` the files that each component's container has now (role ->
+    path -> bytes); `new_password` what stands in where no earlier password is held.
+    """
+
+    engine_memory: int
+    base_id: str | None
+    contexts: Mapping[str, Context]
+    pair: Pair
+    new_password: Secret[str]
+    held: Mapping[str, Mapping[str, Secret[bytes]]] = field(default_factory=dict)
+
+
+def _none(settings: Settings) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Component:
+    """One row of COMPONENTS.
+
+    `role` is its label, the end of its container's name, and what `logs --of` takes. `image` is a row of the family or a
+    reference. `directory` is the one whose files are read back, to compare them; None reads nothing.
+    """
+
+    role: str
+    image: str
+    container: Callable[[Settings, Facts], ContainerSpec]
+    networks: Callable[[Settings], tuple[NetworkSpec, ...]] = _none
+    volumes: Callable[[Settings], tuple[VolumeSpec, ...]] = _none
+    directory: str | None = None
+
+    def image_reference(self, settings: Settings) -> str:
+        return settings.image_reference(self.image) if self.image in family.FAMILY else self.image
+
+
+def own_labels(settings: Settings, role: str) -> dict[str, str]:
+    """The labels of what this deployment makes."""
+    return {labels.DEPLOYMENT: settings.name, labels.ROLE: role}

@@ -1,0 +1,62 @@
+"""The hub: JupyterHub, which logs users in and starts their servers through the engine's socket."""
+
+from __future__ import annotations
+
+from hubdeploy.blueprint import documents
+from hubdeploy.blueprint.component import Component, Facts, own_labels
+from hubdeploy.blueprint.specs import (
+    Attachment,
+    Consequence,
+    ContainerSpec,
+    Mount,
+    NetworkSpec,
+    Severity,
+    VolumeSpec,
+)
+from hubdeploy.settings.declarations import Settings
+
+ROLE = "hub"
+CONSEQUENCE = Consequence(Severity.NOBODY_NOTICES, "the hub restarts, sessions go on")
+ENGINE_SOCKET = "/var/run/docker.sock"
+# /var/run is a link to /run in every base. An engine with the fix of GHSA-vp62-88p7-qqf5 and without moby's #52655 (29.5.1,
+# Debian's 28.5.2) copies no file into or out of a container that has a mount below a link.
+ENGINE_SOCKET_IN_HUB = "/run/docker.sock"
+
+
+def container(settings: Settings, facts: Facts) -> ContainerSpec:
+    return ContainerSpec(
+        name=settings.hub_name,
+        role=ROLE,
+        image=COMPONENT.image_reference(settings),
+        labels=own_labels(settings, ROLE),
+        consequence=CONSEQUENCE,
+        mounts=(
+            Mount(settings.data_volume, settings.data_mount),
+            Mount(settings.proxy_volume, documents.PROXY_MOUNT_IN_HUB),
+            Mount(ENGINE_SOCKET, ENGINE_SOCKET_IN_HUB, kind="bind"),
+        ),
+        attachments=(
+            Attachment(settings.network_name, (settings.hub_name,), fixed=True),
+            Attachment(settings.api_network_name, (settings.hub_name,)),
+        ),
+        files={
+            documents.CONTRACT_PATH: documents.contract(settings, facts.engine_memory),
+            documents.SECRETS_PATH: documents.secrets(settings, documents.proxy_api_password(facts)),
+        },
+    )
+
+
+def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
+    """The network of the hub and the users' servers."""
+    owned = not settings.is_set("DOCKER_NETWORK_NAME")
+    return (NetworkSpec(settings.network_name, own_labels(settings, "network"), owned, "DOCKER_NETWORK_NAME"),)
+
+
+def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
+    """The hub's database and cookie secret."""
+    owned = not settings.is_set("DATA_VOLUME_HOST")
+    labels = own_labels(settings, "data-volume")
+    return (VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True),)
+
+
+COMPONENT = Component(ROLE, ROLE, container, networks, volumes, documents.HUB_DIRECTORY)

@@ -1,0 +1,64 @@
+"""The proxy: Traefik, the only container with a published port. It serves the certificate, and the routes that the hub
+writes into the volume which both mount.
+"""
+
+from __future__ import annotations
+
+from hubdeploy.blueprint import routing
+from hubdeploy.blueprint.component import Component, Facts, own_labels
+from hubdeploy.blueprint.documents import proxy_api_password
+from hubdeploy.blueprint.specs import (
+    Attachment,
+    Consequence,
+    ContainerSpec,
+    LiveFile,
+    Mount,
+    NetworkSpec,
+    PublishedPort,
+    Severity,
+    VolumeSpec,
+)
+from hubdeploy.contract.documents import Secret
+from hubdeploy.settings.declarations import Settings
+
+ROLE = "proxy"
+DIRECTORY = "/etc/traefik"
+CONSEQUENCE = Consequence(Severity.CONNECTIONS_BLINK, "the proxy restarts, connections blink")
+
+
+def container(settings: Settings, facts: Facts) -> ContainerSpec:
+    dynamic = routing.dynamic_files(proxy_api_password(facts), facts.pair)
+    return ContainerSpec(
+        name=settings.proxy_name,
+        role=ROLE,
+        image=COMPONENT.image_reference(settings),
+        labels=own_labels(settings, ROLE),
+        consequence=CONSEQUENCE,
+        mounts=(Mount(settings.proxy_volume, routing.DYNAMIC_DIRECTORY),),
+        attachments=(
+            Attachment(settings.network_name, (settings.proxy_name,)),
+            Attachment(settings.api_network_name, (routing.API_ADDRESS.partition(":")[0],)),
+        ),
+        published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),
+        files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
+        live_files=dict(_live_file(name, content) for name, content in dynamic.items()),
+    )
+
+
+def _live_file(name: str, content: Secret[bytes]) -> tuple[str, LiveFile]:
+    subject = "the password of the proxy's API" if name == "api.toml" else "the certificate"
+    return f"{routing.DYNAMIC_DIRECTORY}/{name}", LiveFile(content, subject)
+
+
+def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
+    """The network that only hub and proxy join."""
+    labels = own_labels(settings, "api-network")
+    return (NetworkSpec(settings.api_network_name, labels, True, "DOCKER_MACHINE_NAME", internal=True),)
+
+
+def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
+    """Routes and the certificate in use."""
+    return (VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME"),)
+
+
+COMPONENT = Component(ROLE, ROLE, container, networks, volumes, DIRECTORY)

@@ -1,0 +1,57 @@
+"""Draws the blueprint of a deployment from its settings and a few facts. Pure: the same inputs give the same blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from hubdeploy.blueprint import images
+from hubdeploy.blueprint.component import Facts
+from hubdeploy.blueprint.components import COMPONENTS
+from hubdeploy.blueprint.specs import Blueprint, NetworkSpec, VolumeSpec
+from hubdeploy.settings.declarations import Settings
+
+_Named = TypeVar("_Named", NetworkSpec, VolumeSpec)
+
+
+def draw(settings: Settings, facts: Facts) -> Blueprint:
+    """Everything that should exist."""
+    containers = tuple(component.container(settings, facts) for component in COMPONENTS)
+    return Blueprint(
+        deployment=settings.name,
+        foreign_images=images.foreign(settings),
+        images=images.specs(settings, images.needed(settings), facts.contexts, facts.base_id),
+        networks=networks(settings),
+        volumes=volumes(settings),
+        containers=containers,
+        contract=next(one.contract for one in containers if one.contract),
+    )
+
+
+def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
+    """The networks of all components, each once."""
+    return _once(one for component in COMPONENTS for one in component.networks(settings))
+
+
+def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
+    """The volumes of all components, each once."""
+    return _once(one for component in COMPONENTS for one in component.volumes(settings))
+
+
+def container_name(settings: Settings, role: str) -> str:
+    return f"{settings.name}-{role}"
+
+
+def names(settings: Settings) -> frozenset[str]:
+    """Every name of a container, network or volume that the deployment wants for itself."""
+    made = [*(one.name for one in networks(settings)), *(one.name for one in volumes(settings))]
+    return frozenset([*made, *(container_name(settings, one.role) for one in COMPONENTS)])
+
+
+def directories() -> dict[str, str]:
+    """Role -> the directory of the component's container whose files are compared."""
+    return {one.role: one.directory for one in COMPONENTS if one.directory}
+
+
+def _once(specs: Iterable[_Named]) -> tuple[_Named, ...]:
+    return tuple({spec.name: spec for spec in specs}.values())

@@ -1,0 +1,92 @@
+"""`status`: components, users' servers, images, the certificate, and whether a browser gets the login page. It changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from hubdeploy.blueprint import draw
+from hubdeploy.blueprint.components import COMPONENTS
+from hubdeploy.commands import reachability
+from hubdeploy.commands.named import NamedDeployment
+from hubdeploy.contract import labels
+from hubdeploy.errors import DeployError
+from hubdeploy.plan.snapshot import ContainerState, Snapshot
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.tls import selection
+from hubdeploy.tls.certificates import Pair
+
+
+def show(deployment: NamedDeployment) -> None:
+    """Tables and a line for each fact. Raises DeployError if containers run and a browser would not get the login page."""
+    snapshot, settings = deployment.observe(), deployment.settings
+    console = Console()
+    for table in (_components(snapshot, deployment), _servers(snapshot), _images(snapshot)):
+        if table.row_count:
+            console.print(table)
+    if settings is None:
+        return
+    pair = selection.current(settings, deployment.engine.read_volume)
+    console.print(_certificate(settings, pair), markup=False)
+    names = [draw.container_name(settings, one.role) for one in COMPONENTS]
+    if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
+        wrong = reachability.trouble(deployment.engine, settings, pair)
+        console.print(f"login page: {wrong or f'comes at {settings.public_url}'}", markup=False)
+        if wrong:
+            raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
+
+
+def _components(snapshot: Snapshot, deployment: NamedDeployment) -> Table:
+    where = f" at {deployment.settings.public_url}" if deployment.settings else ""
+    # A name that is cut short cannot be copied.
+    name = Column("container", overflow="fold")
+    table = Table("component", name, "state", "health", "since", title=f"{deployment.name}{where}")
+    missing = {one.role for one in COMPONENTS} - {state.role for state in snapshot.components}
+    for state in sorted(snapshot.components, key=lambda one: one.role):
+        table.add_row(state.role, state.name, state.state, state.health, _since(state))
+    for role in sorted(missing):
+        table.add_row(role, "does not exist", "", "", "")
+    return table
+
+
+def _servers(snapshot: Snapshot) -> Table:
+    table = Table("user", "state", "since", title="servers")
+    for state in sorted(snapshot.servers, key=lambda one: one.user):
+        table.add_row(state.user, state.state, _since(state))
+    return table
+
+
+def _images(snapshot: Snapshot) -> Table:
+    table = Table(Column("image", overflow="fold"), "content", "built", "MB", title="images")
+    now = datetime.now(UTC)
+    for image in snapshot.own_images:
+        content = image.labels.get(labels.CONTENT, "")[:12]
+        names = [reference for reference in image.references if not reference.endswith(f":{content}")]
+        age = f"{_age((now - image.created).total_seconds())} ago"
+        earlier = f"{image.labels.get(labels.ROLE, '').removeprefix('image:')} (an earlier build)"
+        table.add_row(", ".join(names) or earlier, content, age, f"{image.size / 1e6:.0f}")
+    return table
+
+
+def _certificate(settings: Settings, pair: Pair | None) -> str:
+    if pair is None:
+        return "certificate: none yet"
+    days = (pair.expires - datetime.now(UTC)).days
+    where = f" in the volume {settings.secrets_volume}" if settings.secrets_volume else ""
+    kind = f"brought{where}" if pair.made_from is None else "self-made"
+    return f"certificate: {kind}, expires {pair.expires:%Y-%m-%d} (in {days} days)"
+
+
+def _since(state: ContainerState) -> str:
+    return state.status.partition(" (")[0]
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

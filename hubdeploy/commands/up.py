@@ -1,0 +1,49 @@
+"""`up` and `plan`: everything exists as the settings say, and a browser would see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from hubdeploy.commands import reachability
+from hubdeploy.commands.deployment import Deployment, Drawn
+from hubdeploy.engine import Engine
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.tls.certificates import Pair
+
+Confirm = Callable[[Engine, Settings, Pair], None]
+
+
+def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachability.confirm) -> None:
+    """Load, observe, plan, carry out: each plan is shown and asked about before a step of it is done.
+
+    `confirm` raises NotReady unless a browser would get the login page of this deployment.
+    """
+    drawn = None
+    for drawn in plans(deployment):
+        deployment.show_and_do(drawn.plan, yes=yes)
+    assert drawn is not None
+    confirm(deployment.engine, drawn.settings, drawn.pair)
+    deployment.display.greeting(drawn.settings)
+
+
+def plans(deployment: Deployment) -> Iterator[Drawn]:
+    """What is to be carried out, one plan after the other: first the images to pull, where there are any, as they decide
+    the contents of all that is built on them. Raises Refused if something stands against what is planned."""
+    drawn = checked(deployment)
+    pulls = drawn.plan.pulls
+    if pulls.steps:
+        yield drawn.of(pulls)
+        drawn = checked(deployment)
+    yield drawn
+
+
+def checked(deployment: Deployment) -> Drawn:
+    """The plan, without a problem; cautions are printed."""
+    drawn = deployment.draw()
+    deployment.display.cautions(deployment.check(drawn))
+    return drawn
+
+
+def show_plan(deployment: Deployment) -> None:
+    """Prints what `up` would do, and does nothing."""
+    deployment.display.plan(checked(deployment).plan)

@@ -1,0 +1,200 @@
+"""The documents that the library puts into the hub, as objects: the contract (no secret in it) and its secrets.
+
+Both sides import this module, so neither can misread the other. It turns objects into bytes and back, and touches no file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+# Beside each other in the hub's container, in the directory of its modules.
+CONTRACT_FILE, SECRETS_FILE = "contract.json", "secrets.json"
+
+# The hub names its deployment in this header of every page.
+DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"
+
+_Value = TypeVar("_Value", str, bytes)
+_Document = TypeVar("_Document")
+
+
+class Secret(Generic[_Value]):
+    """A value that prints as `***`, wherever it is printed. `reveal()` gives it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: _Value) -> None:
+        self._value: _Value = value
+
+    def reveal(self) -> _Value:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and bool(self._value == other._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who may log in. Names are lower case, as JupyterHub normalises them."""
+
+    name: str
+    admin: bool = False
+    sudo: bool = False
+
+
+@dataclass(frozen=True)
+class Hub:
+    """`connect_url`: where users' servers reach the hub; `port`: what it listens on; `data_dir`: where its database lies."""
+
+    connect_url: str
+    port: int
+    data_dir: str
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The proxy's API, and the file that the hub writes its routes to."""
+
+    api_url: str
+    api_user: str
+    rules_file: str
+
+
+@dataclass(frozen=True)
+class Login:
+    """How users log in: JupyterHub's name of the authenticator's class (or `module.Class`), and its traits. Those that are
+    secret stand in Secrets.login, by the trait's name."""
+
+    name: str
+    authenticator_class: str
+    traits: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of each user, mounted at `target`. In `name` stands {username}, or {raw_username} unescaped."""
+
+    name: str
+    target: str
+
+
+@dataclass(frozen=True)
+class ServerKind:
+    """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit).
+
+    `ours`: the image is one of the deployment's own. `server_name` is DockerSpawner's template of the container's name.
+    A field that bears the name of a field of Settings is filled from it.
+    """
+
+    name: str
+    image: str
+    ours: bool
+    network_name: str
+    server_name: str
+    spawn_command: tuple[str, ...]
+    nb_user: str
+    nb_uid: int
+    notebook_dir: str
+    volumes: tuple[Volume, ...]
+    memory_limit: int
+    cpu_limit: float | None
+    pids_limit: int
+    grant_sudo: bool
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest that each server carries as a label: one with another digest is out of date."""
+        return hashlib.sha256(to_bytes(self)).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """All that the hub must know and that is no secret. Users are in the order of their names; there is at least one kind."""
+
+    deployment: str
+    labels: Mapping[str, str]
+    hub: Hub
+    proxy: Proxy
+    login: Login
+    users: tuple[User, ...]
+    kinds: tuple[ServerKind, ...]
+
+    def kind_for(self, user: str) -> ServerKind:
+        """The kind of server that a user gets."""
+        return self.kinds[0]
+
+    def may_sudo(self, user: str) -> bool:
+        return self.kind_for(user).grant_sudo or any(one.sudo for one in self.users if one.name == user)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the contract must not hold: the password of the proxy's API, and the login's secret traits by name."""
+
+    proxy_api_password: Secret[str]
+    login: Mapping[str, Secret[str]]
+
+
+def to_bytes(document: object) -> bytes:
+    """A document as JSON; secrets in it stand there in full."""
+    return json.dumps(plain(document), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def from_bytes(kind: type[_Document], content: bytes) -> _Document:
+    """The document in `content`; raises ValueError that names the place which does not fit."""
+    document: _Document = _built(kind, json.loads(content), kind.__name__)
+    return document
+
+
+def plain(value: Any) -> Any:
+    """A document as JSON's own types: objects become mappings, tuples lists, secrets their values."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _built(kind: Any, value: Any, place: str) -> Any:
+    """`value`, of JSON's types, as the annotation `kind` says."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return None if value is None else _built(next(one for one in inner if one is not type(None)), value, place)
+    if origin is tuple:
+        return tuple(_built(inner[0], one, f"{place}[{number}]") for number, one in enumerate(_fit(list, value, place)))
+    if origin is not None and issubclass(origin, Mapping):
+        return {key: _built(inner[1], one, f"{place}.{key}") for key, one in _fit(dict, value, place).items()}
+    if origin is Secret:
+        return Secret(_fit(str, value, place))
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        given, hints = _fit(dict, value, place), typing.get_type_hints(kind)
+        missing = {one.name for one in dataclasses.fields(kind) if _is_required(one)} - given.keys()
+        if missing or not given.keys() <= hints.keys():
+            raise ValueError(f"{place}: {', '.join(sorted(missing ^ (given.keys() - hints.keys())))} does not fit")
+        return kind(**{name: _built(hints[name], one, f"{place}.{name}") for name, one in given.items()})
+    return float(value) if kind is float and type(value) is int else _fit(kind, value, place)
+
+
+def _is_required(one: dataclasses.Field[Any]) -> bool:
+    return one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+
+
+def _fit(kind: type, value: Any, place: str) -> Any:
+    if type(value) is not kind:
+        raise ValueError(f"{place}: {kind.__name__} wanted, {type(value).__name__} found")
+    return value

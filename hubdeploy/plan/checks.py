@@ -1,0 +1,221 @@
+"""What stands against a plan: checks, one function each, that return problems (they refuse it) and cautions (they do not).
+
+Pure: what only the engine or this machine can tell is in Evidence. A new check is a function here and its place in CHECKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hubdeploy.blueprint.specs import Blueprint
+from hubdeploy.contract import labels
+from hubdeploy.errors import Caution, Problem
+from hubdeploy.plan import compatibility
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.compatibility import Found, Wanted
+from hubdeploy.plan.containers import held_contract
+from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
+from hubdeploy.plan.steps import Plan
+from hubdeploy.settings import readers
+
+_GB = 1000**3
+# By then whoever renews it should have done so: it is usual with a third of 90 days left.
+_RENEW_DAYS = 21
+_EVERYWHERE = {"0.0.0.0", "::"}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was asked for this plan alone.
+
+    `owners`: volume -> user id, for the volumes of `doubtful_volumes`. `listeners`: (address, port) -> the program of this
+    machine that listens there, for ports that no container holds. `notebook_image`: what a foreign image of users' servers
+    must fit, and what was found in it (a Problem: it did not answer); None if it is ours, or not on the engine yet.
+    `certificate`: what is wrong with the pair to serve. `brought_days`: how long a brought pair is valid yet.
+    """
+
+    owners: Mapping[str, int] = field(default_factory=dict)
+    listeners: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    notebook_image: tuple[Wanted, Found] | Problem | None = None
+    certificate: tuple[Problem, ...] = ()
+    brought_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a check sees."""
+
+    plan: Plan
+    blueprint: Blueprint
+    snapshot: Snapshot
+    evidence: Evidence
+
+
+Finding = Problem | Caution
+
+
+def findings(case: Case) -> tuple[Finding, ...]:
+    """Everything that the checks find, in their order."""
+    return tuple(finding for check in CHECKS for finding in check(case))
+
+
+def doubtful_volumes(blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
+    """Users' volumes that may belong to another number than that of the servers: those without a label that says so, while
+    no hub serves them with this number. Without an image the engine cannot be asked: one is pulled first.
+    """
+    spec = next(one for one in blueprint.containers if one.contract)
+    held, kind = held_contract(spec, snapshot.containers.get(spec.name)), blueprint.contract.kinds[0]
+    same = held and (held.kinds[0].volumes, held.kinds[0].nb_uid) == (kind.volumes, kind.nb_uid)
+    if same or not snapshot.images:
+        return ()
+    users = (one for one in snapshot.volumes.values() if one.is_users)
+    return tuple(sorted(one.name for one in users if one.labels.get(labels.UID) != str(kind.nb_uid)))
+
+
+def ports_to_bind(plan: Plan, blueprint: Blueprint, snapshot: Snapshot) -> tuple[tuple[str, int], ...]:
+    """The (address, port) pairs that the plan's containers will bind and no container holds."""
+    return tuple(
+        (port.address, port.port)
+        for spec in blueprint.containers
+        if op.ContainerStarted(spec.name) in [step.operation for step in plan.steps]
+        for port in spec.published
+        if not _holders(snapshot, port.address, port.port)
+    )
+
+
+def _certificate(case: Case) -> Iterator[Finding]:
+    yield from case.evidence.certificate
+    days = case.evidence.brought_days
+    if days is not None and days < _RENEW_DAYS:
+        yield Caution(f"the certificate that you brought expires in {days} days", "bring its successor")
+
+
+def _strangers(case: Case) -> Iterator[Finding]:
+    """Whoever else has a name that is to be ours."""
+    blueprint, snapshot = case.blueprint, case.snapshot
+    wanted: list[tuple[str, str, str, bool, Mapping[str, ContainerState | NetworkState | VolumeState]]] = [
+        *(("container", one.name, "", True, dict(snapshot.containers)) for one in blueprint.containers),
+        *(("network", one.name, one.key, one.owned, dict(snapshot.networks)) for one in blueprint.networks),
+        *(("volume", one.name, one.key, one.owned, dict(snapshot.volumes)) for one in blueprint.volumes),
+    ]
+    for kind, name, key, owned, present in wanted:
+        state = present.get(name)
+        if state is None or not owned or state.labels.get(labels.DEPLOYMENT) == blueprint.deployment:
+            continue
+        owner = state.labels.get(labels.DEPLOYMENT)
+        whose = f"belongs to the deployment {owner}" if owner else "was not made by this deployment"
+        use = f"set {key}={name} to use it as it is, or " if key not in ("", "DOCKER_MACHINE_NAME") else ""
+        yield Problem(
+            "",
+            "",
+            f"the {kind} {name} {whose}",
+            f"a {kind} of our own under the name {name}",
+            f"{use}rename or remove it, or set another DOCKER_MACHINE_NAME",
+        )
+
+
+def _volume_owners(case: Case) -> Iterator[Finding]:
+    """Users' volumes that their servers could not write to."""
+    uid, owners = case.blueprint.contract.kinds[0].nb_uid, case.evidence.owners
+    others = {name: owner for name, owner in owners.items() if owner != uid}
+    if not others:
+        return
+    listed = ", ".join(f"{name} (of {owner})" for name, owner in sorted(others.items())[:5])
+    first, *more = {*owners.values()}
+    use = "" if more or not _may_be_nb_uid(first) else f"set NB_UID={first}, or "
+    base = case.blueprint.foreign_images[0]
+    yield Problem(
+        "",
+        "",
+        f"{len(others)} volumes belong to another number: {listed}",
+        f"users' volumes that belong to NB_UID={uid}",
+        f"{use}stop these servers and give each volume away: docker run --rm -v VOLUME:/v {base} chown -R {uid} /v",
+    )
+
+
+def _may_be_nb_uid(number: int) -> bool:
+    """Not root's, as an engine makes a volume where the image has no such directory."""
+    try:
+        readers.user_id(str(number))
+    except readers.Unfit:
+        return False
+    return True
+
+
+def _notebook_image(case: Case) -> Iterator[Finding]:
+    match case.evidence.notebook_image:
+        case Problem() as unanswered:
+            yield unanswered
+        case (Wanted() as wanted, Found() as found):
+            yield from compatibility.problems(found, wanted)
+
+
+def _taken_ports(case: Case) -> Iterator[Finding]:
+    """Ports that the plan's containers are to publish, and that somebody else has."""
+    started = [step.operation for step in case.plan.steps]
+    for spec in case.blueprint.containers:
+        if op.ContainerStarted(spec.name) not in started:
+            continue
+        for port in spec.published:
+            others = [one for one in _holders(case.snapshot, port.address, port.port) if one != spec.name]
+            holder = f"the container {others[0]}" if others else case.evidence.listeners.get((port.address, port.port))
+            if holder:
+                yield Problem(
+                    "",
+                    "",
+                    f"port {port.port} is taken by {holder}",
+                    f"port {port.port} on {port.address} for the {spec.role}",
+                    f"stop it, or set another {port.key} in .env",
+                )
+
+
+def _holders(snapshot: Snapshot, address: str, port: int) -> list[str]:
+    """The containers that hold a port of this address, or of all addresses."""
+    return [
+        name
+        for (held_address, held_port), names in snapshot.port_holders.items()
+        if held_port == port and (held_address == address or {held_address, address} & _EVERYWHERE)
+        for name in names
+    ]
+
+
+def _full_disk(case: Case) -> Iterator[Finding]:
+    return full_disk(case.plan, case.snapshot)
+
+
+def full_disk(plan: Plan, snapshot: Snapshot) -> Iterator[Problem]:
+    """Builds for which the engine has not enough disk."""
+    builds = [step.operation.spec for step in plan.steps if isinstance(step.operation, op.ImageBuilt)]
+    needed, free = sum(spec.disk for spec in builds), snapshot.engine.free_disk
+    if free is not None and needed > free:
+        yield Problem(
+            "",
+            "",
+            f"the engine's disk has {free / _GB:.1f} GB left",
+            f"about {needed / _GB:.0f} GB of disk for building {', '.join(spec.name for spec in builds)}",
+            "make room, for example: docker system df, then docker image prune",
+        )
+
+
+def _limits_beyond_the_host(case: Case) -> Iterator[Finding]:
+    """Limits that limit nothing."""
+    engine = case.snapshot.engine
+    for kind in case.blueprint.contract.kinds:
+        if kind.memory_limit > engine.memory:
+            found = f"USER_MEMORY_LIMIT is {kind.memory_limit / 1024**3:.1f} GiB, the engine has {engine.memory / 1024**3:.1f}"
+            yield Caution(found, "one server can take all memory: set less")
+        if kind.cpu_limit and engine.cpus and kind.cpu_limit > engine.cpus:
+            found = f"USER_CPU_LIMIT is {kind.cpu_limit:g}, the engine has {engine.cpus} CPUs"
+            yield Caution(found, "one server can take all CPUs: set less")
+
+
+CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    _strangers,
+    _certificate,
+    _volume_owners,
+    _notebook_image,
+    _taken_ports,
+    _full_disk,
+    _limits_beyond_the_host,
+)

@@ -1,0 +1,60 @@
+"""The steps for images alone: foreign ones pulled, ours built or tagged, parents first. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from hubdeploy.blueprint.specs import ImageSpec
+from hubdeploy.contract import labels
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.snapshot import ImageState, Snapshot
+from hubdeploy.plan.steps import Step
+
+
+def image_steps(
+    images: Iterable[ImageSpec], foreign: Iterable[str], snapshot: Snapshot, served: str = ""
+) -> tuple[Step, ...]:
+    """`served` is the image of users' servers: a foreign one is checked once it is there."""
+    return (*_pulls(foreign, snapshot, served), *(step for spec in images for step in _steps(spec, snapshot)))
+
+
+def _pulls(foreign: Iterable[str], snapshot: Snapshot, served: str) -> Iterable[Step]:
+    cause = "it is not on the engine"
+    for reference in foreign:
+        if reference not in snapshot.images:
+            more = "; then its JupyterHub is compared with the hub's" if reference == served else ""
+            yield Step(op.ImagePulled(reference), cause + more)
+
+
+def _steps(spec: ImageSpec, snapshot: Snapshot) -> list[Step]:
+    built = snapshot.images.get(spec.content_reference)
+    named = snapshot.images.get(spec.reference)
+    if built is None or built.labels.get(labels.CONTENT) != spec.content:
+        return [Step(op.ImageBuilt(spec), _build_cause(spec, named))]
+    if named is None or named.id != built.id:
+        return [Step(op.ImageTagged(spec.content_reference, spec.reference), "this content is built already")]
+    return []
+
+
+def _build_cause(spec: ImageSpec, named: ImageState | None) -> str:
+    """Which of the image's inputs changed: its folder, its parent, or a build argument with both values."""
+    if named is None:
+        return "it does not exist"
+    before = json_label(named.labels, labels.INPUTS)
+    after = json_label(spec.labels, labels.INPUTS)
+    changes = [
+        f"{name}: {before[name]} -> {value}" if name in spec.arguments and name in before else f"{name} changed"
+        for name, value in after.items()
+        if before.get(name) != value
+    ]
+    return ", ".join(changes) or "its labels changed"
+
+
+def json_label(carried: Mapping[str, str], label: str) -> dict[str, str]:
+    """A label that holds a JSON object; empty where it is missing, or nobody of us wrote it."""
+    try:
+        value = json.loads(carried.get(label, "{}"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,53 @@
+"""The plans that stop or remove what a deployment has. They need its name and a snapshot, no settings. Pure."""
+
+from __future__ import annotations
+
+from hubdeploy.blueprint.components import COMPONENTS
+from hubdeploy.blueprint.specs import DATA_REMOVED, NOTHING, SERVERS_STOP
+from hubdeploy.contract import labels
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
+from hubdeploy.plan.steps import Plan, Step
+
+
+def stopping(snapshot: Snapshot, deployment: str, *, servers: bool) -> Plan:
+    """Every component stopped; with `servers` the users' servers as well. Nothing is removed."""
+    own = [one for one in snapshot.containers.values() if one.labels.get(labels.DEPLOYMENT) == deployment]
+    # As they start: the one that lets users in goes first.
+    roles = [component.role for component in COMPONENTS]
+    order = sorted(own, key=lambda one: roles.index(one.role) if one.role in roles else len(roles))
+    steps = [Step(op.ContainerStopped(one.name), "asked for") for one in order if one.running]
+    if servers:
+        steps += [
+            Step(op.ContainerStopped(one.name), "asked for by --servers", SERVERS_STOP, (one.user,))
+            for one in snapshot.servers
+            if one.running
+        ]
+    return Plan(tuple(steps))
+
+
+def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
+    """Everything that carries the deployment's label is gone: containers, networks, images; volumes only if asked."""
+
+    def own(state: ContainerState | NetworkState | VolumeState) -> bool:
+        return state.labels.get(labels.DEPLOYMENT) == deployment
+
+    cause = "it is this deployment's"
+    # The hub before the servers, or a user who logs in meanwhile gets a new server.
+    steps = [Step(op.ContainerGone(one.name), cause) for one in snapshot.containers.values() if own(one)]
+    for one in snapshot.servers:
+        consequence = SERVERS_STOP if one.running else NOTHING
+        steps.append(Step(op.ContainerGone(one.name), cause, consequence, (one.user,)))
+    steps += [Step(op.NetworkGone(network.name), cause) for network in snapshot.networks.values() if own(network)]
+    # Children first: an image with children cannot be removed.
+    for image in sorted(snapshot.own_images, key=lambda image: image.created, reverse=True):
+        repository = image.labels.get(labels.REPOSITORY)
+        names = [name for name in image.references if name.rpartition(":")[0] == repository]
+        steps += [Step(op.ImageGone(name), cause) for name in names]
+    if volumes:
+        steps += [
+            Step(op.VolumeGone(volume.name), "asked for by --volumes", DATA_REMOVED)
+            for volume in snapshot.volumes.values()
+            if own(volume)
+        ]
+    return Plan(tuple(steps))

@@ -1,0 +1,69 @@
+"""What a plan is: steps with their causes and consequences, and how an operator reads them. Plain data; it decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hubdeploy.blueprint.specs import NOTHING, Consequence
+from hubdeploy.plan import operations as op
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation, why it is needed, and what it means for users (`users`: for whom; empty where for all or none)."""
+
+    operation: op.Operation
+    cause: str
+    consequence: Consequence = NOTHING
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Running servers that go on as they are and pick a change up at their next start."""
+
+    users: tuple[str, ...]
+    cause: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`taken_over`: what somebody else made, and the new deployment uses as it is. `note` is printed above the steps."""
+
+    steps: tuple[Step, ...]
+    pending: tuple[Pending, ...] = ()
+    taken_over: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def loses(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.consequence.loses)
+
+    @property
+    def pulls(self) -> Plan:
+        """The images to pull, as a plan of their own: what they hold decides all that is built on them."""
+        pulled = tuple(step for step in self.steps if isinstance(step.operation, op.ImagePulled))
+        return Plan(pulled, note="first, as all else depends on it:")
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        lines = ["nothing to do"] if not self.steps else [self.note] if self.note else []
+        lines += [
+            f"     {found} is there and used as it is: nothing is copied, and clean never removes it"
+            for found in self.taken_over
+        ]
+        previous = ""
+        for number, step in enumerate(self.steps, start=1):
+            because = f" - {step.cause}" if step.cause != previous else ""
+            previous = step.cause
+            lines.append(f"{number:3}. {step.operation}{because}")
+            if step.consequence.sentence:
+                who = f": {', '.join(step.users)}" if step.users else ""
+                lines.append(f"     users: {step.consequence.sentence}{who}")
+        lines += [
+            f"     users: {', '.join(pending.users)} pick it up at their next start - {pending.cause}"
+            for pending in self.pending
+        ]
+        return lines

@@ -1,0 +1,18 @@
+"""The secrets that nobody set and the login needs: made at random. Writes nothing: whoever plans makes a step of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from hubdeploy.contract.documents import Secret
+from hubdeploy.settings.declarations import Settings, keys_of_fields
+
+
+def completed(settings: Settings) -> tuple[Settings, dict[str, Secret[str]]]:
+    """The settings with every secret that their login generates, and what was made now: key -> value."""
+    makers = {field: make for field, make in settings.login.generated.items() if getattr(settings, field) is None}
+    made = {field: Secret(make()) for field, make in makers.items()}
+    keys = keys_of_fields()
+    fields: dict[str, Any] = {**made}
+    return dataclasses.replace(settings, **fields), {keys[field]: value for field, value in made.items()}

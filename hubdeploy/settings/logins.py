@@ -1,0 +1,74 @@
+"""The ways to log in, one row each. Data only: settings, messages, the hub's contract and the greeting follow the rows.
+
+A new login is a row here and the declarations of its settings; nothing else knows a login by its name.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+# Letters and digits that nobody takes for one another.
+_READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True)
+class LoginRow:
+    """One way to log in. Fields are those of Settings.
+
+    `authenticator_class`: as JupyterHub names it, or `module.Class`. `traits` and `secret_traits`: trait of that class ->
+    field. `needs`: the fields without which it cannot work; a login with all of them set is the default.
+    `personal`: each user proves who they are; any other login is refused beyond this machine. `generated`: secret field ->
+    what makes its value where nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label ->
+    secret field that a terminal shows with it.
+    """
+
+    authenticator_class: str
+    traits: Mapping[str, str]
+    secret_traits: Mapping[str, str]
+    personal: bool
+    greeting: str
+    needs: tuple[str, ...] = ()
+    generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+
+def readable_password() -> str:
+    """Three groups of four: 59 bits, and short enough to read out to a class."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(4)) for _ in range(3))
+
+
+LOGINS: dict[str, LoginRow] = {
+    "github": LoginRow(
+        authenticator_class="github",
+        # OAuthenticator derives the other addresses: URL/login/oauth/authorize and URL/login/oauth/access_token; the user
+        # at api.github.com/user or, for any other URL, as GitHub Enterprise has it, URL/api/v3/user.
+        traits={
+            "github_url": "github_url",
+            "client_id": "github_client_id",
+            "oauth_callback_url": "callback_url",
+        },
+        secret_traits={"client_secret": "github_client_secret"},
+        personal=True,
+        greeting="each user with their account at {github_url}",
+        needs=("github_client_id", "github_client_secret"),
+    ),
+    "shared-password": LoginRow(
+        authenticator_class="shared-password",
+        traits={},
+        secret_traits={"user_password": "user_password", "admin_password": "admin_password"},
+        personal=False,
+        greeting="a name of userlist",
+        generated={"user_password": readable_password, "admin_password": lambda: secrets.token_urlsafe(30)},
+        shown={"users' password": "user_password", "admins' password": "admin_password"},
+    ),
+}
+# What nobody has to set up.
+FALLBACK = "shared-password"
+
+
+def derived(values: object) -> str:
+    """The first login whose needs are all set in `values` (an object with the fields of Settings), else the fallback."""
+    complete = (name for name, row in LOGINS.items() if row.needs and all(getattr(values, one) for one in row.needs))
+    return next(complete, FALLBACK)

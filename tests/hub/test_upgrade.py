@@ -1,0 +1,82 @@
+"""`up` takes over a deployment that the version before this one made, while somebody works in it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.hub.clone import CHECKOUT, Clone, copy_checkout
+from tests.hub.test_replacement import TICKING, Watch, identities
+from tests.hub.waiting import until
+
+# The last commit before version 1.0.0.
+BEFORE = "f449c57"
+PASSWORD = "a-password-of-grace"
+# What a checkout's owner has in it beside what git brings.
+_OWN = (".env", ".env.local", "userlist", "jupyterhub/secrets")
+
+
+@pytest.mark.slow
+def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_session(
+    new_clone: Callable[..., Clone], client: docker.DockerClient
+) -> None:
+    clone = new_clone("boss admin\ngrace\n", USER_PASSWORD=PASSWORD)
+    replace_code(clone.root, lay_out_the_version_before)
+    up = [sys.executable, "-m", "hubdeploy.commandline", "up", "--yes"]
+    subprocess.run(up, cwd=clone.root, env=clone.environ, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    grace = clone.person("grace")
+    assert grace.log_in(PASSWORD).status_code == 200
+    grace.take_token()
+    grace.start_server()
+    kernel = grace.open_kernel()
+    kernel.run(TICKING)
+    before, volumes = identities(clone), names_of_volumes(clone, client)
+
+    with Watch(grace, kernel) as watch:
+        until(lambda: watch.answered > 10 and watch.ticks > 5, 30, "the watch has seen requests and ticks")
+        replace_code(clone.root, copy_checkout)
+        planned = clone.invoke("plan")
+        clone.up()
+        seen = watch.answered
+        until(lambda: watch.answered > seen + 20, 30, "the watch has seen requests after the takeover")
+
+    after = identities(clone)
+    assert {name for name in before if before[name] != after[name]} == {clone.settings.hub_name}
+    assert "the hub restarts, sessions go on" in planned
+    assert "contract.json" not in planned, "the contract says the same, in another form"
+    assert watch.failures == []
+    assert names_of_volumes(clone, client) == volumes
+    assert kernel.run("ticking.set(); print(kept + 1)").replace("tick\n", "") == "42\n"
+    assert "nothing to do" in clone.up()
+
+
+def replace_code(root: Path, lay_out: Callable[[Path], None]) -> None:
+    """Everything in a checkout but its owner's files is gone, and what `lay_out` brings is there instead."""
+    kept = root.with_name(f"{root.name}-kept")
+    for name in _OWN:
+        if (root / name).exists():
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(root / name, kept / name)
+    for path in root.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    lay_out(root)
+    shutil.copytree(kept, root, dirs_exist_ok=True)
+    shutil.rmtree(kept)
+
+
+def lay_out_the_version_before(root: Path) -> None:
+    archive = subprocess.run(["git", "archive", BEFORE], cwd=CHECKOUT, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(root, filter="data")
+
+
+def names_of_volumes(clone: Clone, client: docker.DockerClient) -> set[str]:
+    return {volume.name for volume in client.volumes.list() if volume.name.startswith(clone.name)}

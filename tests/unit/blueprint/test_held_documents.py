@@ -1,0 +1,101 @@
+"""What an earlier version put into the hub is read as this version's documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hubdeploy.blueprint import held_documents
+from hubdeploy.contract.documents import Contract, Login, Secret, Secrets, User, from_bytes, to_bytes
+from tests.unit.hub import hub_image
+
+# As version 0 wrote them.
+CONTRACT_0: dict[str, Any] = {
+    "deployment": "lab",
+    "labels": {"hubdeploy.deployment": "lab"},
+    "hub": {"connect_url": "http://lab-hub:8081", "port": 8081, "data_dir": "/data"},
+    "proxy": {"api_url": "http://proxy-admin:8099", "api_user": "hub", "rules_file": "/srv/proxy/rules.toml"},
+    "authenticator": "shared-password",
+    "github": None,
+    "users": [
+        {"name": "ann", "admin": False, "sudo": False},
+        {"name": "bob", "admin": False, "sudo": True},
+        {"name": "kaben", "admin": True, "sudo": False},
+    ],
+    "server": {
+        "image": "lab/base-notebook:latest",
+        "ours": True,
+        "command": ["start-singleuser.sh"],
+        "nb_user": "cryptic",
+        "nb_uid": 1000,
+        "notebook_dir": "/home/cryptic/work",
+        "network": "lab-network",
+        "name_template": "lab-user-{username}",
+        "user_volume": "lab-user-{username}",
+        "memory_limit": 2**30,
+        "cpu_limit": 1.5,
+        "pids_limit": 4096,
+        "grant_sudo": False,
+        "fingerprint": "0123abcd",
+    },
+}
+SECRETS_0 = {
+    "proxy_api_password": "proxy-secret",
+    "user_password": "user-password",
+    "admin_password": "admin-password-admin-password-0123",
+    "github_client_secret": None,
+}
+
+
+def written(document: object) -> Secret[bytes]:
+    return Secret(json.dumps(document).encode())
+
+
+def test_a_document_reads_back_as_it_was() -> None:
+    contract, secrets = hub_image.contract(hub_image.GITHUB), hub_image.secrets("github")
+    assert from_bytes(Contract, to_bytes(contract)) == contract
+    assert from_bytes(Secrets, to_bytes(secrets)) == secrets
+
+
+def test_the_contract_of_version_0_says_the_same() -> None:
+    assert held_documents.contract(written(CONTRACT_0)) == hub_image.contract()
+
+
+def test_the_github_login_of_version_0_says_the_same() -> None:
+    github = {
+        "url": "https://github.com",
+        "client_id": "client",
+        "callback_url": "https://localhost/hub/oauth_callback",
+    }
+    held = held_documents.contract(written(CONTRACT_0 | {"authenticator": "github", "github": github}))
+    traits = {"github_url": github["url"], "client_id": "client", "oauth_callback_url": github["callback_url"]}
+    assert held is not None
+    assert held.login == Login("github", "github", traits)
+
+
+def test_the_secrets_of_version_0_say_the_same() -> None:
+    assert held_documents.secrets(written(SECRETS_0)) == hub_image.secrets("shared-password")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b'{"users": 3}', b"\xff"])
+def test_what_cannot_be_read_is_none(content: bytes) -> None:
+    assert held_documents.contract(Secret(content)) is None
+    assert held_documents.secrets(Secret(content)) is None
+    assert held_documents.contract(None) is None
+
+
+def test_a_document_with_another_field_or_type_names_the_place() -> None:
+    document = json.loads(to_bytes(hub_image.contract()))
+    with pytest.raises(ValueError, match=r"Contract\.kinds\[0\]\.nb_uid: int wanted, str found"):
+        from_bytes(Contract, json.dumps({**document, "kinds": [document["kinds"][0] | {"nb_uid": "1"}]}).encode())
+    with pytest.raises(ValueError, match="Contract: motto does not fit"):
+        from_bytes(Contract, json.dumps({**document, "motto": ""}).encode())
+
+
+def test_a_secret_prints_as_stars_wherever_it_is() -> None:
+    secrets = Secrets(Secret("canary"), {"user_password": Secret("canary")})
+    assert "canary" not in f"{secrets} {secrets!r} {[Secret(b'canary')]}"
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert User("ann") == User("ann", admin=False)
