@@ -123,7 +123,7 @@ def test_an_added_component_login_and_setting_work_without_another_edit(
     assert requests.get(notice, timeout=10).text == "NOTICE"
     assert "nothing to do" in extended.up()
     assert "board" in extended.invoke("status")
-    assert "/notice" in extended.invoke("logs", "--of", "board", "--no-follow")
+    assert "response:200" in extended.invoke("logs", "--of", "board", "--no-follow")
     host = client.containers.get(name).attrs["HostConfig"]
     assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (64 * 1024**2, 500_000_000, 16)
     assert (host["CapDrop"], [one.removeprefix("CAP_") for one in host["CapAdd"]]) == (["ALL"], ["CHOWN"])
