@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hubdeploy.contract.documents import User
+from hubdeploy.engine import context_paths
 from hubdeploy.settings.userlist import parse
+
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def test_users_flags_comments_and_blank_lines() -> None:
@@ -48,3 +53,10 @@ def test_what_cannot_be_meant_is_refused_with_its_line(text: str, where: str, wo
     _, problems = parse(text, source="userlist")
     assert [problem.where for problem in problems] == [where]
     assert words in str(problems[0])
+
+
+def test_the_older_layouts_userlist_is_a_link_to_the_list_and_goes_into_no_image() -> None:
+    older = CHECKOUT / "jupyterhub" / "userlist"
+    assert older.is_symlink()
+    assert older.readlink() == Path("../userlist")
+    assert "userlist" not in context_paths(older.parent)
