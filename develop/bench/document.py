@@ -1,4 +1,7 @@
-"""docs/performance.md and its picture, made from the runs in develop/bench/results. Nothing in them is written by hand."""
+"""Makes docs/performance.md and its picture. Every figure in the table and in the picture comes from the runs that are
+kept in develop/bench/results; the words around the table, and the reasons for missed bars with their figures, are written
+here by hand.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What an operator sees while a plan is carried out: plans, progress, questions, the greeting.
+"""What an operator sees while a deployment is changed: plans, progress, questions, the greeting. No other module asks;
+`status`, `logs`, `config`, `check_files` and `setup` print what they found themselves.
 
 On a terminal builds are a live table; elsewhere every line stands by itself with a prefix. Passwords are shown on a
 terminal only.

@@ -1,9 +1,7 @@
-"""The end states that a plan's steps bring about: what the engine holds, files of this machine, or a wait.
+"""The end states that a plan's steps bring about. They carry all that is needed and decide nothing.
 
-They carry all that is needed and decide nothing. Most are one call of the engine. NetworkExists is up to four: only the
-engine knows which addresses are free, so it chooses the subnet of a first network, which is made again with that subnet and
-half of it kept for fixed addresses. FilesPublished puts one archive and renames each file. An `up` that is killed between
-such calls leaves what the next `up` finds and repairs.
+Most are one call of the engine, one file, or one wait. Those that take several calls say so here. A run that is killed
+between two of these calls does no harm: the next plan sees that the end state is not reached.
 """
 
 from __future__ import annotations
@@ -47,6 +45,8 @@ class ImagePulled:
 
 @dataclass(frozen=True)
 class ImageBuilt:
+    """Several calls: the build gives the tag that names the content, then the image gets its usual name."""
+
     spec: ImageSpec
 
     def __str__(self) -> str:
@@ -72,6 +72,9 @@ class ImageGone:
 
 @dataclass(frozen=True)
 class NetworkExists:
+    """Several calls for a network that keeps an address: only the engine knows a free subnet. So the engine makes a network
+    with a subnet of its choice, this is removed, and made again with the lower half of the subnet kept."""
+
     spec: NetworkSpec
 
     def __str__(self) -> str:
@@ -96,6 +99,8 @@ class VolumeExists:
 
 @dataclass(frozen=True)
 class VolumeGone:
+    """Several calls: a throw-away container that a killed run left on the volume goes first."""
+
     name: str
 
     def __str__(self) -> str:
@@ -120,6 +125,8 @@ class ContainerGone:
 
 @dataclass(frozen=True)
 class ContainerCreated:
+    """Several calls: engines before 25 create a container in one network only, so it joins the others afterwards."""
+
     spec: ContainerSpec
 
     def __str__(self) -> str:
@@ -140,7 +147,7 @@ class FilesPut:
 
 @dataclass(frozen=True)
 class FilesPublished:
-    """Files that a running container reads: all in place, then current by renames, in their order."""
+    """Files that a running container reads. Several calls: all are put beside the old ones, then each is renamed."""
 
     container: str
     files: Mapping[str, Secret[bytes]]

@@ -1,7 +1,8 @@
 """Writes `.env.local`, the file of this machine's own settings and secrets.
 
-Promises: every line that is there stays, a key that has a value keeps it, the file is replaced as a whole and has mode
-0600, and what is written reads back to the same value. Never prints, and never writes any other file.
+Promises: a key that has a value keeps it, and its line stays as it is, like comments; only a line without a value
+(`KEY=`, `KEY=<placeholder>`) is replaced. The file is replaced as a whole and has mode 0600. What is written reads back
+to the same value. Never prints, and never writes any other file.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
 
 def _unknown(where: str, key: str, meant: Sequence[str]) -> Problem:
     fix = f"did you mean {meant[0]}?" if meant else "delete the line; ./invoke config lists every setting"
-    return Problem(where, key, "is not a setting", "a setting of README.md", fix, instead=())
+    return Problem(where, key, "is not a setting", "a setting of docs/settings.md", fix, instead=())
 
 
 def _nameable(problem: Problem) -> Problem:

@@ -19,6 +19,7 @@ from docker.models.containers import Container
 from hubdeploy.blueprint.components import hub, proxy
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
+from hubdeploy.commands import check_files, status
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Contract, from_bytes
 from hubdeploy.errors import DeployError, NotReady, Refused
@@ -433,7 +434,9 @@ def test_equal_content_under_another_tag_is_tagged_and_not_built(client: docker.
     assert op.ImageBuilt not in kinds
 
 
-def test_certificates_come_from_a_volume_when_one_is_set(client: docker.DockerClient, up: Project) -> None:
+def test_certificates_come_from_a_volume_when_one_is_set(
+    client: docker.DockerClient, up: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     secrets = up.root / "jupyterhub" / "secrets"
     name = f"{up.name}-secrets"
     up.write_env(SECRETS_VOLUME=name)
@@ -451,6 +454,13 @@ def test_certificates_come_from_a_volume_when_one_is_set(client: docker.DockerCl
     try:
         up.up()
         assert up.plan().steps == ()
+        capsys.readouterr()
+        # The volume is the only place that holds the pair now.
+        with pytest.raises(DeployError, match="nobody answers with TLS"):
+            status.show(up.named())
+        assert ", expires 20" in capsys.readouterr().out
+        check_files.check(up.deployment())
+        assert ", valid until 20" in capsys.readouterr().out
     finally:
         up.remove(client)
         client.volumes.get(name).remove()
@@ -511,6 +521,27 @@ def test_killed_after_any_step_and_run_again_ends_the_same(
         assert end_state(client, project) == expected, f"killed after step {steps}"
         assert project.plan().steps == (), f"killed after step {steps}"
         project.remove(client)
+
+
+@pytest.mark.parametrize("call", ["remove_network", "connect_container_to_network"])
+def test_killed_within_a_step_of_several_calls_and_run_again_ends_the_same(
+    client: docker.DockerClient, new_project: NewProject, call: str
+) -> None:
+    whole, project = new_project(), new_project()
+    whole.deployment().up()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(docker.APIClient, call, killed)
+        with pytest.raises(KeyboardInterrupt):
+            project.deployment().up()
+    project.deployment().up()
+    assert end_state(client, project) == end_state(client, whole)
+    assert project.deployment().draw().steps == ()
+    network = client.networks.get(f"{project.name}-network").attrs["IPAM"]["Config"][0]
+    assert network["IPRange"] != network["Subnet"]
 
 
 def test_killed_while_the_hub_is_replaced_and_run_again_ends_the_same(client: docker.DockerClient, up: Project) -> None:

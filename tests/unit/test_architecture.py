@@ -75,6 +75,19 @@ def test_outside_libraries_have_one_home(path: Path) -> None:
         assert home in (None, room(module_of(path))), f"{path} imports {name}"
 
 
+def calls(source: str) -> set[str]:
+    """The names of all that is called, such as `print` and `input` for `print(console.input())`."""
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return {one.id if isinstance(one, ast.Name) else getattr(one, "attr", "") for one in called}
+
+
+def test_only_the_display_asks_and_only_commands_and_setup_print() -> None:
+    called = {module_of(path): calls(path.read_text()) for path in SOURCES}
+    assert [name for name, names in called.items() if "input" in names] == ["hubdeploy.commands.display"]
+    printing = {room(name) for name, names in called.items() if names & {"print", "Console"}}
+    assert printing == {"commands", "machine"}
+
+
 def test_the_task_list_needs_no_engine_and_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     script = (
         "import sys; sys.argv = ['invoke', '--list']\n"

@@ -60,6 +60,13 @@ def test_twice_is_as_once_and_mode_is_fixed(file: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_it_prints_nothing_and_leaves_one_file(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    env_local.remember(file, {"USER_PASSWORD": "a secret"}, "reason")
+    env_local.remember(file, {"ADMIN_PASSWORD": "another"}, "reason")
+    assert capfd.readouterr() == ("", "")
+    assert [path.name for path in file.parent.iterdir()] == [".env.local"]
+
+
 def test_a_last_line_without_an_end_is_not_run_into(file: Path) -> None:
     file.write_text("NB_UID=1234")
     env_local.remember(file, {"A_KEY": "1"}, "reason")
