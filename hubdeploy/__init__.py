@@ -1,1 +1,4 @@
-"""Everything that the tasks in tasks.py think with; see README.md, section Design, for the order of the modules."""
+"""The library behind the tasks in tasks.py; docs/design.md describes its rooms and the one direction of their imports."""
+
+# The version of the whole checkout; CHANGELOG.md says what each brought.
+__version__ = "1.0.0"

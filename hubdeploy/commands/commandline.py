@@ -11,6 +11,8 @@ import signal
 import sys
 from types import ModuleType
 
+import hubdeploy
+
 # Invoke brings unittest.mock, and that asyncio, for a class that tests of tasks use: a tenth of the time of --list.
 # Whoever imports it later gets the real one.
 _MOCK = "unittest.mock"
@@ -46,7 +48,8 @@ def main() -> None:
     # docker-py imports all of SSH, for engines that are reached by it; it does without where that is not installed.
     if not os.environ.get("DOCKER_HOST", "").startswith("ssh://"):
         sys.modules["paramiko"] = None  # type: ignore[assignment]
-    program = TwoSpellings(name="Invoke", binary="invoke", binary_names=["invoke"], version=__version__)
+    version = f"{hubdeploy.__version__} (Invoke {__version__})"
+    program = TwoSpellings(name="hubdeploy", binary="invoke", binary_names=["invoke"], version=version)
     try:
         try:
             program.run()

@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import invoke
 import pytest
+
+import hubdeploy
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -233,10 +236,9 @@ def logs(c, user=""):
 @pytest.fixture
 def tasks(tmp_path: Path) -> Path:
     """A checkout whose .venv is ready, with Invoke itself in it."""
-    for package in ("hubdeploy", "hubdeploy/commands"):
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").write_text("")
-    shutil.copy(CHECKOUT / "hubdeploy/commands/commandline.py", tmp_path / "hubdeploy/commands")
+    (tmp_path / "hubdeploy/commands").mkdir(parents=True)
+    for module in ("hubdeploy/__init__.py", "hubdeploy/commands/__init__.py", "hubdeploy/commands/commandline.py"):
+        shutil.copy(CHECKOUT / module, tmp_path / module)
     for name in ("invoke", "requirements.lock"):
         shutil.copy(CHECKOUT / name, tmp_path)
     (tmp_path / "tasks.py").write_text(TASKS)
@@ -279,6 +281,11 @@ def test_help_knows_both_spellings(tasks: Path, arguments: str) -> None:
     done = subprocess.run([str(tasks / "invoke"), *arguments.split()], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "base-notebook-image [--options]" in done.stdout
+
+
+def test_the_version_is_ours_with_invokes_beside_it(tasks: Path) -> None:
+    done = subprocess.run([str(tasks / "invoke"), "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"hubdeploy {hubdeploy.__version__} (Invoke {invoke.__version__})\n"
 
 
 def test_an_unknown_task_is_refused_by_name(tasks: Path) -> None:
