@@ -141,13 +141,19 @@ def clean(c: Context, volumes: bool = False, yes: bool = False) -> None:
     named.load().clean(volumes=volumes, yes=yes)
 
 
-@task(help={"explain": "say what the setting KEY means instead", "reference": "print docs/settings.md instead"})
-def config(c: Context, explain: str = "", reference: bool = False) -> None:
+@task(
+    help={
+        "explain": "say what the setting KEY means instead",
+        "reference": "print docs/settings.md instead",
+        "template": "print the .env of a fresh clone instead",
+    }
+)
+def config(c: Context, explain: str = "", reference: bool = False, template: bool = False) -> None:
     """Print every setting and where it comes from."""
     from hubdeploy.commands import config, deployment
 
-    if explain or reference:
-        config.explain(explain)
+    if explain or reference or template:
+        config.explain(explain, template=template)
     else:
         config.show(deployment.load().settings)
 

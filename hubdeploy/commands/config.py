@@ -16,6 +16,7 @@ def show(settings: Settings) -> None:
     print(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True), end="")
 
 
-def explain(key: str) -> None:
-    """What one setting means; without a key the page of all settings."""
-    print(reference.explanation(key) if key else reference.page(), end="\n" if key else "")
+def explain(key: str, *, template: bool = False) -> None:
+    """What one setting means; without a key docs/settings.md, or the .env of a fresh clone."""
+    text = reference.explanation(key) if key else reference.env() if template else reference.page()
+    print(text, end="\n" if key else "")

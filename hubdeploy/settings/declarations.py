@@ -1,7 +1,8 @@
 """The deployment's settings: each declared once, with its key, how it is read, and what it derives from.
 
-Everything else (messages, `config`, documentation) comes from the declarations. Nothing here reads a file or talks to
-an engine. Secret values are of the type Secret.
+Everything else (messages, `config`, docs/settings.md, the comments of `.env`) comes from the declarations. Nothing
+here reads a file or talks to an engine. Secret values are of the type Secret. The module is long because it is a table:
+each setting is one declaration, and its words have no other home.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import Field as DataclassField
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ class Declaration:
     since: str
     secret: bool
     optional: bool  # may be None; empty then means not set
+    more: str
+    group: str
+    written: bool
 
 
 def setting(
@@ -50,13 +54,23 @@ def setting(
     derive: Callable[[Settings], Any] | None = None,
     derivation: str | None = None,
     secret: bool = False,
+    more: str = "",
+    group: str = "",
+    written: bool = False,
 ) -> Any:
-    """A field of Settings that is set by `key`; `derivation` says in words what `default` or `derive` gives, `example` is
-    a value that somebody could write, `since` the version that brought the setting."""
+    """A field of Settings that is set by `key`.
+
+    `meaning` is what the value is, in a few words; `more` are whole sentences that docs/settings.md adds. `derivation`
+    says in words what `default` or `derive` gives, `example` is a value that somebody could write, `since` the version
+    that brought the setting. `group` begins a group in the documents; without it the setting belongs to the group of the
+    one above. `written`: the committed .env sets it; every other setting is a comment there.
+    """
     said = derivation if derivation is not None else ("not set" if default is None else str(default))
     optional = derive is None and default is None
     typed = (lambda text: Secret(read(text))) if secret else read
-    declared = Declaration(key, typed, derive or (lambda _: default), said, meaning, example, since, secret, optional)
+    declared = Declaration(
+        key, typed, derive or (lambda _: default), said, meaning, example, since, secret, optional, more, group, written
+    )
     # Without a value only while the settings are being resolved, in the order of declaration.
     return field(default=None, metadata={"declaration": declared})
 
@@ -67,53 +81,65 @@ class Settings:
 
     # A declaration's derivation may use the fields above it only.
     name: str = setting(
-        "DOCKER_MACHINE_NAME",
-        "the deployment's name",
-        readers.deployment_name,
-        default="crypticlabs-jupyterhub",
-        example="lab",
-    )
+        "DOCKER_MACHINE_NAME", "name of the deployment", readers.deployment_name,
+        default="crypticlabs-jupyterhub", example="lab", group="Name, network and volumes", written=True,
+        more="Containers, networks, volumes and images derive their names from it. Another name is another deployment."
+    )  # fmt: skip
     network_name: str = setting(
-        "DOCKER_NETWORK_NAME", "network of hub and users' servers", readers.network_name,
-        derive=lambda s: f"{s.name}-network", derivation="NAME-network", example="lab-shared"
+        "DOCKER_NETWORK_NAME", "network of the hub and the users' servers", readers.network_name,
+        derive=lambda s: f"{s.name}-network", derivation="NAME-network", example="lab-shared",
+        more="A network that you name is used as it is; docs/operating.md says how to make one."
     )  # fmt: skip
     data_volume: str = setting(
         "DATA_VOLUME_HOST", "volume of the hub's database and cookie secret", readers.resource_name,
-        derive=lambda s: f"{s.name}-data", derivation="NAME-data", example="old-hub-data"
+        derive=lambda s: f"{s.name}-data", derivation="NAME-data", example="old-hub-data",
+        more="It is a Docker volume, not a folder. A volume that you name is used as it is."
     )  # fmt: skip
     data_mount: str = setting(
         "DATA_VOLUME_CONTAINER",
-        "where the hub mounts that volume",
+        "where the hub mounts its volume",
         readers.data_mount,
         default="/data",
         example="/srv/hub-data",
     )
     user_volume: str = setting(
-        "USER_VOLUME", "volume of each user; {username} stands for their name, {raw_username} for the name unescaped",
+        "USER_VOLUME", "volume of each user; {username} stands for the user's name",
         volume_names.template, derive=lambda s: f"{s.name}-user-{volume_names.ESCAPED}",
-        derivation="NAME-user-{username}", example="jupyterhub-user-{raw_username}"
+        derivation="NAME-user-{username}", example="jupyterhub-user-{raw_username}",
+        more="In {username} every character but letters and digits is replaced by - and its code. {raw_username} is the name"
+        " as it is, which older deployments used: see docs/migrating.md."
     )  # fmt: skip
     image_namespace: str = setting(
-        "IMAGE_NAMESPACE", "first part of our images' names", readers.image_namespace,
-        derive=lambda s: s.name, derivation="NAME", example="registry.example.org/lab"
+        "IMAGE_NAMESPACE", "first part of the names of our images", readers.image_namespace,
+        derive=lambda s: s.name, derivation="NAME", example="registry.example.org/lab", group="Images",
+        more="With the default they are NAME/hub, NAME/base-notebook and so on; docs/images.md lists them."
     )  # fmt: skip
-    image_tag: str = setting("IMAGE_TAG", "tag of our images", readers.image_tag, default="latest", example="2026-11")
+    image_tag: str = setting(
+        "IMAGE_TAG", "tag of our images", readers.image_tag, default="latest", example="2026-11",
+        more="Each image also keeps a tag that names its content."
+    )  # fmt: skip
     base_image: str = setting(
-        "BASE_IMAGE", "what every image is built on: apt-based, Python 3.11 or newer", readers.image_reference,
-        default="ubuntu:24.04", example="debian:trixie-slim"
+        "BASE_IMAGE", "what every image is built on: Debian or Ubuntu with Python 3.11 or newer",
+        readers.image_reference, default="ubuntu:24.04", example="debian:trixie-slim"
     )  # fmt: skip
-    nb_user: str = setting("NB_USER", "the user inside a server", readers.user_name, default="cryptic", example="ada")
+    nb_user: str = setting(
+        "NB_USER", "the user inside a server", readers.user_name, default="cryptic", example="ada",
+        group="Users' servers", written=True,
+        more="The home in the image, the mount point of the user's volume and the start of a server follow it."
+    )  # fmt: skip
     nb_uid: int = setting(
-        "NB_UID", "that user's number, owner of the files", readers.user_id, default=1000, example="1500"
-    )
+        "NB_UID", "user number of NB_USER, from 500 up", readers.user_id, default=1000, example="1500",
+        more="The files in users' volumes belong to it."
+    )  # fmt: skip
     notebook_dir: str = setting(
-        "DOCKER_NOTEBOOK_DIR", "where a user's volume is mounted", readers.container_path,
+        "DOCKER_NOTEBOOK_DIR", "where a user's volume is mounted, under /home/NB_USER", readers.container_path,
         derive=lambda s: f"/home/{s.nb_user}/work", derivation="/home/NB_USER/work", example="/home/cryptic/notebooks"
     )  # fmt: skip
     notebook_image: str = setting(
         "DOCKER_NOTEBOOK_IMAGE", "image of users' servers; ours is built, any other is pulled", readers.image_reference,
         derive=lambda s: f"{s.image_namespace}/base-notebook:{s.image_tag}",
-        derivation="IMAGE_NAMESPACE/base-notebook:IMAGE_TAG", example="quay.io/jupyter/scipy-notebook:2026-11-01"
+        derivation="IMAGE_NAMESPACE/base-notebook:IMAGE_TAG", example="quay.io/jupyter/scipy-notebook:2026-11-01",
+        more="Ours are base-notebook and minimal-notebook. docs/images.md says what an image of others must have."
     )  # fmt: skip
     spawn_command: tuple[str, ...] = setting(
         "DOCKER_SPAWN_CMD", "command that starts a server", readers.command,
@@ -121,28 +147,32 @@ class Settings:
     )  # fmt: skip
     python_distribution: str = setting(
         "PYTHON_DISTRIBUTION", "what fills /opt/conda: anaconda, miniforge or wheels",
-        readers.one_of("anaconda", "miniforge", "wheels"), default="anaconda", example="miniforge"
+        readers.one_of("anaconda", "miniforge", "wheels"), default="anaconda", example="miniforge",
+        more="docs/images.md says what each holds."
     )  # fmt: skip
     hub_host: str = setting(
-        "HUB_HOST",
-        "name or address that browsers use",
-        readers.host,
-        default="localhost",
-        example="jupyter.example.org",
-    )
-    hub_port: int = setting("HUB_PORT", "port that browsers use", readers.port, default=443, example="8443")
+        "HUB_HOST", "name or address that browsers use, without https:// and port", readers.host,
+        default="localhost", example="jupyter.example.org", group="Address", written=True
+    )  # fmt: skip
+    hub_port: int = setting(
+        "HUB_PORT", "port that browsers use, and that the proxy listens on", readers.port,
+        default=443, example="8443", written=True
+    )  # fmt: skip
     bind_address: str = setting(
-        "BIND_ADDRESS", "address of this host that the proxy listens on", readers.ip_address,
+        "BIND_ADDRESS", "address of the engine's host that the proxy listens on", readers.ip_address,
         derive=lambda s: loopback_address(s.hub_host) or "0.0.0.0",
         derivation="127.0.0.1 if HUB_HOST is this machine itself, else 0.0.0.0", example="192.0.2.7"
     )  # fmt: skip
     callback_url: str = setting(
         "OAUTH_CALLBACK_URL", "authorization callback URL of the GitHub application", readers.url,
-        derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/hub/oauth_callback", example="https://jupyter.example.org/hub/oauth_callback"
+        derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/hub/oauth_callback",
+        example="https://jupyter.example.org/hub/oauth_callback", group="Login",
+        more="Port 443 is left out. A URL that disagrees with HUB_HOST and HUB_PORT is refused."
     )  # fmt: skip
     github_client_id: str | None = setting(
-        "GITHUB_CLIENT_ID", "client ID of the GitHub application", readers.token, example="Iv1.0123456789abcdef"
-    )
+        "GITHUB_CLIENT_ID", "client ID for your GitHub OAuth application", readers.token,
+        example="Iv1.0123456789abcdef", written=True, more="README.md says how to get one."
+    )  # fmt: skip
     github_client_secret: Secret[str] | None = setting(
         "GITHUB_CLIENT_SECRET",
         "client secret of the GitHub application",
@@ -159,24 +189,23 @@ class Settings:
     )
     authenticator: str = setting(
         "AUTHENTICATOR", f"how users log in: {' or '.join(LOGINS)}", readers.one_of(*LOGINS), derive=logins.derived,
-        derivation="github if both GITHUB_ keys are set, else shared-password", example="shared-password"
+        derivation="github if both GITHUB_ keys are set, else shared-password", example="shared-password",
+        more="shared-password is refused where other machines can reach the hub."
     )  # fmt: skip
     user_password: Secret[str] | None = setting(
-        "USER_PASSWORD", "shared-password only: the users' password, 8 characters or more",
+        "USER_PASSWORD", "the users' password for shared-password, 8 characters or more",
         readers.at_least(readers.SHORTEST_SECRET), derivation="generated once into .env.local", secret=True,
         example="'a phrase to read out'"
     )  # fmt: skip
     admin_password: Secret[str] | None = setting(
-        "ADMIN_PASSWORD", "shared-password only: the admins' password, 32 characters or more", readers.at_least(32),
+        "ADMIN_PASSWORD", "the admins' password for shared-password, 32 characters or more", readers.at_least(32),
         derivation="generated once into .env.local", secret=True, example="'thirty-two characters or more, kept'"
     )  # fmt: skip
     memory_limit: int | None = setting(
-        "USER_MEMORY_LIMIT",
-        "memory of one server, such as 2G",
-        readers.size,
-        derivation="half of the engine's memory",
-        example="4G",
-    )
+        "USER_MEMORY_LIMIT", "memory of one server, such as 2G", readers.size,
+        derivation="half of the engine's memory", example="4G", group="Limits and rights of a server",
+        more="A server gets no swap beyond it."
+    )  # fmt: skip
     cpu_limit: float | None = setting(
         "USER_CPU_LIMIT", "CPUs of one server, such as 1.5", readers.cpus, derivation="no limit", example="1.5"
     )
@@ -184,21 +213,20 @@ class Settings:
         "USER_PIDS_LIMIT", "processes and threads of one server", readers.pids, default=4096, example="1024"
     )
     grant_sudo: bool = setting(
-        "GRANT_SUDO", "yes: every server may use sudo; else users with the sudo flag", readers.yes_or_no,
+        "GRANT_SUDO", "yes: every server may use sudo; no: users with the flag sudo may", readers.yes_or_no,
         default=False, derivation="no", example="yes"
     )  # fmt: skip
     secrets_volume: str | None = setting(
-        "SECRETS_VOLUME",
-        "volume that holds NAME.crt and NAME.key instead of jupyterhub/secrets",
-        readers.resource_name,
-        example="lab-secrets",
-    )
+        "SECRETS_VOLUME", "volume that holds NAME.crt and NAME.key, instead of jupyterhub/secrets",
+        readers.resource_name, example="lab-secrets", group="Certificates",
+        more="docs/operating.md says how to fill it."
+    )  # fmt: skip
     extra_ca_bundle: Path | None = setting(
-        "EXTRA_CA_BUNDLE",
-        "file of certificates that builds, hub and notebooks of our images trust as well",
-        readers.existing_file,
+        "EXTRA_CA_BUNDLE", "PEM file of certificate authorities to trust as well", readers.existing_file,
         example="/etc/ssl/certs/ca-certificates.crt",
-    )
+        more="For networks that intercept TLS. Builds, the hub and the notebooks of our images trust them. The task setup"
+        " sets it where it is needed."
+    )  # fmt: skip
 
     users: tuple[User, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -284,6 +312,15 @@ def declarations() -> dict[str, tuple[str, Declaration]]:
 def keys_of_fields() -> dict[str, str]:
     """Field of Settings -> key."""
     return {field: key for key, (field, _) in declarations().items()}
+
+
+def defaults(**given: Any) -> Settings:
+    """Every setting as it is while nobody sets any but `given` (field -> value); no users."""
+    found = Settings(**given)
+    for attribute, declaration in declarations().values():
+        if attribute not in given:
+            found = replace(found, **{attribute: declaration.derive(found)})
+    return found
 
 
 def masked(settings: Settings) -> dict[str, Any]:

@@ -1,25 +1,67 @@
-"""The reference of all settings, made from their declarations: as a page for docs/, and one setting for the terminal."""
+"""The words about settings, made from their declarations: docs/settings.md, the committed `.env`, and one setting for the
+terminal. Reads no file and writes none.
+"""
 
 from __future__ import annotations
 
+import re
+import shlex
 from difflib import get_close_matches
+from textwrap import fill
+from typing import Any
 
 from hubdeploy.errors import DeployError
-from hubdeploy.settings.declarations import Declaration, declarations
+from hubdeploy.settings.declarations import Declaration, declarations, defaults
 
-# docs/settings.md says by itself how it is made anew; a test compares the two.
-COMMAND = "./invoke config --reference > docs/settings.md"
+# How each of the two files is made anew; tests compare them.
+PAGE_COMMAND = "./invoke config --reference > docs/settings.md"
+ENV_COMMAND = "./invoke config --template > .env"
+_WIDTH = 120
+
+_PAGE_HEAD = f"""\
+# Settings
+
+A variable of the shell wins over `.env.local`, `.env.local` over `.env`, and `.env` over the default. `.env` is
+committed and holds no secret. `.env.local` is ignored by git, must have mode 0600, and holds secrets and what concerns
+this machine alone. Both have the syntax of Docker Compose's `.env`; a repeated key and an unknown key are errors here. A
+value such as `<client ID for your GitHub OAuth application>` counts as not set.
+
+`./invoke config` prints what every setting comes to and where it comes from, with secrets masked.
+`./invoke config --explain KEY` prints one part of this page. NAME is the value of `DOCKER_MACHINE_NAME`.
+
+This page is made from `hubdeploy/settings/declarations.py`: `{PAGE_COMMAND}`.
+"""
+
+_ENV_HEAD = """\
+# The settings of this deployment, in the syntax of Docker Compose's .env.
+#
+# A variable of the shell wins over .env.local, and .env.local over this file. Secrets belong into .env.local, never
+# here. A line that stands commented shows what a setting is while nobody sets it, or an example where it is nothing
+# then: leave it so unless you want something else. docs/settings.md says more about each setting, and
+# ./invoke config prints what they come to.
+"""
 
 
 def page() -> str:
     """docs/settings.md as it must read."""
-    sections = "\n".join(_section(declaration) for _, declaration in declarations().values())
-    return (
-        "# Settings\n\n"
-        "Every setting of `.env` and `.env.local`, in the order in which they derive from one another. NAME is the value of\n"
-        "`DOCKER_MACHINE_NAME`. This page is made from the declarations in `hubdeploy/settings.py`:\n"
-        f"`{COMMAND}`. `./invoke config --explain KEY` shows one of them.\n\n{sections}"
-    )
+    groups = _groups()
+    contents = [
+        f"- {name}: {' · '.join(f'[{key}](#{key.lower()})' for key in group)}" for name, group in groups.items()
+    ]
+    sections = [f"## {name}\n\n" + "\n".join(map(_section, declared.values())) for name, declared in groups.items()]
+    return "\n".join([_PAGE_HEAD, "\n".join(contents), "", "\n".join(sections)])
+
+
+def env() -> str:
+    """The committed .env as it must read: the few settings that are written, and all others as comments."""
+    found = defaults()
+    lines = [_ENV_HEAD]
+    for name, group in _groups().items():
+        lines.append(f"## {name}\n")
+        for key, declared in group.items():
+            value = getattr(found, declarations()[key][0])
+            lines.append(f"{_env_comment(declared, value)}\n{_env_line(declared, value)}\n")
+    return "\n".join(lines)
 
 
 def explanation(key: str) -> str:
@@ -33,14 +75,31 @@ def explanation(key: str) -> str:
             fix=f"did you mean {close[0]}?" if close else "./invoke config lists every setting",
         )
     declaration = declared[key][1]
-    rows = [("meaning", declaration.meaning), *_facts(declaration)]
+    rows = [("meaning", _meaning(declaration)), *_facts(declaration)]
     return "\n".join([key, *(f"  {name + ':':9} {value}" for name, value in rows)])
 
 
+def _groups() -> dict[str, dict[str, Declaration]]:
+    """Group -> key -> declaration, in the order of declaration."""
+    groups: dict[str, dict[str, Declaration]] = {}
+    for key, (_, declaration) in declarations().items():
+        name = declaration.group or next(reversed(groups))
+        groups.setdefault(name, {})[key] = declaration
+    return groups
+
+
+def _meaning(declaration: Declaration) -> str:
+    """Whole sentences."""
+    first = f"{declaration.meaning[0].upper()}{declaration.meaning[1:]}."
+    return f"{first} {declaration.more}".rstrip()
+
+
 def _section(declaration: Declaration) -> str:
+    linked = re.sub(r"docs/(\w+\.md)", r"[\1](\1)", _meaning(declaration)).replace(
+        "README.md", "[README](../README.md)"
+    )
     rows = "\n".join(f"- {name}: {value}" for name, value in _facts(declaration))
-    meaning = declaration.meaning[0].upper() + declaration.meaning[1:]
-    return f"## {declaration.key}\n\n{meaning}.\n\n{rows}\n"
+    return f"### {declaration.key}\n\n{fill(linked, _WIDTH, break_on_hyphens=False)}\n\n{rows}\n"
 
 
 def _facts(declaration: Declaration) -> list[tuple[str, str]]:
@@ -51,3 +110,27 @@ def _facts(declaration: Declaration) -> list[tuple[str, str]]:
         *where,
         ("since", declaration.since),
     ]
+
+
+def _env_comment(declaration: Declaration, value: Any) -> str:
+    meaning = f"{declaration.meaning[0].upper()}{declaration.meaning[1:]}."
+    # The line below shows an example then, which says nothing of the default.
+    if value is None and not declaration.secret and declaration.derivation != "not set":
+        meaning += f" Not set: {declaration.derivation}."
+    return fill(meaning, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+
+
+def _env_line(declaration: Declaration, value: Any) -> str:
+    key = declaration.key
+    if declaration.secret:
+        return f"#{key} goes into .env.local"
+    if declaration.written:
+        return f"{key}={f'<{declaration.meaning}>' if value is None else _text(value)}"
+    return f"#{key}={declaration.example if value is None else _text(value)}"
+
+
+def _text(value: Any) -> str:
+    """A value as its reader reads it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return shlex.join(value) if isinstance(value, tuple) else str(value)

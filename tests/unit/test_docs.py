@@ -67,11 +67,6 @@ def test_each_setting_has_a_row_with_its_derivation_and_each_row_a_setting() -> 
     assert told == {key: declared.derivation for key, (_, declared) in declarations.declarations().items()}
 
 
-def test_each_setting_but_the_passwords_is_shown_in_the_committed_env() -> None:
-    shown = set(re.findall(r"^#?([A-Z_]+)(?==| goes into)", (CHECKOUT / ".env").read_text(), re.MULTILINE))
-    assert shown == declarations.declarations().keys() - {"USER_PASSWORD", "ADMIN_PASSWORD"}
-
-
 def said_by_the_code() -> str:
     """Every text in the code that an operator may read, one a line; `…` stands where a value goes in."""
     said = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
