@@ -1,4 +1,6 @@
-"""The documents say what is so: commands, settings, messages, links and the two commands are compared with the code."""
+"""The documents say what is so: commands, messages, links and the two commands are compared with the code. Settings are
+in test_reference.py.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from invoke.parser.context import ParserContext
 
 import tasks
 from hubdeploy.commands.commandline import TwoSpellings
-from hubdeploy.settings import declarations
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"
-DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md")])
+DOCS = CHECKOUT / "docs"
+DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *DOCS.glob("*.md")])
 TEST_COMMAND = "./invoke setup test"
 # Where a shell's command ends within a line.
 _SHELL_ENDS = frozenset(("&&", "||", "|", ";", ">", ">>", "<"))
@@ -29,17 +31,17 @@ def named(path: Path) -> str:
     return str(path.relative_to(CHECKOUT))
 
 
-def section(heading: str) -> str:
-    """The README's text under `## heading`, up to the next heading of that rank."""
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"README.md has no section {heading}"
-    return found[1]
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of every table row in a section, heads and rules left out."""
-    lines = [line for line in section(heading).splitlines() if line.startswith("| `")]
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row of a document, heads and rules left out."""
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
     return [re.split(r"\s*\|\s*", line.strip("| ")) for line in lines]
+
+
+def section(path: Path, heading: str) -> str:
+    """A document's text under `## heading`, up to the next heading of that rank."""
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", path.read_text(), re.MULTILINE | re.DOTALL)
+    assert found, f"{named(path)} has no section {heading}"
+    return found[1]
 
 
 def plain(cell: str) -> str:
@@ -53,24 +55,30 @@ def options(task: str) -> set[str]:
     return (flags - set(context.inverse_flags.values())) | set(context.inverse_flags)
 
 
+def command_rows() -> list[list[str]]:
+    """The operator's commands, then the developers'."""
+    for_developers = section(CHECKOUT / "CONTRIBUTING.md", "Commands for developers")
+    return [*rows((DOCS / "commands.md").read_text()), *rows(for_developers)]
+
+
 def test_each_task_has_a_row_and_each_row_a_task() -> None:
-    assert [plain(row[0]) for row in rows("Commands")] == sorted(tasks.namespace.task_names)
+    names = [plain(row[0]) for row in command_rows()]
+    assert sorted(names) == sorted(tasks.namespace.task_names)
 
 
 def test_each_row_of_the_commands_names_the_options_of_its_task() -> None:
-    told = {plain(row[0]): set(re.findall(r"--[a-z-]+", row[1])) for row in rows("Commands")}
+    told = {plain(row[0]): set(re.findall(r"--[a-z-]+", row[1])) for row in command_rows()}
     assert told == {task: options(task) for task in tasks.namespace.task_names}
 
 
-def test_each_setting_has_a_row_with_its_derivation_and_each_row_a_setting() -> None:
-    told = {plain(row[0]): plain(row[1]) for row in rows("Settings")}
-    assert told == {key: declared.derivation for key, (_, declared) in declarations.declarations().items()}
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 150
 
 
 def said_by_the_code() -> str:
     """Every text in the code that an operator may read, one a line; `…` stands where a value goes in."""
     said = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
-    for path in sorted((CHECKOUT / "hubdeploy").rglob("*.py")):
+    for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), CHECKOUT / "jupyterhub" / "spawner.py"]):
         tree = ast.parse(path.read_text())
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
@@ -81,10 +89,12 @@ def said_by_the_code() -> str:
     return "\n".join(said)
 
 
-def test_each_error_of_the_readme_is_worded_as_the_code_words_it() -> None:
+def test_each_message_is_worded_as_the_code_words_it() -> None:
     said = said_by_the_code()
-    messages = [words for row in rows("Errors") for words in re.findall(r"`([^`]+)`", row[0])]
-    assert len(messages) > 25
+    explained = (DOCS / "errors.md").read_text()
+    explained += section(DOCS / "operating.md", "Looking") + section(DOCS / "migrating.md", "What messages mean")
+    messages = [words for row in rows(explained) for words in re.findall(r"`([^`]+)`", row[0])]
+    assert len(messages) > 70
     pieces = {
         message: [piece.strip() for piece in message.split("…") if len(piece.strip()) > 2] for message in messages
     }
