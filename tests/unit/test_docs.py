@@ -15,6 +15,7 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
+import hubdeploy
 import tasks
 from hubdeploy.commands.commandline import TwoSpellings
 
@@ -73,6 +74,11 @@ def test_each_row_of_the_commands_names_the_options_of_its_task() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= 150
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    headings = re.findall(r"^## (.*)$", (CHECKOUT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == hubdeploy.__version__
 
 
 def said_by_the_code() -> str:
