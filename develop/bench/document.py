@@ -20,24 +20,25 @@ _HEAD = """\
 
 How long users and operators wait, beside *stock*: unmodified DockerSpawner, configurable-http-proxy inside the hub's
 container, images by plain `pip install`, on the same base with the same JupyterHub. Both run on one engine in one run and
-take turns. `./invoke bench` measures it anew, `./invoke bench --only a,b` some rows. Made from `develop/bench/results`.
+take turns. `./invoke bench` measures again, `./invoke bench --only a,b` some rows. The figures come from the runs in
+`develop/bench/results`.
 
 Absolute times differ between machines; ratios less.
 """
 
-# Row -> what keeps it from its bar; shown where one is missed.
+# Row -> why it misses its bar; shown where one is missed.
 _BOUNDS = {
-    "c": "The server is there sooner by two thirds, and JupyterLab's launcher by what it merely waited for. Of the rest the"
-    " lines below the first tell: Chromium compiling JupyterLab (ten megabytes of it, which a browser that comes again has"
-    " at hand), a notebook that opens, a kernel that starts, a cell that is run. They take both sides equally long, and"
-    " longer than a server's start: with no wait for the server at all ours would be at about 0.42.",
-    "e": "On two cores a build from no cache is bound by the processors, not by waiting: 15 s for byte code (12,000 modules,"
-    " on both cores; stock compiles them as well), 13 s and 8 s in which the engine's classic builder copies the two large"
-    " layers, 17 s for apt, and the images that do not stand on one another share the two cores with these.",
-    "i": "Two cores carry the load, its upstream and the proxy. In 10 s at 8,000 requests a second Traefik had 8.3 s of"
-    " processor, the upstream 2.5 s and the load 2.2 s; the engine's forwarding to the published port had the rest of 20 s."
-    " configurable-http-proxy, which runs on one core at most, leaves the other to these. Traefik's fastProxy brings 10 %"
-    " more, and answers some requests with an error while connections end; so it stays off.",
+    "c": "A server is there in a third of stock's time, and JupyterLab's launcher shows without the waits that stock has."
+    " The lines below the first show the rest: Chromium compiles JupyterLab (ten megabytes; a browser that comes again has"
+    " it in its cache), a notebook opens, a kernel starts, a cell runs. This takes both sides equally long, and longer than"
+    " the start of a server. With no wait for the server at all, our ratio would be about 0.42.",
+    "e": "On two cores the processors limit a build from no cache. Byte code takes 15 s (12,000 modules on both cores; stock"
+    " compiles them as well). The engine's classic builder copies the two large layers in 13 s and 8 s. apt takes 17 s. The"
+    " images that do not depend on one another share the two cores with all this.",
+    "i": "Two cores carry the load, its upstream and the proxy. In 10 s at 8,000 requests a second Traefik used 8.3 s of"
+    " processor, the upstream 2.5 s and the load 2.2 s; the engine's forwarding to the published port used the rest of"
+    " 20 s. configurable-http-proxy runs on one core at most and leaves the other to these. Traefik's fastProxy is 10 %"
+    " faster, but answers some requests with an error while connections end; so it stays off.",
 }
 
 
@@ -78,7 +79,7 @@ def _bounds(runs: Sequence[Run]) -> Iterable[str]:
     missed = [figures[-1].row for figures in _gathered(runs) if _holds(figures) is False]
     for row in dict.fromkeys(missed):
         if row in _BOUNDS:
-            yield from (fill(f"What keeps row {row} from its bar: {_BOUNDS[row]}", 120, break_on_hyphens=False), "")
+            yield from (fill(f"Why row {row} misses its bar: {_BOUNDS[row]}", 120, break_on_hyphens=False), "")
 
 
 def _machine(run: Run) -> str:
