@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
 
-from hubdeploy.blueprint import specs
+from hubdeploy.blueprint import draw
+from hubdeploy.blueprint.component import Facts
+from hubdeploy.blueprint.components import COMPONENTS
+from hubdeploy.contract.documents import Secret
 from hubdeploy.settings.declarations import Settings, defaults
 from hubdeploy.tls.certificates import Pair
 
@@ -60,7 +63,8 @@ class Drawing:
 
 def described(settings: Settings) -> Drawing:
     """What the blueprint for these settings holds."""
-    containers = specs.containers(settings, engine_memory=0, api_password="", pair=Pair(b"", b""))
+    facts = Facts(0, None, {}, Pair(b"", Secret(b"")), Secret(""))
+    containers = [one.container(settings, facts) for one in COMPONENTS]
     boxes = [
         Box(
             one.role,
@@ -86,7 +90,7 @@ def described(settings: Settings) -> Drawing:
             paths |= {mount.source} if mount.kind == "bind" else set()
     stores = [Store(name, tuple(lines), "path" if name in paths else "volume") for name, lines in places.items()]
     stores.append(Store(settings.user_volume, (f"server: {settings.notebook_dir}",), stacked=True))
-    networks = [Network(one.name, "no way out" if one.internal else "") for one in specs.networks(settings)]
+    networks = [Network(one.name, "no way out" if one.internal else "") for one in draw.networks(settings)]
     return Drawing((*boxes, servers), tuple(networks), tuple(stores))
 
 

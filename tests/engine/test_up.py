@@ -528,7 +528,7 @@ def test_killed_within_a_step_of_several_calls_and_run_again_ends_the_same(
     client: docker.DockerClient, new_project: NewProject, call: str
 ) -> None:
     whole, project = new_project(), new_project()
-    whole.deployment().up()
+    whole.up()
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -536,10 +536,10 @@ def test_killed_within_a_step_of_several_calls_and_run_again_ends_the_same(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(docker.APIClient, call, killed)
         with pytest.raises(KeyboardInterrupt):
-            project.deployment().up()
-    project.deployment().up()
+            project.up()
+    project.up()
     assert end_state(client, project) == end_state(client, whole)
-    assert project.deployment().draw().steps == ()
+    assert project.plan().steps == ()
     network = client.networks.get(f"{project.name}-network").attrs["IPAM"]["Config"][0]
     assert network["IPRange"] != network["Subnet"]
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from develop import picture
 from develop.picture import Box, Drawing, Network, Place, Store
-from hubdeploy.blueprint import specs
+from hubdeploy.blueprint import draw
 from hubdeploy.settings.declarations import defaults
 
 DRAWN = picture.described(defaults(name="NAME"))
@@ -34,8 +34,8 @@ def test_the_picture_is_drawn_from_the_blueprint() -> None:
 def test_it_names_everything_that_up_creates() -> None:
     found = defaults(name="NAME")
     shown = " ".join(texts(picture.picture()))
-    assert all(f"network {one.name}" in shown for one in specs.networks(found))
-    assert all(f"volume {one.name}" in shown for one in specs.volumes(found))
+    assert all(f"network {one.name}" in shown for one in draw.networks(found))
+    assert all(f"volume {one.name}" in shown for one in draw.volumes(found))
     assert all(one in shown for one in (found.proxy_name, found.hub_name, found.server_name_template, "127.0.0.1:443"))
 
 
