@@ -63,12 +63,6 @@ class Clone:
     def set_local(self, **values: str) -> None:
         env_local.remember(self.root / ".env.local", values, "for these tests")
 
-    def change_local(self, key: str, value: str) -> None:
-        """Another value for a key that .env.local has."""
-        path = self.root / ".env.local"
-        lines = path.read_text().splitlines()
-        path.write_text("".join(f"{key}={value}\n" if line.startswith(f"{key}=") else f"{line}\n" for line in lines))
-
     def write_userlist(self, text: str) -> None:
         (self.root / "userlist").write_text(text)
 

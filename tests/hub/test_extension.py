@@ -4,7 +4,8 @@ planned, applied, shown, stopped and removed without another edit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
@@ -75,16 +76,29 @@ def replace(path: Path, before: str, after: str) -> None:
     path.write_text(text.replace(before, after))
 
 
+@dataclass(frozen=True)
+class Extended(Clone):
+    """A clone with settings of its own, which its shell sets: they are none to the library that runs these tests."""
+
+    shell: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return super().environ | self.shell
+
+
 @pytest.fixture(scope="module")
 def port() -> int:
     return free_port()
 
 
 @pytest.fixture(scope="module")
-def extended(hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient, port: int) -> Clone:
+def extended(
+    hub: Clone, client: docker.DockerClient, port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Extended]:
     """A clone with one of each added, and not up yet."""
     ensure_base(client)
-    clone = new_clone("boss admin\nada\n")
+    clone = Extended.make(tmp_path_factory.mktemp("extended"), client, "boss admin\nada\n")
     clone.share_images_of(hub)
     library = clone.root / "hubdeploy"
     # A component: a module, and its place in the list.
@@ -104,12 +118,13 @@ def extended(hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerC
     replace(library / "contract" / "documents.py", "    grant_sudo: bool\n", "    grant_sudo: bool\n    motto: str\n")
     acts = "    c.ServerSpawner.environment = dict(kind.environment)"
     replace(clone.root / "jupyterhub" / "jupyterhub_config.py", acts, f'{acts} | {{"MOTTO": kind.motto}}')
-    clone.set_local(PASSPHRASE=PASSPHRASE, USER_MOTTO="onward")
-    return clone
+    clone.shell.update(PASSPHRASE=PASSPHRASE, USER_MOTTO="onward")
+    yield clone
+    clone.remove()
 
 
 def test_an_added_component_login_and_setting_work_without_another_edit(
-    extended: Clone, client: docker.DockerClient, port: int
+    extended: Extended, client: docker.DockerClient, port: int
 ) -> None:
     name = f"{extended.name}-board"
     planned = extended.invoke("plan")
@@ -142,7 +157,7 @@ def test_an_added_component_login_and_setting_work_without_another_edit(
     assert "-hub" not in planned
     extended.up()
     assert requests.get(notice, timeout=10).text == "CHANGED"
-    extended.change_local("USER_MOTTO", "upward")
+    extended.shell["USER_MOTTO"] = "upward"
     assert "kinds.default.motto: onward -> upward" in extended.invoke("plan")
 
     extended.invoke("down")
