@@ -103,16 +103,26 @@ class SecondEngine:
 
 
 @contextmanager
-def second_engine(client: docker.DockerClient, run: str) -> Iterator[SecondEngine]:
-    """A newer Docker engine, with buildx and compose beside it; it answers when this begins."""
+def second_engine(client: docker.DockerClient, run: str, *features: str) -> Iterator[SecondEngine]:
+    """A newer Docker engine, with buildx and compose beside it; it answers when this begins. `features` are switched on."""
     engine = engine_image(client)
     command = ["dockerd", "-H", "unix:///var/run/docker.sock", "-H", "tcp://0.0.0.0:2375", "--tls=false"]
+    command += [f"--feature={feature}=true" for feature in features]
     with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", 0)}) as container:
         container.reload()
         port = container.attrs["NetworkSettings"]["Ports"]["2375/tcp"][0]["HostPort"]
         url = f"tcp://127.0.0.1:{port}"
         _await_engine(url, container)
         yield SecondEngine(url, Machine(container))
+
+
+def send_image(reference: str, here: docker.DockerClient, there: docker.DockerClient) -> None:
+    """What this engine holds need not come from a registry, which may be out of reach; else `up` pulls it there."""
+    try:
+        image = here.images.get(reference)
+    except docker.errors.ImageNotFound:
+        return
+    there.images.load(image.save(named=reference))  # type: ignore[arg-type]  # an iterator is sent as it comes
 
 
 def engine_image(client: docker.DockerClient) -> str:

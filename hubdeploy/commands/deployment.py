@@ -61,7 +61,7 @@ class Deployment:
 
     def __init__(self, root: Path, environ: Mapping[str, str], display: Display | None = None) -> None:
         self.settings: Settings = loading.load(root, environ)
-        self.engine = Engine(environ)
+        self.engine = Engine(environ, self.settings.builder)
         self.display = display or Display()
         bundle = self.settings.extra_ca_bundle
         self._certificates = certificates.read_bundle(bundle) if bundle else ()

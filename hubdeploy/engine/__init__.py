@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act, images, observe, oneoff
+from hubdeploy.engine import act, build, images, observe, oneoff
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.observe import context_paths
 from hubdeploy.plan import operations as op
@@ -20,10 +20,12 @@ __all__ = ["Engine", "context_paths"]
 
 
 class Engine:
-    """The engine that DOCKER_HOST in `environ` names, or the local one. It is reached at the first question."""
+    """The engine that DOCKER_HOST in `environ` names, or the local one. It is reached at the first question. `builder` is
+    the setting BUILDER."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], builder: str | None = None) -> None:
         self.connection = Connection(environ)
+        self._builder = build.builder(builder, lambda: self.connection.api, environ, self.connection.host)
 
     @property
     def local(self) -> bool:
@@ -47,7 +49,7 @@ class Engine:
 
     def apply(self, operation: op.EngineOperation, progress: Callable[[str], None] = lambda line: None) -> None:
         """Brings one operation's end state about."""
-        act.apply(self.connection, operation, progress)
+        act.apply(self.connection, self._builder, operation, progress)
 
     def read_files(self, container: str, root: str) -> dict[str, Secret[bytes]] | None:
         """Path -> content of every file below `root` in a container; None if there is no such directory."""

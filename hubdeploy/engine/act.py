@@ -6,61 +6,41 @@ from __future__ import annotations
 
 import io
 import ipaddress
-import re
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 
-from hubdeploy.blueprint.specs import Attachment, ContainerSpec, ImageSpec
+from hubdeploy.blueprint.specs import Attachment, ContainerSpec
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import images, observe
+from hubdeploy.engine.build import LOG_TAIL, Builder, Progress
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.engine.observe import network_state
-from hubdeploy.errors import BuildError, EngineError, NotReady, indented
+from hubdeploy.errors import EngineError, NotReady, indented
 from hubdeploy.plan import operations as op
 
 # A hub that upgrades its database may take this long; a dead one is noticed at once.
 HEALTHY_WITHIN = 180.0
 _STOP_WITHIN = 10
-_LOG_TAIL = 20
-_COLOURS = re.compile("\x1b\\[[0-9;]*[A-Za-z]")
-
-Progress = Callable[[str], None]
 
 
 def pull(connection: Connection, operation: op.ImagePulled, progress: Progress) -> None:
     images.pull_image(connection, operation.reference, progress)
 
 
-def build(connection: Connection, operation: op.ImageBuilt, progress: Progress) -> None:
+def build(connection: Connection, builder: Builder, operation: op.ImageBuilt, progress: Progress) -> None:
     with tempfile.TemporaryFile() as context:
         operation.spec.context.write_tar(context)
         context.seek(0)
-        _build(connection, operation.spec, context, progress)
-
-
-def _build(connection: Connection, spec: ImageSpec, context: IO[bytes], progress: Progress) -> None:
-    log: list[str] = []
-    with translated(f"image {spec.reference} can be built"):
-        try:
-            events = connection.api.build(
-                fileobj=context, custom_context=True, encoding=None, decode=True, rm=True, forcerm=True,
-                tag=spec.content_reference, buildargs=dict(spec.arguments), labels=dict(spec.labels),
-            )  # fmt: skip
-            for line in _lines(events):
-                log.append(line)
-                progress(line)
-        except _BuildFailed as failure:
-            raise _build_error(spec.reference, spec.folder, log, str(failure)) from failure
-        except docker.errors.APIError as error:
-            raise _build_error(spec.reference, spec.folder, log, str(error.explanation)) from error
-        _tag(connection, spec.content_reference, spec.reference)
+        builder.build(operation.spec, context, progress)
+    with translated(str(operation)):
+        _tag(connection, operation.spec.content_reference, operation.spec.reference)
 
 
 def tag(connection: Connection, operation: op.ImageTagged, progress: Progress) -> None:
@@ -259,7 +239,7 @@ def await_healthy(connection: Connection, name: str, within: float = HEALTHY_WIT
 
 
 def _not_ready(connection: Connection, name: str, found: str) -> NotReady:
-    tail = connection.api.logs(name, tail=_LOG_TAIL).decode(errors="replace").strip()
+    tail = connection.api.logs(name, tail=LOG_TAIL).decode(errors="replace").strip()
     return NotReady(
         wanted=f"the container {name} healthy",
         found=f"{name} {found}",
@@ -279,42 +259,8 @@ def _health_command(inspected: Mapping[str, Any]) -> list[str] | None:
     return ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else None
 
 
-class _BuildFailed(Exception):
-    """What the engine said of a build that failed."""
-
-
-def _lines(events: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """The lines of a build's output: whole ones, as the engine passes on pieces, and without colours, as it makes what
-    goes to stderr red. Raises _BuildFailed at the end of one that failed."""
-    begun, error = "", None
-    for event in events:
-        error = event.get("error", error)
-        *whole, begun = (begun + str(event.get("stream", ""))).split("\n")
-        yield from filter(str.strip, map(_plain, whole))
-    yield from filter(str.strip, [_plain(begun)])
-    if error is not None:
-        raise _BuildFailed(error)
-
-
-def _plain(line: str) -> str:
-    """Without colours, and as a terminal shows it in the end: what is written after a carriage return takes its place."""
-    return _COLOURS.sub("", line).rstrip("\r").rpartition("\r")[2]
-
-
-def _build_error(reference: str, folder: str, log: Sequence[str], said: str) -> BuildError:
-    step = next((line for line in reversed(log) if line.startswith("Step ")), "")
-    at = f" at `{step.split(' : ', 1)[-1]}`" if step else ""
-    tail = indented("\n".join(log[-_LOG_TAIL:]))
-    return BuildError(
-        wanted=f"image {reference} built from {folder}/Dockerfile",
-        found=f"the build failed{at}: {said}",
-        fix=f"fix what the last lines of its log say, then run the same command again\n{tail}",
-    )
-
-
 _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
     op.ImagePulled: pull,
-    op.ImageBuilt: build,
     op.ImageTagged: tag,
     op.ImageGone: remove_image,
     op.NetworkExists: create_network,
@@ -331,6 +277,9 @@ _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
 }
 
 
-def apply(connection: Connection, operation: op.EngineOperation, progress: Progress) -> None:
-    """Brings one operation's end state about; `progress` hears what goes on meanwhile."""
-    _ACTIONS[type(operation)](connection, operation, progress)
+def apply(connection: Connection, builder: Builder, operation: op.EngineOperation, progress: Progress) -> None:
+    """Brings one operation's end state about; `progress` hears what goes on meanwhile. `builder` builds images."""
+    if isinstance(operation, op.ImageBuilt):
+        build(connection, builder, operation, progress)
+    else:
+        _ACTIONS[type(operation)](connection, operation, progress)

@@ -30,13 +30,14 @@ class Connection:
         self._connecting = threading.Lock()
 
     @property
-    def _where(self) -> str:
+    def host(self) -> str:
+        """The engine's address, as DOCKER_HOST writes it."""
         return self._environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
     @property
     def local(self) -> bool:
         """True if the engine runs on this machine: it is reached by a unix socket."""
-        return self._where.startswith("unix://")
+        return self.host.startswith("unix://")
 
     @property
     def api(self) -> docker.APIClient:
@@ -48,7 +49,7 @@ class Connection:
         return client
 
     def _connect(self) -> docker.APIClient:
-        where = self._where
+        where = self.host
         try:
             arguments = docker.utils.kwargs_from_env(environment=self._environ)
             client = docker.APIClient(version=self._version, timeout=_REQUEST_TIMEOUT, **arguments)

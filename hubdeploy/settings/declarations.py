@@ -150,6 +150,10 @@ class Settings:
         readers.one_of("anaconda", "miniforge", "wheels"), default="anaconda", example="miniforge",
         more="docs/images.md says what each holds."
     )  # fmt: skip
+    builder: str | None = setting(
+        "BUILDER", "what builds our images: classic or buildx", readers.one_of("classic", "buildx"),
+        derivation="classic, or buildx where the engine refuses the classic builder", example="buildx"
+    )  # fmt: skip
     hub_host: str = setting(
         "HUB_HOST", "name or address that browsers use, without https:// and port", readers.host,
         default="localhost", example="jupyter.example.org", group="Address", written=True

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -51,6 +52,7 @@ def crossed(settings: Settings) -> Iterator[Wire]:
         for target, name, stand_in in (
             (loading, "load", lambda root, environ: settings),
             (docker, "APIClient", lambda **_: wire),
+            (subprocess, "Popen", wire.run_command),
             (certificates, "new_key", _key),
             (certificates, "read_bundle", bundle),
             (contexts, "read", _context),

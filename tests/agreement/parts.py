@@ -31,6 +31,7 @@ def images(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("DOCKER_NOTEBOOK_IMAGE", "pull[1]", ABSENT if member else s.notebook_image)
     wanted = family.with_ancestors(("proxy", "hub", *((member,) if member else ())))
     yield Reading("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "built", wanted)
+    yield Reading("BUILDER", "builder", s.builder or "classic")
     for name in wanted:
         yield from _image(s, leaves, name)
 

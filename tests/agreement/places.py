@@ -7,7 +7,9 @@ the hub's own modules run on the documents that this puts into the hub.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from json import loads
 from typing import Any
 
@@ -69,14 +71,33 @@ def _pulled(done: op.ImagePulled, asked: Sequence[Request], so_far: Leaves) -> L
 def _built(done: op.ImageBuilt, asked: Sequence[Request], so_far: Leaves) -> Leaves:
     build, tagged = asked
     path = f"build[{done.spec.name}]"
+    builder, name, arguments, carried = _by_buildx(build) if build.method == "RUN" else _by_classic(build)
     return {
-        f"{path}.content_reference": build.params["t"],
+        "builder": builder,
+        f"{path}.content_reference": name,
         f"{path}.tagged": tagged.path.removeprefix("/images/").removesuffix("/tag"),
         f"{path}.reference": f"{tagged.params['repo']}:{tagged.params['tag']}",
-        **flat(loads(build.params["buildargs"]), f"{path}.arguments"),
-        **flat(with_labels_read(loads(build.params["labels"])), f"{path}.labels"),
+        **flat(arguments, f"{path}.arguments"),
+        **flat(with_labels_read(carried), f"{path}.labels"),
         **files.context(build.body, f"{path}.context"),
     }
+
+
+def _by_classic(build: Request) -> tuple[str, str, dict[str, str], dict[str, str]]:
+    """The builder, the image's name, its build arguments, and its labels."""
+    return "classic", build.params["t"], loads(build.params["buildargs"]), loads(build.params["labels"])
+
+
+def _by_buildx(build: Request) -> tuple[str, str, dict[str, str], dict[str, str]]:
+    """As _by_classic, of the words of `docker buildx build`."""
+    words = shlex.split(build.path)
+    said = [
+        [value for option, value in pairwise(words) if option == wanted]
+        for wanted in ("--tag", "--build-arg", "--label")
+    ]
+    (name,), *named = said
+    arguments, carried = (dict(one.split("=", 1) for one in many) for many in named)
+    return words[1], name, arguments, carried
 
 
 def _network(done: op.NetworkExists, asked: Sequence[Request], so_far: Leaves) -> Leaves:

@@ -1,4 +1,5 @@
-"""The engine's border: docker-py's own client, whose requests are remembered and answered here instead of being sent.
+"""The engine's border: docker-py's own client and Docker's command line, whose requests are remembered and answered here
+instead of being sent.
 
 Above it everything is real: what is remembered is what the engine would get, path, parameters and body. It stands for
 an engine that holds nothing but what was pulled, and a volume with a certificate in it when one is asked for.
@@ -7,14 +8,16 @@ an engine that holds nothing but what was pulled, and a volume with a certificat
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
+import shlex
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote
 
 import docker
@@ -30,7 +33,8 @@ VERSION = "1.41"
 
 @dataclass(frozen=True)
 class Request:
-    """One request: `body` is what JSON said, or the bytes of an archive."""
+    """One request: `body` is what JSON said, or the bytes of an archive. A command that is run is one too: method RUN, its
+    words as `path`, and the archive on its standard input."""
 
     method: str
     path: str
@@ -39,6 +43,18 @@ class Request:
 
     def is_for(self, method: str, start: str, end: str = "") -> bool:
         return self.method == method and self.path.startswith(start) and self.path.endswith(end)
+
+
+class Finished(contextlib.nullcontext[None]):
+    """A process that has ended well and printed nothing."""
+
+    stdout: Sequence[bytes] = ()
+    returncode = 0
+
+    def wait(self) -> int:
+        return self.returncode
+
+    poll = wait
 
 
 class Wire(docker.APIClient):
@@ -62,6 +78,11 @@ class Wire(docker.APIClient):
         body = json.loads(data) if isinstance(data, str) else data
         self.requests.append(Request(method.upper(), path, params or {}, body))
         return self._answer(self.requests[-1])
+
+    def run_command(self, words: Sequence[str], *, stdin: IO[bytes], **_: Any) -> Finished:
+        """Stands for subprocess.Popen."""
+        self.requests.append(Request("RUN", shlex.join(words), {}, stdin.read()))
+        return Finished()
 
     def _answer(self, asked: Request) -> requests.Response:
         if asked.is_for("GET", "/containers/", "/archive"):

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import docker
-import docker.errors
 import pytest
 
 from tests import nested
@@ -69,7 +68,7 @@ def remote(
         ADMIN_PASSWORD=uuid.uuid4().hex * 2,
     )
     remote = dataclasses.replace(clone, docker_host=second_engine.url)
-    _send_image(remote.settings.base_image, client, there)
+    nested.send_image(remote.settings.base_image, client, there)
     remote.up()
     return remote
 

@@ -32,6 +32,7 @@ EXAMPLES = {
     "a foreign image by digest": f"DOCKER_NOTEBOOK_IMAGE=quay.io/jupyter/base-notebook@sha256:{'0' * 64}",
     "the image with editors": "DOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/minimal-notebook",
     "images of a registry with a port": "IMAGE_NAMESPACE=registry.example.org:5000/lab\nIMAGE_TAG=2026-11",
+    "the other builder": "BUILDER=buildx\nDOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/minimal-notebook",
     "an address of version 6": "HUB_HOST=::1\nHUB_PORT=8443",
     "sudo for everybody": "GRANT_SUDO=yes",
     "limits": "USER_MEMORY_LIMIT=1500M\nUSER_CPU_LIMIT=0.29\nUSER_PIDS_LIMIT=64",
