@@ -1,8 +1,11 @@
-"""What tests leave to be read at the end of a run: tables, by title. Nothing here judges; a report never fails a test."""
+"""What tests leave to be read: tables at the end of a run, by title, and sections of a failure's report.
+
+Nothing here judges, and nothing that goes wrong while a report is made fails a test or ends the run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
@@ -13,6 +16,15 @@ _TABLES = pytest.StashKey[dict[str, Rows]]()
 def add_row(config: pytest.Config, title: str, cells: Iterable[object]) -> None:
     """One more row of the table `title`."""
     config.stash.setdefault(_TABLES, {}).setdefault(title, []).append(tuple(str(cell) for cell in cells))
+
+
+def add_section(report: pytest.TestReport, title: str, show: Callable[[], str]) -> None:
+    """One more section of a failure's report: what `show` returns, or why it could not."""
+    try:
+        text = show()
+    except Exception as error:
+        text = f"cannot be shown: {type(error).__name__}: {error}"
+    report.sections.append((title, text))
 
 
 def rows(config: pytest.Config) -> dict[str, Rows]:

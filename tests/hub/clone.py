@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import docker
+import docker.errors
 from docker.models.containers import Container
 
 from hubdeploy import family
@@ -146,7 +147,11 @@ class Clone:
         """States and last log lines of all containers: what one wants to see when a test fails."""
         parts = []
         for container in self.containers():
-            log = container.logs(tail=_LOG_TAIL).decode(errors="replace")
+            try:
+                log = container.logs(tail=_LOG_TAIL).decode(errors="replace")
+            except docker.errors.APIError as error:
+                # One that never started has none that can be read.
+                log = f"its log cannot be read: {error}"
             code = container.attrs["State"]["ExitCode"]
             parts.append(f"{container.name}: {container.status}, exit code {code}\n{log}")
         return "\n".join(parts) or f"{self.name} has no container"

@@ -7,12 +7,14 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import docker
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests import reports
 from tests.hub.browser import BrowserMachine, browser_machine
 from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.github_standin import GitHubStandIn
@@ -157,8 +159,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed and report.when in ("setup", "call"):
         for clone in item.config.stash.get(_LIVING, []):
-            report.sections.append((f"containers of {clone.name}", clone.condition()))
+            reports.add_section(report, f"containers of {clone.name}", clone.condition)
         page = getattr(item, "funcargs", {}).get("page")
         if page is not None and report.when == "call":
-            page.screenshot(path=ARTIFACTS / f"failed-{item.name}.png")
+            reports.add_section(report, "screenshot", partial(_screenshot, page, item.name))
     return report
+
+
+def _screenshot(page: Page, name: str) -> str:
+    path = ARTIFACTS / f"failed-{name}.png"
+    page.screenshot(path=path)
+    return str(path)
