@@ -193,32 +193,7 @@ def setup(c: Context) -> None:
     setup.prepare(deployment.ROOT, os.environ)
 
 
-@task(
-    help={
-        "all": "what takes longest too: every kind of deployment, long searches, other engines, a bare machine",
-        "rest": "only what a run without --all leaves out",
-        "only": "unit, engine, hub or bare",
-    }
-)
-def test(c: Context, all: bool = False, rest: bool = False, only: str = "") -> None:
-    """Run the tests on a real engine (--all, --rest, --only)."""
-    from develop import testing
-    from hubdeploy.commands import deployment
-
-    testing.run(deployment.ROOT, everything=all, rest=rest, only=only)
-
-
-@task(help={"only": "letters of some rows, such as a,b"})
-def bench(c: Context, only: str = "") -> None:
-    """Measure this project beside stock (--only a,b)."""
-    from develop import testing
-    from hubdeploy.commands import deployment
-
-    testing.bench(deployment.ROOT, only=only)
-
-
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
-    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, setup, test,
-    bench,
+    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, setup,
 )  # fmt: skip

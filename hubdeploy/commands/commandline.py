@@ -1,11 +1,13 @@
-"""Runs Invoke with one thing more: a task can also be named in the Makefile's spelling (`base_notebook_image`).
+"""Runs Invoke with two things more: a task can also be named in the Makefile's spelling (`base_notebook_image`), and
+developers' tasks can be called without being listed. Knows no task by name and starts nothing itself.
 
-Only words that stand where a task's name stands are read so; values of options never are. Knows no task by name and
-starts nothing itself. Invoke cannot do this alone: it spells all names one way, and an alias that differs from its
-task only in `-` and `_` sends it into endless recursion, so the second spelling is known to the parser only.
+Only words that stand where a task's name stands are read so; values of options never are. Invoke cannot do this alone:
+it spells all names one way, and an alias that differs from its task only in `-` and `_` sends it into endless recursion,
+so the second spelling is known to the parser only.
 """
 
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -19,14 +21,35 @@ _MOCK = "unittest.mock"
 sys.modules[_MOCK] = ModuleType(_MOCK)
 vars(sys.modules[_MOCK]).update(Mock=None)
 from invoke import __version__  # noqa: E402
+from invoke.collection import Collection  # noqa: E402
 from invoke.parser import Parser  # noqa: E402
 from invoke.program import Program  # noqa: E402
 
 del sys.modules[_MOCK]
 
+# The library works without developers' tools, and imports nothing else of them.
+_DEVELOPERS_TASKS = "develop.tasks"
+
 
 class TwoSpellings(Program):
-    """Invoke's program, whose parser knows each task's name with underscores as well."""
+    """Invoke's program, whose parser knows each task's name with underscores as well, and developers' tasks."""
+
+    def load_collection(self) -> None:
+        """Load the operator's tasks and, in a checkout that has them, developers' tasks."""
+        super().load_collection()
+        self._developers = _developers_tasks()
+        for name, task in self._developers.tasks.items():
+            self.collection.add_task(task, name=name)
+
+    def list_tasks(self) -> None:
+        """List the operator's tasks; developers' are named in one last line. The program ends after a list."""
+        names = list(self._developers.tasks)
+        for name in names:
+            del self.collection.tasks[name]  # type: ignore[no-untyped-call]
+        super().list_tasks()
+        # The third form is for programs to read.
+        if names and self.list_format != "json":
+            print(f"Developers' tasks are {' and '.join(names)}: see CONTRIBUTING.md")
 
     def _make_parser(self) -> Parser:
         # Invoke has no public place for this. Its version is pinned, and a test of the wrapper names a task both ways.
@@ -39,6 +62,17 @@ class TwoSpellings(Program):
     def print_task_help(self, name: str) -> None:
         """The help of the task that `name` means in either spelling."""
         super().print_task_help(self.parser.contexts[name].name)
+
+
+def _developers_tasks() -> Collection:
+    """Their collection; an empty one where the checkout has none."""
+    try:
+        found: Collection = importlib.import_module(_DEVELOPERS_TASKS).namespace
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{_DEVELOPERS_TASKS}.".startswith(f"{error.name}."):
+            raise
+        return Collection()
+    return found
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -86,6 +87,22 @@ def test_only_the_display_asks_and_only_commands_and_setup_print() -> None:
     assert [name for name, names in called.items() if "input" in names] == ["hubdeploy.commands.display"]
     printing = {room(name) for name, names in called.items() if names & {"print", "Console"}}
     assert printing == {"commands", "machine"}
+
+
+def test_developers_tools_are_no_part_of_the_library() -> None:
+    """Only the command line knows them, by a name that it loads if it is there."""
+    naming = {}
+    for path in (*SOURCES, CHECKOUT / "tasks.py"):
+        source = path.read_text()
+        assert not [name for name in imports(source) if name.split(".")[0] == "develop"], path
+        naming[module_of(path)] = len(re.findall(r"""["']develop[."'/]""", source))
+    assert {module: count for module, count in naming.items() if count} == {"hubdeploy.commands.commandline": 1}
+
+
+def test_developers_tasks_import_nothing_but_invoke_before_one_runs() -> None:
+    tree = ast.parse((CHECKOUT / "develop" / "tasks.py").read_text())
+    tree.body = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    assert {name.split(".")[0] for name in imports(ast.unparse(tree))} == {"invoke"}
 
 
 def test_the_task_list_needs_no_engine_and_imports_none_of_the_heavy_libraries(tmp_path: Path) -> None:

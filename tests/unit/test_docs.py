@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from invoke.collection import Collection
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
 from invoke.parser.context import ParserContext
 
 import hubdeploy
 import tasks
+from develop import tasks as developers_tasks
 from hubdeploy.commands.commandline import TwoSpellings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -24,6 +26,8 @@ README = CHECKOUT / "README.md"
 DOCS = CHECKOUT / "docs"
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *DOCS.glob("*.md")])
 TEST_COMMAND = "./invoke setup test"
+# All that can be called; --list shows the operator's tasks alone.
+EVERY_TASK = Collection(*tasks.namespace.tasks.values(), *developers_tasks.namespace.tasks.values())
 # Where a shell's command ends within a line.
 _SHELL_ENDS = frozenset(("&&", "||", "|", ";", ">", ">>", "<"))
 
@@ -51,7 +55,7 @@ def plain(cell: str) -> str:
 
 def options(task: str) -> set[str]:
     """The options of a task as a person types them: what is on by default is known by its --no- form."""
-    context = ParserContext(args=tasks.namespace[task].get_arguments())
+    context = ParserContext(args=EVERY_TASK[task].get_arguments())
     flags = {flag for flag in context.flags if flag.startswith("--")}
     return (flags - set(context.inverse_flags.values())) | set(context.inverse_flags)
 
@@ -64,12 +68,12 @@ def command_rows() -> list[list[str]]:
 
 def test_each_task_has_a_row_and_each_row_a_task() -> None:
     names = [plain(row[0]) for row in command_rows()]
-    assert sorted(names) == sorted(tasks.namespace.task_names)
+    assert sorted(names) == sorted(EVERY_TASK.task_names)
 
 
 def test_each_row_of_the_commands_names_the_options_of_its_task() -> None:
     told = {plain(row[0]): set(re.findall(r"--[a-z-]+", row[1])) for row in command_rows()}
-    assert told == {task: options(task) for task in tasks.namespace.task_names}
+    assert told == {task: options(task) for task in EVERY_TASK.task_names}
 
 
 def test_the_readme_is_short() -> None:
@@ -120,7 +124,7 @@ def parse(command: str) -> None:
     end = next((at for at, word in enumerate(words) if word in _SHELL_ENDS), len(words))
     program = TwoSpellings(binary_names=["invoke"])
     program.create_config()
-    program.collection = tasks.namespace
+    program.collection = EVERY_TASK
     core = Parser(initial=program.initial_context, ignore_unknown=True).parse_argv(words[:end])
     program._make_parser().parse_argv(core.unparsed)
 
@@ -165,4 +169,7 @@ def test_the_readme_gives_both_commands_and_ci_runs_the_second_and_the_rest() ->
     assert "    ./invoke setup up       # then https://localhost, login and password on the screen" in lines
     assert f"    {TEST_COMMAND}" in lines
     ran = (CHECKOUT / ".ci" / "run").read_text()
-    assert re.findall(r"^(\./invoke .*?)(?: <\S+)?$", ran, re.MULTILINE) == [TEST_COMMAND, "./invoke test --rest"]
+    assert re.findall(r"^(\./invoke .*?)(?: <\S+)?$", ran, re.MULTILINE) == [
+        TEST_COMMAND,
+        "./invoke test --rest",
+    ]

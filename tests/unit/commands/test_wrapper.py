@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -299,6 +300,92 @@ def test_the_list_shows_each_task_once(tasks: Path) -> None:
         [str(tasks / "invoke"), "--list"], capture_output=True, text=True, check=False, env={**os.environ}
     )
     assert done.stdout.count("notebook") == 1
+
+
+# -- developers' tasks ------------------------------------------------------------------------------------------------
+
+DEVELOPERS = '''
+from invoke import Collection, task
+
+@task
+def test(c, only=""):
+    """Run the tests."""
+    print("test", only)
+
+@task
+def long_test(c):
+    """Run the long tests."""
+    print("long_test")
+
+namespace = Collection(test, long_test)
+'''
+
+
+def said(checkout: Path, arguments: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command."""
+    done = subprocess.run([str(checkout / "invoke"), *arguments.split()], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def developed(tasks: Path) -> Path:
+    """The same checkout with developers' tasks in it."""
+    (tasks / "develop").mkdir()
+    (tasks / "develop/tasks.py").write_text(DEVELOPERS)
+    return tasks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("test --only unit", "test unit\n"),
+        ("logs test", "logs \ntest \n"),
+        ("long-test build", "long_test\nbuild\n"),
+        ("long_test", "long_test\n"),
+        ("", "build\n"),
+    ],
+)
+def test_developers_tasks_are_called_as_the_operators_are(developed: Path, arguments: str, expected: str) -> None:
+    assert said(developed, arguments) == (0, expected, "")
+
+
+@pytest.mark.parametrize("arguments", ["--help long_test", "long-test --help"])
+def test_developers_tasks_have_help(developed: Path, arguments: str) -> None:
+    code, printed, _ = said(developed, arguments)
+    assert (code, "long-test" in printed, "Run the long tests." in printed) == (0, True, True)
+
+
+@pytest.mark.parametrize("form", ["flat", "nested"])
+def test_the_list_is_the_operators_and_its_last_line_names_developers_tasks(developed: Path, form: str) -> None:
+    code, printed, _ = said(developed, f"--list --list-format={form}")
+    *listed, last = printed.splitlines()
+    assert code == 0
+    assert last == "Developers' tasks are test and long-test: see CONTRIBUTING.md"
+    assert "Show a log." in printed
+    assert not [line for line in listed if "test" in line]
+
+
+def test_the_list_for_programs_stays_json(developed: Path) -> None:
+    _, printed, _ = said(developed, "--list --list-format=json")
+    assert [task["name"] for task in json.loads(printed)["tasks"]] == ["base-notebook-image", "build", "logs"]
+
+
+@pytest.mark.parametrize("left", ["nothing", "the folder", "the package"])
+def test_the_operators_tasks_need_no_developers_tools(tasks: Path, left: str) -> None:
+    if left != "nothing":
+        (tasks / "develop").mkdir()
+    if left == "the package":
+        (tasks / "develop/__init__.py").write_text("")
+    assert said(tasks, "logs") == (0, "logs \n", "")
+    assert "Developers" not in said(tasks, "--list")[1]
+    assert said(tasks, "test")[0] == 1
+
+
+def test_a_developers_task_that_lacks_a_module_is_no_missing_task(developed: Path) -> None:
+    (developed / "develop/tasks.py").write_text("import develop.nothing_here\n")
+    code, _, errors = said(developed, "logs")
+    assert code == 1
+    assert "No module named 'develop.nothing_here'" in errors
 
 
 @pytest.mark.parametrize("arguments", ["--list", "logs --user=ada"])
