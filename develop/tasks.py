@@ -9,17 +9,19 @@ from invoke.tasks import task
 
 @task(
     help={
-        "all": "what takes longest too: every kind of deployment, long searches, other engines, a bare machine",
-        "rest": "only what a run without --all leaves out",
-        "only": "unit, engine, hub or bare",
+        "all": "the part that always runs, and every long group",
+        "rest": "only long groups: those without a green record, then two by turns",
+        "minutes": "with --rest: begin no group that would not fit into these",
+        "group": "only the long group NAME",
+        "only": "some of unit, engine, hub, story and bare, such as unit,story",
     }
 )
-def test(c: Context, all: bool = False, rest: bool = False, only: str = "") -> None:
-    """Run the tests on a real engine (--all, --rest, --only)."""
+def test(c: Context, all: bool = False, rest: bool = False, minutes: str = "", group: str = "", only: str = "") -> None:
+    """Run the tests on a real engine (--all, --rest, --group, --only)."""
     from develop import testing
     from hubdeploy.commands import deployment
 
-    testing.run(deployment.ROOT, everything=all, rest=rest, only=only)
+    testing.run(deployment.ROOT, everything=all, rest=rest, minutes=minutes, group=group, only=only)
 
 
 @task(help={"only": "letters of some rows, such as a,b"})

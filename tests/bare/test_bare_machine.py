@@ -1,10 +1,17 @@
-"""The README's two commands on a plain Debian that has Python and nothing else."""
+"""The README's two commands on a plain Debian that has Python and nothing else.
+
+The first brings a hub up that a person lives a whole story in. The second gets what tests need; of the tests it runs the
+unit suite and one story, as the others prove nothing about the machine that these do not.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -15,6 +22,11 @@ from tests.nested import Finished, Machine
 pytestmark = pytest.mark.nested
 
 CHECKOUT = "/srv/hub"
+CERTIFICATE = f"{CHECKOUT}/jupyterhub/secrets/crypticlabs-jupyterhub.crt"
+# What `setup` and `test` have to install.
+PROGRAMS = ("dockerd", "mmdebstrap", "/bin/busybox", "ps", "git")
+_STORY = "/srv/story"
+_HUBS_TESTS = Path(__file__).parents[1] / "hub"
 # The longest silence of a command: one step of an image's build that prints nothing.
 SILENCE = 1800
 
@@ -51,6 +63,12 @@ def invoke(machine: Machine, *arguments: str) -> Finished:
     return done
 
 
+def local(machine: Machine) -> dict[str, str]:
+    """What the machine's .env.local says."""
+    lines = machine.run("cat", f"{CHECKOUT}/.env.local").output.splitlines()
+    return {key: value.strip("'") for key, equals, value in (line.partition("=") for line in lines) if equals}
+
+
 def containers(machine: Machine) -> dict[str, str]:
     listed = machine.run("docker", "ps", "--all", "--no-trunc", "--format", "{{.Names}} {{.ID}} {{.State}}")
     return dict(line.split(" ", 1) for line in listed.output.splitlines())
@@ -59,14 +77,12 @@ def containers(machine: Machine) -> dict[str, str]:
 def test_the_first_command_ends_with_a_login_page_over_tls(machine: Machine, first_up: Finished) -> None:
     assert first_up.exit_code == 0, first_up.output[-3000:]
     assert "https://localhost" in first_up.output
-    certificate = f"{CHECKOUT}/jupyterhub/secrets/crypticlabs-jupyterhub.crt"
-    asked = machine.run("python3", "-c", ASK_FOR_THE_LOGIN_PAGE, certificate)
+    asked = machine.run("python3", "-c", ASK_FOR_THE_LOGIN_PAGE, CERTIFICATE)
     assert asked.exit_code == 0, asked.output
 
 
 def test_no_password_is_in_the_output_without_a_terminal(machine: Machine, first_up: Finished) -> None:
-    kept = machine.run("cat", f"{CHECKOUT}/.env.local").output.splitlines()
-    secrets = [line.partition("=")[2] for line in kept if line.startswith(("USER_PASSWORD=", "ADMIN_PASSWORD="))]
+    secrets = [value for key, value in local(machine).items() if key in ("USER_PASSWORD", "ADMIN_PASSWORD")]
     assert len(secrets) == 2
     assert not [secret for secret in secrets if secret in first_up.output]
 
@@ -82,6 +98,28 @@ def test_the_same_command_again_changes_nothing(machine: Machine, first_up: Fini
     assert machine.run("sh", "-c", files, folder=CHECKOUT).output == digests
 
 
-def test_the_second_command_is_green(machine: Machine, first_up: Finished) -> None:
-    done = invoke(machine, "setup", "test")
+def test_a_listed_admin_lives_through_the_whole_story(machine: Machine, first_up: Finished, tmp_path: Path) -> None:
+    password = local(machine)["ADMIN_PASSWORD"]
+    (tmp_path / "password").write_text(password)
+    # Only named there, in annotations; the real one needs the docker library.
+    (tmp_path / "clone.py").write_text("Clone = object\n")
+    files = {name: _HUBS_TESTS / name for name in ("person.py", "waiting.py", "remote_story.py")}
+    machine.put(files | {name: tmp_path / name for name in ("password", "clone.py")}, f"{_STORY}/tests/hub")
+    machine.run("cp", CERTIFICATE, f"{_STORY}/tests/hub/certificate.pem")
+    done = machine.run(
+        "docker", "run", "--rm", "--network=host", "--user=root", f"--volume={_STORY}:{_STORY}", f"--workdir={_STORY}",
+        "crypticlabs-jupyterhub/base-notebook:latest",
+        "/opt/jupyter/bin/python", "-m", "tests.hub.remote_story", "https://localhost", "kaben", "tell",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output[-3000:]
+    seen = json.loads(done.output.splitlines()[-1])
+    assert (seen["login"], seen["cell"], seen["found"]) == (200, "six times seven is 42\n", "still here\n")
+
+
+def test_the_second_command_installs_what_is_missing_and_runs_the_unit_suite_and_a_story(machine: Machine) -> None:
+    done = invoke(machine, "setup", "test", "--only", "unit,story")
     assert done.exit_code == 0, done.output[-5000:]
+    came_to = [line for line in done.output.splitlines() if re.match(r"(unit|story) +\d+ s  ", line)]
+    assert [re.search(r"\d+ passed", line) is not None for line in came_to] == [True, True]
+    missing = machine.run("sh", "-c", 'for one; do command -v "$one" >/dev/null || echo "$one"; done', "sh", *PROGRAMS)
+    assert missing.output == ""

@@ -171,5 +171,5 @@ def test_the_readme_gives_both_commands_and_ci_runs_the_second_and_the_rest() ->
     ran = (CHECKOUT / ".ci" / "run").read_text()
     assert re.findall(r"^(\./invoke .*?)(?: <\S+)?$", ran, re.MULTILINE) == [
         TEST_COMMAND,
-        "./invoke test --rest",
+        "./invoke test --rest --minutes 25",
     ]

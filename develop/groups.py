@@ -1,0 +1,111 @@
+"""The long groups: tests that take minutes and run when something they depend on has changed. One row is one group.
+
+Every test marked slow or nested belongs to exactly one row, and a unit test compares the two. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """`tests` are pytest's arguments. `inputs` are git's pathspecs, from the checkout's root: a file, a folder with all
+    below it, a pattern whose `*` crosses folders, or `:!` and what is left out. `minutes` is an upper bound, at most 8,
+    on a machine of normal speed: two processors, and images that the always-part has built."""
+
+    name: str
+    tests: tuple[str, ...]
+    inputs: tuple[str, ...]
+    minutes: int
+
+    @property
+    def suites(self) -> frozenset[str]:
+        """The folders below tests/ that its tests lie in, such as `hub`."""
+        return frozenset(test.split("/")[1] for test in self.tests)
+
+
+# `setup` has no part in what it made ready.
+_LIBRARY = ("hubdeploy", ":!hubdeploy/machine")
+# A whole deployment, made by its own command line and used as a person uses it.
+_DEPLOYMENT = (
+    *_LIBRARY, "tasks.py", "requirements.lock", "jupyterhub", "proxy", "anaconda3", "base-notebook",
+    "requirements-dev.lock", "tests/reports.py", "tests/nested.py", "tests/hub/conftest.py", "tests/hub/clone.py",
+    "tests/hub/person.py", "tests/hub/waiting.py",
+)  # fmt: skip
+_MATRIX_ROW = "tests/hub/test_matrix.py::test_a_deployment_with_these_settings_works[{}]"
+_MATRIX = (
+    *_DEPLOYMENT, "tests/hub/test_matrix.py", "tests/hub/matrix.py", "tests/hub/stage.py", "tests/hub/volumes.py",
+    "tests/hub/authority.py", "tests/hub/github_standin.py", "tests/hub/foreign_image.py", "tests/hub/docker_stacks",
+)  # fmt: skip
+_IMAGES = "tests/hub/test_images.py"
+_SEARCH = "tests/unit/settings/test_settings_search.py"
+_SEARCH_HALF = f"{_SEARCH}::test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere[{{}}]"
+# The hub's own modules run on what was written, on no image.
+_SEARCHED = (
+    *_LIBRARY, "jupyterhub/*.py", "requirements-dev.lock", "tests/agreement", "tests/search", "tests/reports.py",
+    "tests/conftest.py", _SEARCH,
+)  # fmt: skip
+# The unit suite passes there if it passes here and finds its programs; what installs them is develop/testing.py.
+_BARE = (
+    "invoke", "hubdeploy", "tasks.py", "requirements.lock", "jupyterhub", "proxy", "anaconda3", "base-notebook",
+    "tests/bare", "tests/nested.py", "tests/hub/person.py", "tests/hub/remote_story.py", "tests/hub/waiting.py",
+)  # fmt: skip
+_BARE_TEST = "tests/bare/test_bare_machine.py::test_{}"
+
+GROUPS = (
+    Group("matrix-1", tuple(_MATRIX_ROW.format(row) for row in ("01", "06", "07", "08")), _MATRIX, 8),
+    Group("matrix-2", tuple(_MATRIX_ROW.format(row) for row in ("09", "10", "11", "12")), _MATRIX, 8),
+    Group("bases", ("tests/hub/test_bases.py",), (*_DEPLOYMENT, "tests/hub/test_bases.py"), 6),
+    Group(
+        "minimal-notebook",
+        (f"{_IMAGES}::test_notebook_becomes_a_pdf", f"{_IMAGES}::test_minimal_notebook_has_its_tools"),
+        (
+            "hubdeploy/blueprint", "hubdeploy/family.py", "hubdeploy/engine", "anaconda3", "base-notebook",
+            "minimal-notebook", "requirements-dev.lock", "tests/archive.py", "tests/hub/conftest.py", "tests/hub/clone.py",
+            _IMAGES,
+        ),
+        8,
+    ),
+    Group(
+        "remote-engine",
+        ("tests/hub/test_remote_engine.py",),
+        (*_DEPLOYMENT, "tests/hub/test_remote_engine.py", "tests/hub/remote_story.py"),
+        8,
+    ),
+    Group("search-1", (_SEARCH_HALF.format("one half"),), _SEARCHED, 6),
+    Group("search-2", (_SEARCH_HALF.format("other half"),), _SEARCHED, 6),
+    Group(
+        "compose-syntax",
+        ("tests/engine/test_compose_syntax.py",),
+        (
+            "hubdeploy/settings", "requirements-dev.lock", "tests/engine/test_compose_syntax.py", "tests/engine/conftest.py",
+            "tests/search", "tests/nested.py", "tests/reports.py",
+        ),
+        5,
+    ),
+    Group(
+        "bare-up",
+        tuple(
+            _BARE_TEST.format(test)
+            for test in (
+                "the_first_command_ends_with_a_login_page_over_tls", "no_password_is_in_the_output_without_a_terminal",
+                "the_same_command_again_changes_nothing", "a_listed_admin_lives_through_the_whole_story",
+            )
+        ),
+        _BARE,
+        8,
+    ),
+    Group(
+        "bare-test",
+        (_BARE_TEST.format("the_second_command_installs_what_is_missing_and_runs_the_unit_suite_and_a_story"),),
+        (*_BARE, "requirements-dev.lock", "develop/testing.py", "tests/hub/test_story.py", "tests/hub/conftest.py",
+         "tests/hub/browser.py", "tests/hub/window.py", "tests/hub/clone.py"),
+        8,
+    ),
+)  # fmt: skip
+
+
+def named(name: str) -> Group | None:
+    """The group of that name; None if there is none."""
+    return next((group for group in GROUPS if group.name == name), None)
