@@ -1,4 +1,4 @@
-"""Runs the project's checks in an environment of their own: the part that always runs (ruff, mypy, then pytest's
+"""Runs the project's checks in an environment of their own: the part that always runs (ruff, mypy, shellcheck, then pytest's
 suites) and the long groups of develop/groups.py. It gets what only tests need, and closes with what each part came to.
 
 Nothing is skipped: a machine without an engine fails at the first test that needs it.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ctypes.util import find_library
 from pathlib import Path
 
-from develop import checkout, groups, longtests, records, turns
+from develop import checkout, groups, longtests, records, shellscripts, turns
 from develop.groups import GROUPS
 from develop.parts import Parts
 from hubdeploy.errors import DeployError
@@ -22,7 +22,7 @@ from hubdeploy.machine import debian
 
 # Debian's package for each program that tests run, and for the library that the browser's driver is linked to.
 _LIBRARIES = {"atomic": "libatomic1"}
-_CHECKERS = {"git": "git"}
+_CHECKERS = {"shellcheck": "shellcheck", "git": "git"}
 # The engine asks ps what runs in a container.
 _PROGRAMS = {"/bin/busybox": "busybox-static", "/usr/bin/mmdebstrap": "mmdebstrap", "/bin/ps": "procps"}
 # Unit tests need processors only, so they share out all of them; those on the engine would wait too long for each other.
@@ -106,6 +106,7 @@ def _always(parts: Parts, suites: Sequence[str]) -> None:
     parts.check("ruff format", [parts.python, "-m", "ruff", "format", "--check", "."])
     for command in type_checks(parts.python):
         parts.check(" ".join(command[2:]), command)
+    parts.check("shellcheck", ["shellcheck", *shellscripts.find(parts.root)])
     for suite in suites:
         if suite in _ALWAYS:
             parts.pytest(suite, ["-m", f"not ({longtests.MARKS})", *_ALWAYS[suite]])

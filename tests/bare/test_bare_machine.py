@@ -24,7 +24,7 @@ pytestmark = pytest.mark.nested
 CHECKOUT = "/srv/hub"
 CERTIFICATE = f"{CHECKOUT}/jupyterhub/secrets/crypticlabs-jupyterhub.crt"
 # What `setup` and `test` have to install.
-PROGRAMS = ("dockerd", "mmdebstrap", "/bin/busybox", "ps", "git")
+PROGRAMS = ("dockerd", "mmdebstrap", "/bin/busybox", "ps", "shellcheck", "git")
 _STORY = "/srv/story"
 _HUBS_TESTS = Path(__file__).parents[1] / "hub"
 # The longest silence of a command: one step of an image's build that prints nothing.

@@ -2,8 +2,8 @@
 # To be sourced with one folder: its *.sh are sourced, its programs run. A hook that fails is told and passed over.
 for hook in "$1"/*; do
     if [ ! -e "$hook" ]; then continue; fi
+    # shellcheck source=/dev/null
     case $hook in
-        # shellcheck disable=SC1090
         *.sh) . "$hook" || echo "WARNING: the hook $hook failed" ;;
         *) if [ -x "$hook" ]; then "$hook" || echo "WARNING: the hook $hook failed"; fi ;;
     esac

@@ -60,6 +60,7 @@ unset_variables() {
     unset JUPYTER_ENV_VARS_TO_UNSET
 }
 
+# shellcheck source=/dev/null
 hooks() { . /usr/local/bin/run-hooks.sh "/usr/local/bin/$1"; }
 
 hooks start-notebook.d

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from develop import groups, longtests, records, testing
+from develop import groups, longtests, records, shellscripts, testing
 from develop.groups import Group
 from develop.parts import Parts
 from develop.turns import Standing
 from hubdeploy.errors import DeployError
 
+CHECKOUT = Path(__file__).resolve().parents[3]
 GREEN = "import pytest\n\npytestmark = pytest.mark.slow\n\n\ndef test_it(): pass\n"
 RED = f"{GREEN}\n\ndef test_that_fails(): raise AssertionError\n"
 SKIPPED = f"{GREEN}\n\n@pytest.mark.skip\ndef test_skipped(): pass\n"
@@ -149,3 +150,22 @@ def test_which_groups_the_options_ask_for() -> None:
     assert wanted(long=True, only="unit") | wanted(long=True, only="engine") < everything - wanted(only="bare")
     assert wanted(only="bare") == wanted(long=True, only="bare") != set()
     assert wanted(group="bases") == {"bases"}
+
+
+def test_the_shell_scripts_are_found_by_their_first_line(tmp_path: Path) -> None:
+    for name, head in {
+        "a.sh": "#!/bin/sh", "b": "#!/usr/bin/env bash", "c": "#! /bin/dash", "d.sh": "no script", "e": "#!/usr/bin/python3",
+        ".venv/f": "#!/bin/sh", "g": "#!/usr/bin/fish", ".ci/run": "#!/bin/bash -e",
+    }.items():  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{head}\necho\n")
+    found = [".ci/run", "a.sh", "b", "c"]
+    assert shellscripts.find(tmp_path) == found
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert shellscripts.find(tmp_path) == found
+
+
+def test_the_images_scripts_and_the_wrapper_are_checked() -> None:
+    scripts = {"invoke", ".ci/run", "base-notebook/start-singleuser.sh", "anaconda3/install-distribution.sh"}
+    assert scripts <= set(shellscripts.find(CHECKOUT))
