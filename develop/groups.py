@@ -73,6 +73,24 @@ GROUPS = (
         (*_DEPLOYMENT, "tests/hub/test_remote_engine.py", "tests/hub/remote_story.py"),
         8,
     ),
+    Group(
+        "upgrade",
+        ("tests/hub/test_upgrade.py",),
+        (*_DEPLOYMENT, "tests/hub/test_upgrade.py", "tests/hub/test_replacement.py"),
+        6,
+    ),
+    Group(
+        "builders",
+        ("tests/engine/test_builders.py", "tests/hub/test_builders.py"),
+        (
+            "hubdeploy/engine", "hubdeploy/blueprint", "hubdeploy/contract", "hubdeploy/family.py", "hubdeploy/errors.py",
+            "jupyterhub", "proxy", "requirements-dev.lock",
+            "tests/buildx.py", "tests/nested.py", "tests/engine/test_builders.py", "tests/engine/project.py",
+            "tests/engine/conftest.py", "tests/hub/test_builders.py", "tests/hub/image_contents.py",
+            "tests/hub/conftest.py", "tests/hub/clone.py",
+        ),
+        8,
+    ),
     Group("search-1", (_SEARCH_HALF.format("one half"),), _SEARCHED, 6),
     Group("search-2", (_SEARCH_HALF.format("other half"),), _SEARCHED, 6),
     Group(

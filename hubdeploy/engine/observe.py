@@ -136,14 +136,12 @@ def read_volume(connection: Connection, volume: str) -> dict[str, Secret[bytes]]
 def _reading(connection: Connection, volume: str) -> Iterator[str]:
     """A container that mounts the volume and never runs, so any image will do."""
     with translated(f"volume {volume} can be read"):
-        image = any_image(connection)
         host = connection.api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
         remove_reader(connection, volume)
         # The image may carry labels of a deployment; this container belongs to none.
         nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}
-        connection.api.create_container(
-            image,
-            command=["true"],
+        create_of_any_image(
+            connection,
             name=_reader(volume),
             labels=nobody,
             host_config=host,
@@ -156,15 +154,17 @@ def _reading(connection: Connection, volume: str) -> Iterator[str]:
             remove_reader(connection, volume)
 
 
-def any_image(connection: Connection) -> str:
-    image = next((one["Id"] for one in connection.api.images()), None)
-    if image is None:
-        raise EngineError(
-            wanted="an image, to look into a volume with",
-            found="the engine holds no image yet",
-            fix="run ./invoke setup, or get any with docker pull, such as that of BASE_IMAGE",
-        )
-    return str(image)
+def create_of_any_image(connection: Connection, **options: Any) -> str:
+    """The id of a container that never runs, so any image will do. Somebody may remove one meanwhile: then another is
+    taken."""
+    for image in connection.api.images():
+        with suppress(docker.errors.ImageNotFound):
+            return str(connection.api.create_container(image["Id"], command=["true"], **options)["Id"])
+    raise EngineError(
+        wanted="an image, to read a volume with",
+        found="the engine holds no image yet",
+        fix="run ./invoke setup, or get any with docker pull, such as BASE_IMAGE",
+    )
 
 
 def remove_reader(connection: Connection, volume: str) -> None:

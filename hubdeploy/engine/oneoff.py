@@ -38,9 +38,8 @@ def _owners(connection: Connection, volumes: Sequence[str], deployment: str) -> 
     carried = {labels.DEPLOYMENT: deployment, labels.ROLE: labels.ONE_OFF}
     with translated("it can be read to whom users' volumes belong"):
         _remove_left(connection, carried)
-        container = connection.api.create_container(
-            observe.any_image(connection),
-            command=["true"],
+        container = observe.create_of_any_image(
+            connection,
             name=f"{deployment}-one-off",
             labels=carried,
             network_disabled=True,
@@ -48,7 +47,7 @@ def _owners(connection: Connection, volumes: Sequence[str], deployment: str) -> 
             host_config=connection.api.create_host_config(
                 binds={volume: {"bind": place, "mode": "ro"} for volume, place in places.items()}
             ),
-        )["Id"]
+        )
         try:
             return {volume: _owner(connection, container, place) for volume, place in places.items()}
         finally:

@@ -327,3 +327,14 @@ def test_clean_with_volumes_removes_only_what_this_deployment_made(
     assert revealed(deployment, older.volume_of(USER)) == USER_FILES
     left = {one.name for one in client.volumes.list() if project.name in one.name}
     assert left == {older.data, older.volume_of(USER)}
+
+
+def test_an_image_that_is_removed_meanwhile_is_no_obstacle_to_reading_a_volume(
+    client: docker.DockerClient, project: Project, older: Older, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found beside another test run: it removed the image between the list and the container's creation."""
+    engine = project.deployment().engine
+    listed = engine.connection.api.images()
+    gone = {**listed[0], "Id": "sha256:" + "0" * 64}
+    monkeypatch.setattr(engine.connection.api, "images", lambda: [gone, *listed])
+    assert set(engine.read_volume(older.data)) == set(HUB_FILES)
