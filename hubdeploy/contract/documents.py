@@ -6,6 +6,7 @@ Both sides import this module, so neither can misread the other. It turns object
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -182,12 +183,18 @@ def _built(kind: Any, value: Any, place: str) -> Any:
     if origin is Secret:
         return Secret(_fit(str, value, place))
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        given, hints = _fit(dict, value, place), typing.get_type_hints(kind)
+        given, hints = _fit(dict, value, place), _hints(kind)
         missing = {one.name for one in dataclasses.fields(kind) if _is_required(one)} - given.keys()
         if missing or not given.keys() <= hints.keys():
             raise ValueError(f"{place}: {', '.join(sorted(missing ^ (given.keys() - hints.keys())))} does not fit")
         return kind(**{name: _built(hints[name], one, f"{place}.{name}") for name, one in given.items()})
     return float(value) if kind is float and type(value) is int else _fit(kind, value, place)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Field -> annotation of a document's class."""
+    return typing.get_type_hints(kind)
 
 
 def _is_required(one: dataclasses.Field[Any]) -> bool:

@@ -14,6 +14,7 @@ import docker
 import pytest
 
 from tests.hub.clone import CHECKOUT, Clone, copy_checkout
+from tests.hub.person import Person
 from tests.hub.test_replacement import TICKING, Watch, identities
 from tests.hub.waiting import until
 
@@ -26,13 +27,16 @@ _OWN = (".env", ".env.local", "userlist", "jupyterhub/secrets")
 
 @pytest.mark.slow
 def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_session(
-    new_clone: Callable[..., Clone], client: docker.DockerClient
+    new_clone: Callable[..., Clone], client: docker.DockerClient, tmp_path: Path
 ) -> None:
     clone = new_clone("boss admin\ngrace\n", USER_PASSWORD=PASSWORD)
     replace_code(clone.root, lay_out_the_version_before)
     up = [sys.executable, "-m", "hubdeploy.commandline", "up", "--yes"]
     subprocess.run(up, cwd=clone.root, env=clone.environ, stdin=subprocess.DEVNULL, capture_output=True, check=True)
-    grace = clone.person("grace")
+    # A browser keeps the certificate that it trusts, wherever the checkout's files are moved.
+    trusted = tmp_path / "trusted.crt"
+    shutil.copy(clone.settings.certificate_path, trusted)
+    grace = Person(clone.url, "grace", trusted)
     assert grace.log_in(PASSWORD).status_code == 200
     grace.take_token()
     grace.start_server()
