@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import Literal
 
 from hubdeploy.blueprint.contexts import Context
@@ -171,7 +172,7 @@ class ContainerSpec:
         """The contract among its files. Who has one starts users' servers."""
         return next((file for file in self.files.values() if isinstance(file, Contract)), None)
 
-    @property
+    @cached_property
     def all_files(self) -> dict[str, Secret[bytes]]:
         """Path -> bytes of everything that must be there when it starts."""
         live = {path: file.content for path, file in self.live_files.items()}

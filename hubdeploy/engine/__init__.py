@@ -6,15 +6,19 @@ It decides nothing. Errors of the engine become ours here, by class and status, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act, build, images, observe, oneoff
+from hubdeploy.engine import act, images, observe, oneoff
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.observe import context_paths
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from hubdeploy.engine.build import Builder
 
 __all__ = ["Engine", "context_paths"]
 
@@ -25,7 +29,14 @@ class Engine:
 
     def __init__(self, environ: Mapping[str, str], builder: str | None = None) -> None:
         self.connection = Connection(environ)
-        self._builder = build.builder(builder, lambda: self.connection.api, environ, self.connection.host)
+        self._builder_name, self._environ = builder, environ
+
+    @cached_property
+    def _builder(self) -> Builder:
+        # Imported where something is built, which is seldom.
+        from hubdeploy.engine import build
+
+        return build.builder(self._builder_name, lambda: self.connection.api, self._environ, self.connection.host)
 
     @property
     def local(self) -> bool:
@@ -49,7 +60,7 @@ class Engine:
 
     def apply(self, operation: op.EngineOperation, progress: Callable[[str], None] = lambda line: None) -> None:
         """Brings one operation's end state about."""
-        act.apply(self.connection, self._builder, operation, progress)
+        act.apply(self.connection, lambda: self._builder, operation, progress)
 
     def read_files(self, container: str, root: str) -> dict[str, Secret[bytes]] | None:
         """Path -> content of every file below `root` in a container; None if there is no such directory."""

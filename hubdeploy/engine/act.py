@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
@@ -19,15 +19,21 @@ from hubdeploy.blueprint.specs import Attachment, ContainerSpec
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import images, observe
-from hubdeploy.engine.build import LOG_TAIL, Builder, Progress
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.engine.observe import network_state
 from hubdeploy.errors import EngineError, NotReady, indented
 from hubdeploy.plan import operations as op
 
+if TYPE_CHECKING:
+    from hubdeploy.engine.build import Builder
+
 # A hub that upgrades its database may take this long; a dead one is noticed at once.
 HEALTHY_WITHIN = 180.0
 _STOP_WITHIN = 10
+# How many lines of a log stand below an error.
+_LOG_TAIL = 20
+
+Progress = Callable[[str], None]
 
 
 def pull(connection: Connection, operation: op.ImagePulled, progress: Progress) -> None:
@@ -239,7 +245,7 @@ def await_healthy(connection: Connection, name: str, within: float = HEALTHY_WIT
 
 
 def _not_ready(connection: Connection, name: str, found: str) -> NotReady:
-    tail = connection.api.logs(name, tail=LOG_TAIL).decode(errors="replace").strip()
+    tail = connection.api.logs(name, tail=_LOG_TAIL).decode(errors="replace").strip()
     return NotReady(
         wanted=f"the container {name} healthy",
         found=f"{name} {found}",
@@ -277,9 +283,11 @@ _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
 }
 
 
-def apply(connection: Connection, builder: Builder, operation: op.EngineOperation, progress: Progress) -> None:
-    """Brings one operation's end state about; `progress` hears what goes on meanwhile. `builder` builds images."""
+def apply(
+    connection: Connection, builder: Callable[[], Builder], operation: op.EngineOperation, progress: Progress
+) -> None:
+    """Brings one operation's end state about; `progress` hears what goes on meanwhile. `builder` gives who builds images."""
     if isinstance(operation, op.ImageBuilt):
-        build(connection, builder, operation, progress)
+        build(connection, builder(), operation, progress)
     else:
         _ACTIONS[type(operation)](connection, operation, progress)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from hubdeploy.blueprint import held_documents
-from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, ContainerSpec, content
+from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, ContainerSpec
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Contract
 from hubdeploy.plan import comparison
@@ -83,7 +83,7 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
         causes += [
             f"{path.rpartition('/')[2]}: {comparison.differences(state.file(path), file)}"
             for path, file in spec.files.items()
-            if state.file(path) != content(file)
+            if state.file(path) != spec.all_files[path]
         ]
     return "; ".join(causes)
 
@@ -110,4 +110,7 @@ def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot)
 def held_contract(spec: ContainerSpec, state: ContainerState | None) -> Contract | None:
     """The contract that the container has now; None if it has none, or one that cannot be read."""
     path = next((path for path, file in spec.files.items() if isinstance(file, Contract)), None)
-    return held_documents.contract(state.file(path)) if state and path else None
+    if state is None or path is None:
+        return None
+    same = state.file(path) == spec.all_files[path]
+    return spec.contract if same else held_documents.contract(state.file(path))

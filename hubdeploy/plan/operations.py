@@ -16,6 +16,25 @@ from hubdeploy.tls.certificates import Pair
 
 
 @dataclass(frozen=True)
+class _Named:
+    name: str
+
+
+@dataclass(frozen=True)
+class _OfImage:
+    reference: str
+
+
+@dataclass(frozen=True)
+class _Files:
+    """`files`: path -> content. `mounts` are the container's mount points."""
+
+    container: str
+    files: Mapping[str, Secret[bytes]]
+    mounts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SecretsRemembered:
     path: Path
     values: Mapping[str, Secret[str]]
@@ -35,10 +54,7 @@ class CertificateWritten:
         return f"{self.certificate_path.name} and its key are self-made"
 
 
-@dataclass(frozen=True)
-class ImagePulled:
-    reference: str
-
+class ImagePulled(_OfImage):
     def __str__(self) -> str:
         return f"image {self.reference} is pulled"
 
@@ -62,10 +78,7 @@ class ImageTagged:
         return f"image {self.reference} is {self.source}"
 
 
-@dataclass(frozen=True)
-class ImageGone:
-    reference: str
-
+class ImageGone(_OfImage):
     def __str__(self) -> str:
         return f"image {self.reference} is removed"
 
@@ -81,10 +94,7 @@ class NetworkExists:
         return f"network {self.spec.name} exists"
 
 
-@dataclass(frozen=True)
-class NetworkGone:
-    name: str
-
+class NetworkGone(_Named):
     def __str__(self) -> str:
         return f"network {self.name} is removed"
 
@@ -97,28 +107,19 @@ class VolumeExists:
         return f"volume {self.spec.name} exists"
 
 
-@dataclass(frozen=True)
-class VolumeGone:
+class VolumeGone(_Named):
     """Several calls: a throw-away container that a killed run left on the volume goes first."""
-
-    name: str
 
     def __str__(self) -> str:
         return f"volume {self.name} is removed, with all that is in it"
 
 
-@dataclass(frozen=True)
-class ContainerStopped:
-    name: str
-
+class ContainerStopped(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is stopped"
 
 
-@dataclass(frozen=True)
-class ContainerGone:
-    name: str
-
+class ContainerGone(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is removed"
 
@@ -133,42 +134,26 @@ class ContainerCreated:
         return f"container {self.spec.name} is created"
 
 
-@dataclass(frozen=True)
-class FilesPut:
+class FilesPut(_Files):
     """Files of a container that does not run yet, in one archive."""
-
-    container: str
-    files: Mapping[str, Secret[bytes]]
-    mounts: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"container {self.container} has its files"
 
 
-@dataclass(frozen=True)
-class FilesPublished:
+class FilesPublished(_Files):
     """Files that a running container reads. Several calls: all are put beside the old ones, then each is renamed."""
-
-    container: str
-    files: Mapping[str, Secret[bytes]]
-    mounts: tuple[str, ...]
 
     def __str__(self) -> str:
         return f"container {self.container} has its new files"
 
 
-@dataclass(frozen=True)
-class ContainerStarted:
-    name: str
-
+class ContainerStarted(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is started"
 
 
-@dataclass(frozen=True)
-class ContainerHealthy:
-    name: str
-
+class ContainerHealthy(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is healthy"
 
