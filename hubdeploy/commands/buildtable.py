@@ -14,11 +14,13 @@ from rich.table import Table
 class BuildTable:
     """A row for each image that is being built: its state, time and newest line."""
 
-    def __init__(self, console: Console, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         """It shows at once."""
         self._lock = threading.Lock()
         self._rows: dict[str, tuple[str, float | None, str]] = dict.fromkeys(names, ("waits", None, ""))
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
+        self._live = Live(
+            get_renderable=self._render, console=Console(highlight=False, emoji=False), refresh_per_second=4
+        )
         self._live.start()
 
     def close(self) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from hubdeploy.blueprint.specs import Severity
 from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import Caution, DeployError, Problem
@@ -27,21 +25,19 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Prints to `console`; `terminal` is false where the output is piped or kept, as in a log."""
+    """Prints to standard output; `terminal` is false where that is piped or kept, as in a log."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        # What the environment says of terminals (FORCE_COLOR) must not put a password into a kept log.
-        real = sys.stdout.isatty()
-        self.console = console or Console(highlight=False, soft_wrap=True, emoji=False, force_terminal=real)
+    def __init__(self) -> None:
         # While images are built, on a terminal.
         self._table: BuildTable | None = None
 
     @property
     def terminal(self) -> bool:
-        return self.console.file.isatty()
+        # Not what the environment says (FORCE_COLOR): that must not put a password into a kept log.
+        return sys.stdout.isatty()
 
     def line(self, text: str = "") -> None:
-        self.console.print(text, markup=False)
+        print(text, flush=True)
 
     def plan(self, plan: Plan) -> None:
         """Every step with its cause, and below it whom it touches."""
@@ -91,7 +87,7 @@ class Display:
         from hubdeploy.commands.buildtable import BuildTable
 
         names = [step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt)]
-        self._table = BuildTable(self.console, names)
+        self._table = BuildTable(names)
 
     def built(self) -> None:
         if self._table:
@@ -114,7 +110,7 @@ class Display:
 
     def _answer(self, question: str) -> str:
         try:
-            return self.console.input(question, markup=False).strip()
+            return input(question).strip()
         except EOFError:
             return ""
 
