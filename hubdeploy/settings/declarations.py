@@ -27,7 +27,7 @@ NAME = "DOCKER_MACHINE_NAME"
 
 @dataclass(frozen=True)
 class Declaration:
-    """What is said about one setting: its key, how text becomes a value, what it is when nobody sets it."""
+    """One setting: its key, how text becomes a value, and what it is when nobody sets it."""
 
     key: str
     read: Callable[[str], Any]
@@ -62,16 +62,27 @@ def setting(
 
     `meaning` is what the value is, in a few words; `more` are whole sentences that docs/settings.md adds. `derivation`
     says in words what `default` or `derive` gives, `example` is a value that somebody could write, `since` the version
-    that brought the setting. `group` begins a group in the documents; without it the setting belongs to the group of the
-    one above. `written`: the committed .env sets it; every other setting is a comment there.
+    that brought the setting. `group` begins a group in the documents; without it the setting joins the group of the
+    setting above. `written`: the committed .env sets it; every other setting is a comment there.
     """
-    said = derivation if derivation is not None else ("not set" if default is None else str(default))
+    default_text = derivation if derivation is not None else ("not set" if default is None else str(default))
     optional = derive is None and default is None
     typed = (lambda text: Secret(read(text))) if secret else read
     declared = Declaration(
-        key, typed, derive or (lambda _: default), said, meaning, example, since, secret, optional, more, group, written
+        key,
+        typed,
+        derive or (lambda _: default),
+        default_text,
+        meaning,
+        example,
+        since,
+        secret,
+        optional,
+        more,
+        group,
+        written,
     )
-    # Without a value only while the settings are being resolved, in the order of declaration.
+    # None only while the settings are resolved, in the order of declaration.
     return field(default=None, metadata={"declaration": declared})
 
 
@@ -298,7 +309,7 @@ class Settings:
 
 
 def loopback_address(host: str) -> str | None:
-    """The address of a name or address that only this machine itself can reach; None for any other host."""
+    """The IP address of `host` if it is this machine itself (localhost or a loopback address); else None."""
     if host == "localhost":
         return "127.0.0.1"
     try:
@@ -319,7 +330,7 @@ def keys_of_fields() -> dict[str, str]:
 
 
 def defaults(**given: Any) -> Settings:
-    """Every setting as it is while nobody sets any but `given` (field -> value); no users."""
+    """Settings in which `given` (field -> value) is set and all others derive; no users."""
     found = Settings(**given)
     for attribute, declaration in declarations().values():
         if attribute not in given:

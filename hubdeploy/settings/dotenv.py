@@ -21,7 +21,7 @@ _ESCAPE = re.compile(r"\\(?:([abfnrtv$\"\\])|0(\d{0,3}))")
 _VARIABLE = re.compile(
     r"\$(?:(?P<escaped>\$)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<op>:?[-+?]|\}))"
 )
-# An escaped dollar sign opens no reference, and none reaches over the end of a line.
+# An escaped dollar sign opens no reference, and a reference ends on its own line.
 _BRACES = re.compile(r"\$\$|\$\{|\}|\n")
 _BAD_REFERENCE = "has ${ without a variable that can be read"
 # What Go counts as a space, and which of these Compose skips in front of a value.
@@ -35,8 +35,8 @@ _LITERAL = "put the value in single quotes if the $ is meant as it stands"
 
 @dataclass(frozen=True)
 class Entry:
-    """A key's value, and the lines (counted from 1) that its statement starts and ends on. The value of a `bare` key is
-    the environment's; `given_again` are the values that later statements would give it, each of which is a problem."""
+    """A key's value, and the first and the last line of its statement (counted from 1). A `bare` key takes its value from
+    the environment. `given_again` holds the values of later statements for the same key; each is a problem."""
 
     given: Secret[str]
     line: int
@@ -58,7 +58,7 @@ def parse(text: str, *, source: str, environ: Mapping[str, str]) -> tuple[dict[s
     """The keys of a file's text, in order, and what is wrong with it.
 
     `source` names the file in problems. `$VAR` looks in `environ`, then at the keys above; a bare `KEY` line takes its
-    value from `environ`, as Compose does. A statement that cannot be read costs its line only, so all problems show at once.
+    value from `environ`, as Compose does. Behind a line that cannot be read, reading goes on, so all problems show at once.
     """
     reader = _Reader(text.removeprefix("\ufeff"), source, environ)
     reader.read()
@@ -204,7 +204,7 @@ class _Reader:
         if operator.endswith("-") and missing:
             return self._expand(key, word)
         if value is None or (missing and operator.endswith("?")):
-            # Not which one: what stands behind a $ may be half of a password.
+            # The variable is not named: the text behind a $ may be half of a password.
             raise _Unreadable(key, "refers to a variable that is not set", "variables that are set", _LITERAL)
         return value
 
@@ -224,7 +224,7 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _closing_brace(text: str, at: int) -> int | None:
-    """Where the reference ends that began before `at`, with those within it; None if it does not."""
+    """Where the } stands that closes the reference opened before `at`; nested ones are skipped. None if it stays open."""
     opened = 1
     for found in _BRACES.finditer(text, at):
         opened += {"${": 1, "}": -1}.get(found[0], 0)

@@ -1,6 +1,6 @@
 """Writes `.env.local`, the file of this machine's own settings and secrets.
 
-Promises: a key that has a value keeps it, and its line stays as it is, like comments; only a line without a value
+Promises: a key that has a value keeps it. Its line and all comments stay as they are; only a line without a value
 (`KEY=`, `KEY=<placeholder>`) is replaced. The file is replaced as a whole and has mode 0600. What is written reads back
 to the same value. Never prints, and never writes any other file.
 """
@@ -23,12 +23,11 @@ _HEAD = "# Secrets and this machine's own settings. Not committed; wins over .en
 def remember(path: Path, values: Mapping[str, str], reason: str) -> None:
     """Add `values` to the file at `path`, under a comment that gives the reason.
 
-    A key that has a value already keeps it; one that stands there empty, or with a `<placeholder>`, gets its value in
-    its place.
+    A key that already has a value keeps it. A key that is empty, or has a `<placeholder>`, gets its value on its line.
     """
     path = path.resolve()
     with files.locked(path.parent):
-        # Bytes, as reading text would turn another system's line ends into ours.
+        # Bytes: reading as text would change the line ends of another system.
         text = path.read_bytes().decode() if path.exists() else ""
         updated = added(text, values, reason)
         if updated != text or not path.exists():
@@ -56,7 +55,7 @@ def added(text: str, values: Mapping[str, str], reason: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """The value as it must stand behind `KEY=`, so that Compose's syntax gives it back unchanged."""
+    """The value as it is written behind `KEY=`: Compose reads it back unchanged."""
     if _PLAIN.match(value):
         return value
     if not re.search(r"['\\\n\r]", value):

@@ -1,7 +1,7 @@
 """What a program can fix in `.env`: gives the fixed text and what it moves. Pure: reads and writes nothing.
 
 Nothing is lost: a secret goes to `.env.local`, any other statement stays as a comment under the reason, and all other
-lines stay as they are. What differs can be shown: values that are secret, or may be, are masked there.
+lines stay as they are. The difference can be shown: values that are secret, or may be, are masked in it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from hubdeploy.errors import Problem
 from hubdeploy.settings import dotenv
 from hubdeploy.settings.declarations import LOCAL, SHARED, declarations
 
-# Where the fixed text goes: beside the old one, which a person moves it over.
+# The fixed text goes into this file, which a person then moves over .env.
 FIXED = ".env.fixed"
 _BOM = "\ufeff"
-_NEEDED = "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
+_NEEDED = "other lines refer to it: change them first, then run ./invoke check-files --fix again"
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """The text, each statement that it replaces, the secrets that it lacks, and the problems left to a person."""
+    """The fixed text, the statements that were replaced, the secrets that were taken out, and the problems that are left."""
 
     text: str = field(repr=False)
     replacements: tuple[Replacement, ...]
@@ -34,7 +34,8 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Replacement:
-    """The lines from `first` up to but without `end`, counted from 0, before and after; also as they may be shown."""
+    """`lines` replace the old lines from `first` up to but without `end` (counted from 0). `shown_before` and `shown` are
+    the old and the new lines with secrets masked."""
 
     first: int
     end: int
@@ -44,7 +45,7 @@ class Replacement:
 
 
 def propose(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> Fixed:
-    """`text` without its secrets, and without what the problems of it say is superfluous."""
+    """`text` without its secrets. Where a problem has an `instead`, that replaces the statement."""
     body = text.removeprefix(_BOM)
     entries, _ = dotenv.parse(body, source=SHARED, environ=environ)
     lines = body.split("\n")
@@ -74,7 +75,7 @@ def propose(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) 
 
 
 def difference(text: str, fixed: Fixed) -> Iterator[str]:
-    """A unified diff without context: a line beside may be a secret that could not be read as one."""
+    """A unified diff without context lines: they may hold a secret that could not be read."""
     before = text.removeprefix(_BOM).split("\n")
     after = list(before)
     for one in reversed(fixed.replacements):
@@ -90,7 +91,7 @@ def _is_secret(key: str) -> bool:
 def _needed(
     going: Collection[str], entries: Mapping[str, dotenv.Entry], lines: Sequence[str], environ: Mapping[str, str]
 ) -> set[str]:
-    """Those of the keys without whose statement a line that stays would not read as it does."""
+    """The keys of `going` that a remaining line refers to: without them its value would change."""
 
     def staying(text: Sequence[str]) -> dict[str, str]:
         found, _ = dotenv.parse("\n".join(text), source=SHARED, environ=environ)
@@ -110,7 +111,7 @@ def _without(found: Mapping[str, _Value], keys: Collection[str]) -> dict[str, _V
 
 
 def _is_fixed_by(problem: Problem, entries: Mapping[str, dotenv.Entry]) -> bool:
-    """True if the problem says what may stand in place of its key's statement, and that sets no key twice."""
+    """True if the problem has lines to replace its key's statement with, and they set no key twice."""
     if problem.instead is None or problem.where != f"{SHARED}:{entries[problem.key].line}":
         return False
     return not {line.partition("=")[0] for line in problem.instead} & (entries.keys() - {problem.key})
@@ -121,12 +122,12 @@ def _moved(
 ) -> Replacement:
     statement = "\n".join(lines[entry.line - 1 : entry.last_line])
     comment = _comment_behind(statement, entry.value, {**{one: known[one].value for one in known}, **environ})
-    told = f"#{key} is in {LOCAL}{'  ' + comment if comment else ''}"
-    return Replacement(entry.line - 1, entry.last_line, (told,), _masked(key, entry), (told,))
+    note = f"#{key} is in {LOCAL}{'  ' + comment if comment else ''}"
+    return Replacement(entry.line - 1, entry.last_line, (note,), _masked(key, entry), (note,))
 
 
 def _comment_behind(statement: str, value: str, environ: Mapping[str, str]) -> str:
-    """The comment that ends a statement's last line; it begins where cutting the statement leaves the value the same."""
+    """The comment at the end of a statement: it begins at the first # where a cut leaves the value the same."""
     last = statement.rfind("\n") + 1
     for at in (at for at in range(last, len(statement)) if statement[at] == "#"):
         found, problems = dotenv.parse(statement[:at], source=SHARED, environ=environ)
@@ -136,9 +137,9 @@ def _comment_behind(statement: str, value: str, environ: Mapping[str, str]) -> s
 
 
 def _set_aside(problem: Problem, entry: dotenv.Entry, lines: Sequence[str]) -> Replacement:
-    """The statement as a comment, with the reason above and what says the same below."""
+    """Makes the statement a comment, with the reason above it and the lines that replace it below."""
     statement = [line.rstrip("\r") for line in lines[entry.line - 1 : entry.last_line]]
-    # A key that nobody knows may be a secret's, written wrong.
+    # An unknown key may be the misspelled key of a secret.
     shown = statement if problem.key in declarations() else _masked(problem.key, entry)
     reason = f"# {problem.key}: {problem.found}: {problem.fix}"
     instead = problem.instead or ()

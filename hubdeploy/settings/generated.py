@@ -1,4 +1,4 @@
-"""The secrets that nobody set and the login needs: made at random. Writes nothing: whoever plans makes a step of them."""
+"""Makes the secrets that the login needs and nobody set, at random. Writes nothing: a step of the plan does."""
 
 from __future__ import annotations
 

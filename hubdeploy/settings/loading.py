@@ -1,5 +1,6 @@
 """Reads a deployment's files and the shell into Settings. Everything that is wrong is reported at once, each with its
-place and its fix, and never with a secret's value. Reads files and nothing else.
+place and its fix, and never with a secret's value. Reads files and nothing else. The module is a little long: each step
+needs to know which lines could not be read, as these decide what a later message may show.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ def load(root: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def load_name(root: Path, environ: Mapping[str, str]) -> tuple[str, Settings | None, tuple[Problem, ...]]:
-    """The deployment's name, its settings (None where its files have problems), and these problems. Raises InputError where
-    they leave the name in doubt: another deployment could have the one that is left."""
+    """The deployment's name, its settings (None if its files have problems), and these problems. Raises InputError if
+    they leave the name in doubt: the name that was read could be another deployment's."""
     found, sources, noticed = _read(root, environ)
     if not noticed.problems:
         return found.name, found, ()
     setter = _setter(NAME, sources)
-    # A line that cannot be read may set the name where only a weaker source does.
+    # A line that cannot be read may set the name, and would win over a weaker source.
     stronger = (SHELL, LOCAL, SHARED, DERIVED)
     unread = {
         one for one in noticed.unread_files if stronger.index(one) < stronger.index(setter[0] if setter else DERIVED)
@@ -58,8 +59,8 @@ def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _
 
 @dataclass
 class _Noticed:
-    """`doubtful` are the keys whose value nobody knows: their derivation stands in, which nobody wrote. `unread_files` have
-    a piece that cannot be read, with any key in it. `local_unread`: nobody knows what is secret."""
+    """What was wrong. `doubtful`: keys whose value could not be read; their default stands in for it. `unread_files`: files
+    with a part that could not be read and may set any key. `local_unread`: any value may be a secret."""
 
     problems: list[Problem] = field(default_factory=list)
     doubtful: set[str] = field(default_factory=set)
@@ -102,10 +103,10 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
             noticed.doubtful.update(meant)
             del entries[key]
         elif name == SHARED and known[key][1].secret and not entry.bare and not dotenv.is_unset(entry.value):
-            said = "is a secret in a file that is committed"
+            message = "is a secret in a file that is committed"
             fix = "./invoke check-files --fix moves it; or move the line by hand"
             instead = (f"#{key} is in {LOCAL}",)
-            noticed.problems.append(Problem(where, key, said, "secrets in .env.local", fix, instead))
+            noticed.problems.append(Problem(where, key, message, "secrets in .env.local", fix, instead))
     return entries
 
 
@@ -115,13 +116,13 @@ def _unknown(where: str, key: str, meant: Sequence[str]) -> Problem:
 
 
 def _nameable(problem: Problem) -> Problem:
-    """The problem without its key where that is none, but may be the rest of a secret that was broken into two lines."""
+    """The problem, without its key unless that looks like one: it may be half of a secret that was broken into two lines."""
     looks_like_a_key = re.fullmatch(r"[A-Z][A-Z0-9_]*", problem.key) or _meant(problem.key, declarations())
     return problem if looks_like_a_key else replace(problem, key="")
 
 
 def _meant(key: str, known: Collection[str]) -> list[str]:
-    """The setting that somebody meant who wrote `key`, if there is one like it."""
+    """The known setting that is most like a misspelled `key`: a list of at most one."""
     return get_close_matches(key.upper(), known, n=1)
 
 
@@ -160,7 +161,7 @@ def _setter(key: str, sources: _Sources) -> tuple[str, str, str] | None:
 
 
 def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.Entry]]) -> dict[str, str]:
-    """Every value that somebody gave a secret setting, whether it decides or not -> its key."""
+    """Value -> key, for every value that was written for a secret setting, overridden ones too."""
     found: dict[str, str] = {}
     for key in (key for key, (_, declaration) in declarations().items() if declaration.secret):
         written = [file[key] for file in entries if key in file]
@@ -170,14 +171,14 @@ def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.E
 
 
 def _shown(text: str, secrets: Collection[str]) -> str:
-    """A value as a message may show it: without a secret, and without the name of one, as a quote that was left open draws
-    the lines of secrets in."""
+    """A value as a message may show it. It is hidden if it holds a secret or a secret's key: an open quote takes in the
+    lines below it."""
     named = [key for key, (_, declaration) in declarations().items() if declaration.secret]
     return "*** (it holds a secret)" if any(one in text for one in (*secrets, *named)) else repr(text)
 
 
 def _hidden(_text: str) -> str:
-    """A value while nobody knows what is secret: anything may be."""
+    """A value while .env.local cannot be read: any value may be a secret."""
     return f"*** (hidden as long as {LOCAL} cannot be read)"
 
 
@@ -206,7 +207,7 @@ def _whereabouts(sources: _Sources) -> Callable[[str], str]:
 
 
 def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed: _Noticed) -> dict[str, Any]:
-    """Field -> value; a value that cannot be read becomes a problem and the derived value stands in for it."""
+    """Field -> value; a value that cannot be read becomes a problem, and the derived value stands in for it."""
     values: dict[str, Any] = {}
     show = _hidden if noticed.local_unread else partial(_shown, secrets=secrets)
     for key, (attribute, declaration) in declarations().items():
@@ -228,9 +229,9 @@ def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed:
 def _value(
     root: Path, text: str, declaration: Declaration, secrets: Mapping[str, str], show: Callable[[str], str]
 ) -> Any:
-    """What a text comes to; None if that leaves the setting as it derives. Raises Unfit with words that may be shown."""
+    """The value of a text; None if it is empty and the setting derives. Raises Unfit with words that may be shown."""
     if text == "":
-        # A password that is set to nothing would be generated anew at each run, and be kept nowhere.
+        # An empty password would be generated anew at each run and never kept.
         if declaration.optional and not declaration.secret:
             return None
         fix = f"give it a value, or delete the line: it derives then ({declaration.derivation})"
@@ -243,8 +244,8 @@ def _value(
     known = {} if declaration.secret else secrets
     held = [key for secret, key in known.items() if len(secret) >= readers.SHORTEST_SECRET and secret in text]
     if held:
-        fix = f"take it out; or set {held[0]} to something that nobody can read elsewhere"
-        raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret, as this one is shown", fix)
+        fix = f"take it out, or choose another value for {held[0]}"
+        raise readers.Unfit(f"holds the value of {held[0]}", "a value without a secret: it is printed", fix)
     if isinstance(value, Path) and not _is_file(root / value):
         raise readers.Unfit(f"{shown} is not a file", declaration.meaning, "correct the path")
     return root / value if isinstance(value, Path) else value

@@ -9,19 +9,19 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-# Letters and digits that nobody takes for one another.
+# No letters and digits that look alike.
 _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
 class LoginRow:
-    """One way to log in. Fields are those of Settings.
+    """One way to log in. `field` means a field of Settings.
 
     `authenticator_class`: as JupyterHub names it, or `module.Class`. `traits` and `secret_traits`: trait of that class ->
     field. `needs`: the fields without which it cannot work; a login with all of them set is the default.
     `personal`: each user proves who they are; any other login is refused beyond this machine. `generated`: secret field ->
-    what makes its value where nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label ->
-    secret field that a terminal shows with it.
+    function that makes its value if nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label
+    -> secret field that a terminal shows with it.
     """
 
     authenticator_class: str
@@ -64,7 +64,7 @@ LOGINS: dict[str, LoginRow] = {
         shown={"users' password": "user_password", "admins' password": "admin_password"},
     ),
 }
-# What nobody has to set up.
+# The login that needs no setup.
 FALLBACK = "shared-password"
 
 

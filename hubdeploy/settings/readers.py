@@ -1,6 +1,7 @@
-"""Turn a setting's text into its value, or say why it cannot be: raise Unfit with what was found, wanted, and the fix.
+"""Turns a setting's text into its value, or raises Unfit with what was found, what is wanted, and the fix.
 
-Rules that are not ours are Docker's (names, references), Debian's (user names, ids) or the URL standard's.
+Rules that are not ours are Docker's (names, references), Debian's (user names, ids) or the URL standard's. The module is
+long because it is a list: a short function for each kind of value.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ _DEPLOYMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
 _RESOURCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}\Z")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-# Without a dot or a port the first part of a name is no registry's, and must be in lower case.
+# Without a dot or a port the first part of a name is not a registry, and must be lower case.
 _REGISTRY = rf"(?:(?:localhost|{_LABEL}(?:\.{_LABEL})+)(?::[0-9]+)?|{_LABEL}:[0-9]+)"
 _REPOSITORY = rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*"
-# docker-py builds no image whose registry has a capital letter; one of others may, as it is only pulled.
+# docker-py cannot build an image whose registry has a capital letter. A foreign image is only pulled and may have one.
 _NAMESPACE = re.compile(rf"(?!.*[A-Z]){_REPOSITORY}\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _REFERENCE = re.compile(rf"({_REPOSITORY})(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?\Z")
-# A secret of fewer characters cannot be told from an ordinary word, and so not be kept out of what is shown.
+# A shorter secret may also be an ordinary word, and could not be kept out of messages.
 SHORTEST_SECRET = 8
-# The engine takes 255 characters, our images' own names and the default registry's in front included.
+# The engine takes 255 characters, which include our image's name and the default registry.
 _LONGEST_REPOSITORY = 200
 # How the engine writes the id of an image.
 _ID = re.compile(r"[0-9a-f]{64}\Z")
@@ -33,11 +34,11 @@ _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*\Z"
 )
-# Without what separates a login, a query and a fragment.
+# Without @ ? #, which separate a login, a query and a fragment.
 _IN_A_URL = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%-]+\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
-# JupyterHub puts the user's name in the place of %U; in the URL of the hub's database a ? ends the path.
+# JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
 _UNSAFE_IN_PATH = re.compile(r"[\s:,{}\"'\\$`%?]")
 # Accounts that Debian and Ubuntu bases bring along; a server's user must not be one of them.
 _SYSTEM_USERS = frozenset(
@@ -62,7 +63,7 @@ _OWN_PATHS = (
     "/run",
     "/var/run",
 )
-# The engine refuses limits under 6 MiB; a server with less than this ends in the middle of its start.
+# The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY = 256 * 1024**2
 
 
@@ -227,7 +228,7 @@ def ip_address(text: str) -> str:
 
 
 def _address(text: str) -> str | None:
-    """An IP address in its usual spelling; None if it is none. The engine takes none with a zone (`fe80::1%eth0`)."""
+    """An IP address in its usual spelling; else None. The engine refuses an address with a zone (`fe80::1%eth0`)."""
     try:
         return None if "%" in text else str(ipaddress.ip_address(text))
     except ValueError:
@@ -252,8 +253,8 @@ def url(text: str) -> str:
 
 
 def github_url(text: str) -> str:
-    """A server's URL in its usual spelling. GitHub's own has one only: OAuthenticator takes every other for an Enterprise
-    server's, whose API lies elsewhere."""
+    """A server's URL in its usual spelling. GitHub itself has only one: OAuthenticator takes any other for an Enterprise
+    server, which has its API elsewhere."""
     split = urlsplit(url(text))
     name = host(split.hostname or "")
     default = split.port in (None, {"https": 443, "http": 80}[split.scheme])
@@ -323,7 +324,7 @@ def existing_file(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise Unfit("names a home that is not there", "a file", "write the path out") from error
+        raise Unfit("names a home that does not exist", "a file", "write the path out") from error
 
 
 def _integer(text: str, what: str, least: int, most: int) -> int:

@@ -36,9 +36,8 @@ _ENV_HEAD = """\
 # The settings of this deployment, in the syntax of Docker Compose's .env.
 #
 # A variable of the shell wins over .env.local, and .env.local over this file. Secrets belong into .env.local, never
-# here. A line that stands commented shows what a setting is while nobody sets it, or an example where it is nothing
-# then: leave it so unless you want something else. docs/settings.md says more about each setting, and
-# ./invoke config prints what they come to.
+# here. A commented line shows a setting's default, or an example if it has none: leave it so unless you want
+# something else. docs/settings.md says more about each setting, and ./invoke config prints the values in use.
 """
 
 
@@ -65,7 +64,7 @@ def env() -> str:
 
 
 def explanation(key: str) -> str:
-    """One setting in words; raises DeployError for a key that is none."""
+    """One setting in words; raises DeployError for an unknown key."""
     declared = declarations()
     if key not in declared:
         close = get_close_matches(key.upper(), declared, n=1)
@@ -114,7 +113,7 @@ def _facts(declaration: Declaration) -> list[tuple[str, str]]:
 
 def _env_comment(declaration: Declaration, value: Any) -> str:
     meaning = f"{declaration.meaning[0].upper()}{declaration.meaning[1:]}."
-    # The line below shows an example then, which says nothing of the default.
+    # The line below then shows an example, not the default.
     if value is None and not declaration.secret and declaration.derivation != "not set":
         meaning += f" Not set: {declaration.derivation}."
     return fill(meaning, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)

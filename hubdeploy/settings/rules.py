@@ -1,4 +1,4 @@
-"""What two settings that are fine by themselves say against each other. Pure."""
+"""Rules between settings: each value is fine alone, together they contradict. Pure: Settings in, problems out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OTHER_NAME = ("a name of its own", "choose another name")
 
 @dataclass(frozen=True)
 class _Contradiction:
-    """`keys` are all that take part; it is told of the first that somebody set."""
+    """Settings that contradict. `keys` are all involved; the problem names the first that a person set."""
 
     keys: str
     found: str
@@ -37,8 +37,8 @@ _Contradictions = Iterator[_Contradiction]
 
 
 def contradictions(s: Settings, where: Where, doubtful: Collection[str] = ()) -> list[Problem]:
-    """Every disagreement; `where` tells where a key's value stands, such as `.env:12`. Of the `doubtful` keys nobody knows
-    what was meant, so what one of them takes part in is not told."""
+    """Every contradiction. `where` gives the place of a key's value, such as `.env:12`. Rules that involve one of the
+    `doubtful` keys, whose value could not be read, are skipped."""
     found = [one for rule in _RULES for one in rule(s)]
     return [one.problem(s, where) for one in found if not set(one.keys.split()) & set(doubtful)]
 
@@ -48,11 +48,13 @@ def _directory(s: Settings) -> _Contradictions:
     if not s.notebook_dir.startswith(home + "/"):
         found = f"{s.notebook_dir} lies outside the home of NB_USER={s.nb_user}"
         fix = f"delete the line (it derives: {home}/work), or set NB_USER to the owner of that home"
-        yield _Contradiction("DOCKER_NOTEBOOK_DIR NB_USER", found, f"a path under {home}", fix, _said_by_directory(s))
+        yield _Contradiction(
+            "DOCKER_NOTEBOOK_DIR NB_USER", found, f"a path under {home}", fix, _instead_of_directory(s)
+        )
 
 
-def _said_by_directory(s: Settings) -> tuple[str, ...] | None:
-    """Whose home it is, where nobody said who the user is; else it derives."""
+def _instead_of_directory(s: Settings) -> tuple[str, ...] | None:
+    """NB_USER as the directory's path names it; no line if NB_USER is set; None if the path names no user."""
     if s.is_set("NB_USER"):
         return ()
     home, _, user = s.notebook_dir.removesuffix("/work").rpartition("/")
@@ -69,14 +71,14 @@ def _callback(s: Settings) -> _Contradictions:
         wanted = f"{expected}, as HUB_HOST={s.hub_host} and HUB_PORT={s.hub_port} say"
         fix = "set HUB_HOST and HUB_PORT, delete this line"
         keys, found = "OAUTH_CALLBACK_URL HUB_HOST HUB_PORT", f"{s.callback_url} is not this hub's"
-        yield _Contradiction(keys, found, wanted, fix, _said_by_callback(s))
+        yield _Contradiction(keys, found, wanted, fix, _instead_of_callback(s))
 
 
-def _said_by_callback(s: Settings) -> tuple[str, ...] | None:
-    """Host and port, where nobody said another."""
+def _instead_of_callback(s: Settings) -> tuple[str, ...] | None:
+    """Host and port as the URL has them, where they differ; None if a person set them, or the URL is no callback URL."""
     url = urlsplit(s.callback_url)
-    said = {"HUB_HOST": (url.hostname, s.hub_host), "HUB_PORT": (url.port or 443, s.hub_port)}
-    differs = {key: there for key, (there, here) in said.items() if there != here}
+    both = {"HUB_HOST": (url.hostname, s.hub_host), "HUB_PORT": (url.port or 443, s.hub_port)}
+    differs = {key: in_url for key, (in_url, in_setting) in both.items() if in_url != in_setting}
     if url.scheme != "https" or url.path != "/hub/oauth_callback" or any(s.is_set(key) for key in differs):
         return None
     return tuple(f"{key}={value}" for key, value in differs.items())
@@ -100,7 +102,7 @@ def _login(s: Settings) -> _Contradictions:
             found = f"is set but {' and '.join(missing)} is not"
             fix = f"set {' and '.join(missing)} in .env.local, or take {other} away"
             yield _Contradiction(" ".join([other, *missing]), found, f"all of {', '.join(keys)}, or none", fix)
-    # Only where nobody set it does the way of logging in derive from the keys.
+    # AUTHENTICATOR derives from these keys unless a person set it.
     needs = [key_of[field] for row in LOGINS.values() for field in row.needs]
     login = ["AUTHENTICATOR"] if s.is_set("AUTHENTICATOR") else ["AUTHENTICATOR", *needs]
     if not s.login.personal and loopback_address(s.bind_address) is None:
@@ -129,7 +131,7 @@ def _names(s: Settings) -> _Contradictions:
     if s.secrets_volume == s.data_volume:
         found = f"{s.secrets_volume} is the data volume, DATA_VOLUME_HOST"
         yield _Contradiction("SECRETS_VOLUME DATA_VOLUME_HOST DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
-    # Users' names are free, so no other volume may bear a name that the template can give.
+    # Users' names are free, so no other volume may have a name that the template can give.
     others = {"DATA_VOLUME_HOST": s.data_volume, "SECRETS_VOLUME": s.secrets_volume, "": s.proxy_volume}
     for key, volume in others.items():
         if volume and volume_names.may_name(s.user_volume, volume):
@@ -153,7 +155,7 @@ def _images(s: Settings) -> _Contradictions:
     serving = [member.name for member in family.FAMILY.values() if member.serves_users]
     last = repository.rpartition("/")[2]
     if not image and tag == "0.0.0" and last in serving:
-        # The older layout's Makefile built these under a name of its own, and tagged all of them so; nobody offers them.
+        # The older layout's Makefile built these with the tag 0.0.0; no registry has them.
         found = f"{s.notebook_image} is an image that the older layout built, and that cannot be pulled"
         wanted = f"{s.image_reference(last)}, which is built here"
         fix = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
@@ -178,7 +180,7 @@ def _split(s: Settings, reference: str) -> tuple[str, str, str]:
 
 
 def _naming(s: Settings, image: str) -> tuple[str, ...]:
-    """What names this image of ours; nothing for the one that derives."""
+    """The line that sets this image of ours; no line for base-notebook, which is the default."""
     return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
 
 

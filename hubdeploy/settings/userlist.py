@@ -1,4 +1,4 @@
-"""Reads `userlist`: one user a line, then flags. It never guesses: whatever cannot be read is a problem with its line."""
+"""Reads `userlist`: one user a line, then flags. It never guesses: what cannot be read is a problem with its line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 
 FLAGS = ("admin", "sudo")
-# GitHub's own limit is 39; JupyterHub takes more, but container names end at 63 characters with the deployment's in front.
+# GitHub's own limit is 39; JupyterHub takes more. A container's name begins with the deployment's and ends at 63.
 _USER = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?\Z")
 
 
@@ -17,7 +17,7 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     """The users of a userlist's text in the order of the file, and what is wrong with it."""
     users: dict[str, tuple[User, int]] = {}
     problems: list[Problem] = []
-    # Only what an editor counts as a line is one: a form feed in a line must not make a user of the flag behind it.
+    # Lines end as in an editor: splitlines() also ends one at a form feed, and the flag behind it would become a user.
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         words = line.split("#", 1)[0].split()
         if not words:
@@ -67,5 +67,5 @@ def _bad_flag(where: str, name: str, flag: str) -> Problem:
 
 
 def _printable(word: str) -> str:
-    """A word as a terminal may get it: with whatever would steer one escaped."""
+    """A word that is safe to print: characters that could control a terminal are escaped."""
     return word if word.isprintable() else ascii(word)[1:-1]

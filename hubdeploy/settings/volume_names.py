@@ -1,4 +1,4 @@
-"""The names of users' volumes: reads the template that gives them, and tells which names it can give. Pure.
+"""The names of users' volumes: reads their template, and knows which names it can give. Pure.
 
 `{username}` stands for a user's name as DockerSpawner escapes it, `{raw_username}` for the name as it is.
 """
@@ -15,7 +15,7 @@ _IN_A_NAME = re.compile(r"[a-zA-Z0-9_.-]+\Z")
 
 
 def template(text: str) -> str:
-    """A template with something in front of the user's name, as a name alone could be any volume's."""
+    """A template with text in front of the user's name: the name alone could be any volume. Raises Unfit."""
     if _TEMPLATE.match(text) is None:
         raise Unfit(
             "does not name a volume for each user",
@@ -33,5 +33,5 @@ def may_name(template: str, volume: str) -> bool:
 
 
 def unfit_users(template: str, users: tuple[str, ...]) -> tuple[str, ...]:
-    """The users whose names, as they are, cannot be part of a volume's name; none where they are escaped."""
+    """The users whose names, as they are, cannot be part of a volume's name; none if the template escapes them."""
     return tuple(user for user in users if RAW in template and _IN_A_NAME.match(user) is None)

@@ -70,7 +70,7 @@ def test_what_another_line_refers_to_is_left_to_a_person(root: Path) -> None:
         check_files.fix_env(root, {})
     assert [problem.key for problem in refused.value.problems] == ["PROJECT", "ALSO"]
     assert {problem.fix for problem in refused.value.problems} == {
-        "other lines refer to it: make them do without, then run ./invoke check-files --fix again"
+        "other lines refer to it: change them first, then run ./invoke check-files --fix again"
     }
     fixed = (root / ".env.fixed").read_text()
     assert fixed == text.replace("ZEBRA", f"{reason('ZEBRA')}\n#ZEBRA")
