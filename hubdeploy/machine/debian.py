@@ -1,5 +1,5 @@
-"""What `setup` has done by Debian's and Ubuntu's own tools: packages installed, the Docker engine started, a base image's
-files made. Acts only as root and says what it does before it does it; it never adds a package source.
+"""Runs Debian's and Ubuntu's own tools for `setup`: installs packages, starts the Docker engine, makes the files of a base
+image. Acts only as root and says what it does before it does it; it never adds a package source.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NETWORK_OPTIONS = (
     "Acquire::Check-Date",
 )
 
-# `su` without a dash leaves these out, and a dockerd that is not seen would be installed over another vendor's.
+# `su` without a dash leaves these out of PATH. Another vendor's dockerd would not be found, and Docker be installed over it.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 Say = Callable[[str], None]
@@ -48,9 +48,9 @@ def can_install() -> bool:
 
 
 def install(packages: Sequence[str], say: Say) -> None:
-    """The packages installed, by apt, from the sources that the machine has."""
+    """Installs the packages by apt, from the sources that the machine has."""
     say(f"installing {', '.join(packages)} by apt")
-    # update-ca-certificates, adduser and others ask where they can; nobody is there to answer.
+    # Some packages ask questions while they are installed, and nobody is there to answer.
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     apt = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300")
     _run([*apt, "update"], "apt's package lists brought up to date", quiet)
@@ -58,7 +58,7 @@ def install(packages: Sequence[str], say: Say) -> None:
 
 
 def start_engine(answers: Callable[[], bool], say: Say) -> None:
-    """The distribution's Docker engine installed and running; returns when `answers()` is true."""
+    """Installs and starts the distribution's Docker engine; returns when `answers()` is true, else raises DeployError."""
     if not _has("dockerd"):
         # Without iptables the engine comes up and then cannot publish a port.
         install(["docker.io", "iptables"], say)
@@ -74,7 +74,7 @@ def start_engine(answers: Callable[[], bool], say: Say) -> None:
 
 
 def _start_detached() -> subprocess.Popen[bytes]:
-    """dockerd in a session of its own and with no stream of ours, or a caller's pipe would stay open for ever."""
+    """Starts dockerd in its own session, without our streams: they would keep a caller's pipe open for ever."""
     with ENGINE_LOG.open("ab") as log:
         return subprocess.Popen(
             ["dockerd"],
@@ -116,11 +116,11 @@ def _wait_for_engine(answers: Callable[[], bool], daemon: subprocess.Popen[bytes
 
 
 def make_root_files(codename: str, archive: Path, say: Say) -> None:
-    """A minimal root file system of `codename` as a tar, from the package sources of this machine."""
+    """Writes a minimal root file system of `codename` as a tar, from the package sources of this machine."""
     if not _has("mmdebstrap"):
         install(["mmdebstrap"], say)
     say(f"making a base image of {codename} from the distribution's packages (about half a minute)")
-    # Descriptions in other languages are half of what `apt-get update` loads in each build, and nobody reads them there.
+    # Half of what `apt-get update` downloads in each build are translated descriptions, which nobody reads there.
     options = [f"--aptopt={option}" for option in ('Acquire::Languages "none"', *_network_options())]
     _run(
         [
@@ -183,7 +183,7 @@ def _stanzas(text: str) -> list[_Entry]:
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() == "no":
             continue
         keyring = fields.get("signed-by", "")
-        # A key may also stand in the stanza itself; then the machine's own trusted keys must do.
+        # The stanza may hold the key itself; then the machine's trusted keys are used.
         option = f"[signed-by={keyring}]" if keyring.startswith("/") else ""
         found += [
             (option, uri, suite, fields.get("components", ""))
@@ -217,7 +217,7 @@ def _has(program: str) -> bool:
 
 
 def _run(command: Sequence[str], wanted: str, more: Mapping[str, str], given: str = "") -> None:
-    """The command run to its end, silently; its last lines are shown when it fails."""
+    """Runs the command silently; raises DeployError with its last lines if it fails."""
     done = subprocess.run(
         command, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         env={**_environ(), **more}, check=False,

@@ -1,6 +1,6 @@
-"""What of the outside world this machine reaches, and whether something between reads along (intercepts TLS).
+"""Finds out what this machine reaches on the internet, and whether something on the way intercepts TLS.
 
-Asks only by HEAD requests with a deadline. A network that is not there is an answer, not an error.
+Sends HEAD requests with a deadline, nothing else. A missing network is an answer, not an error.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Verify = Callable[[str, Path], Verdict]
 
 
 def bundles(environ: Mapping[str, str]) -> list[Path]:
-    """The files of authorities that this machine's programs trust: the system's, then those named in the environment."""
+    """The files of authorities that this machine's programs trust: the system's, then the files that the environment names."""
     named = [environ.get(key, "") for key in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
     return [Path(name) for name in dict.fromkeys([*_MACHINE_BUNDLES, *named]) if name and Path(name).is_file()]
 
 
 def package_index() -> str | None:
-    """The URL of the Python package index that pip uses when nobody tells it otherwise, as it does in a build."""
+    """The URL of pip's default package index, which builds use; None without pip."""
     try:
         from pip._internal.models.index import PyPI
     except ImportError:
@@ -40,7 +40,7 @@ def package_index() -> str | None:
 
 
 def answers(url: str, trusted: Path | None) -> bool:
-    """True if `url` can be had from here; `trusted` holds the authorities, None stands for the well-known ones."""
+    """True if `url` answers here; `trusted` holds the authorities, None means the well-known ones."""
     try:
         return requests.head(url, verify=str(trusted or certifi.where()), timeout=_WITHIN, allow_redirects=True).ok
     except requests.RequestException:
@@ -57,10 +57,10 @@ def verdict(url: str, bundle: Path) -> Verdict:
 
 
 def interceptors_bundle(url: str | None, candidates: Sequence[Path], verify: Verify = verdict) -> Path | None:
-    """The first of `candidates` that knows the authority which intercepts TLS here; None if nothing does.
+    """The first of `candidates` that has the authority which intercepts TLS here; None if nothing intercepts it.
 
-    A public server's certificate verifies with the well-known authorities, unless another one is shown in its place.
-    Raises DeployError if that other one is known to no candidate.
+    A public server's certificate verifies with the well-known authorities, unless an interceptor replaced it. Raises
+    DeployError if no candidate has the interceptor's authority.
     """
     if url is None or verify(url, Path(certifi.where())) != "distrusted":
         return None

@@ -1,8 +1,7 @@
 """Makes a bare machine ready: `./invoke setup`.
 
-Finds out what this machine lacks, fixes what the distribution's own packages can fix, and writes each decision that it
-had to take, with its reason, to .env.local. Never overrides a value that a person set, and on a machine that needs
-nothing it changes nothing.
+Finds out what this machine lacks, fixes what the distribution's own packages can fix, and writes each decision with its
+reason to .env.local. Never overrides a value that a person set, and on a machine that needs nothing it changes nothing.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from hubdeploy.settings import env_local
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.settings.loading import load
 
-# Where base images that were made here get their name; `up` builds on one as on any other.
+# Repository of the base images that are made here; `up` builds on one as on any other.
 _MADE_HERE = "hubdeploy/base"
 _LOCAL_SOCKET = Path("/var/run/docker.sock")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found out about this machine and its network; None where it was not asked, as nothing hangs on it."""
+    """What was found out about this machine and its network; None where no decision depends on it."""
 
     release: str | None
     base_refusal: str | None = None
     """Why BASE_IMAGE cannot be pulled, in the engine's words; None if it is on the engine."""
     unreachable_installer: str | None = None
-    """The URL of the distribution's installer, if it can neither be reached nor was laid in."""
+    """The URL of the distribution's installer, if it cannot be reached and no installer is in the folder."""
     interceptors_bundle: Path | None = None
-    """The file of authorities that knows who intercepts TLS."""
+    """The file with the authority that intercepts TLS here."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def prepare(root: Path, environ: Mapping[str, str]) -> None:
     started = _ensure_engine(engine, environ)
     facts = find_out(settings, environ, engine)
     decisions = decide(facts, settings)
-    # Most of the time goes into the base image: what is decided must be known before anything is made, and kept only after.
+    # The base image takes longest. Decisions are made before it, so that a refusal comes early, and are written after it.
     made = _ensure_base_image(engine, facts, settings, decisions)
     for decision in decisions:
         env_local.remember(settings.local_path, {decision.key: decision.value}, decision.reason)
@@ -107,7 +106,7 @@ def _own_base(facts: Facts, settings: Settings) -> str:
 
 
 def _refusal(engine: Engine, settings: Settings) -> str | None:
-    """None if BASE_IMAGE is on the engine in the end."""
+    """Why BASE_IMAGE cannot be pulled; None if the engine has it in the end."""
     if engine.image_id(settings.base_image) is not None:
         return None
     if settings.base_image.startswith(_MADE_HERE + ":"):
@@ -149,7 +148,7 @@ def installer_url(script: str, distribution: str, processor: str | None = None) 
 
 
 def _is_laid_in(folder: Path, pinned: str) -> bool:
-    """True if the pinned installer, or one listed in SHA256SUMS, lies in the folder; the build checks its sum."""
+    """True if the folder holds the pinned installer, or one that SHA256SUMS lists; the build checks its sum."""
     sums = folder / "SHA256SUMS"
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
     listed = {line.split()[-1].lstrip("*") for line in lines if line.strip() and not line.startswith("#")}
@@ -157,7 +156,7 @@ def _is_laid_in(folder: Path, pinned: str) -> bool:
 
 
 def _ensure_engine(engine: Engine, environ: Mapping[str, str]) -> bool:
-    """An engine that answers; True if it had to be started. Only the machine's own is ever installed or started."""
+    """Starts the engine if none answers; True if it did. Only this machine's own engine is ever installed or started."""
     try:
         engine.ping()
         return False
@@ -187,7 +186,7 @@ def _answers(engine: Engine) -> bool:
 
 
 def _ensure_base_image(engine: Engine, facts: Facts, settings: Settings, decisions: list[Decision]) -> bool:
-    """The base image made, if it is one that is made here and is not on the engine; True if it had to be."""
+    """Makes the base image if it is one that is made here and the engine lacks it; True if it was made."""
     decided = {decision.key: decision.value for decision in decisions}
     reference = decided.get("BASE_IMAGE", settings.base_image)
     if not reference.startswith(_MADE_HERE + ":") or engine.image_id(reference) is not None:

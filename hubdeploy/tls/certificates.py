@@ -1,6 +1,7 @@
-"""TLS: makes the self-made certificate, checks any certificate and bundle. The only importer of OpenSSL and cryptography.
+"""TLS: makes the self-made certificate, checks any certificate and bundle. No other module imports OpenSSL or cryptography,
+so this one is long.
 
-A self-made certificate carries a comment that says so and from which inputs, so one that somebody brought is never
+A self-made certificate has a comment that says so and names its inputs, so a certificate that somebody brought is never
 taken for ours. A key never shows in a repr or a message.
 """
 
@@ -124,13 +125,13 @@ def read_request(path: Path, host: str) -> Request:
         )
     if problems:
         raise InputError(problems)
-    # In an order that another HUB_HOST of the same names leaves alone: whoever trusts the certificate need not anew.
+    # Equal for HUB_HOST=localhost and 127.0.0.1: a change between them needs no new certificate, and nobody trusts it anew.
     names = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *_alternative_names(sections))))
     return Request(tuple(subject), max(int(bits), LEAST_BITS), names)
 
 
 def raised_bits(path: Path) -> str | None:
-    """The key size that cert.conf asks for if it was raised, for the operator to know."""
+    """The key size in cert.conf if it is too small and was raised; else None."""
     asked = _sections(path).get("req", {}).get("default_bits", "")
     return asked if asked.isdigit() and int(asked) < LEAST_BITS else None
 
@@ -174,7 +175,7 @@ def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
     except (ValueError, IndexError):
         raise _unfit(certificate_name, "holds no certificate that can be read", "a PEM certificate") from None
     try:
-        # Whether the key's numbers are primes is not asked each time: a key of other numbers belongs to no certificate.
+        # The slow test for primes is left out: a key of other numbers belongs to no certificate.
         key = serialization.load_pem_private_key(pair.key.reveal(), password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _unfit(key_name, "holds no key that can be read", "a PEM private key without a passphrase") from None
@@ -203,7 +204,7 @@ def names(pair: Pair) -> tuple[str, ...]:
 
 
 def is_for(pair: Pair, host: str) -> bool:
-    """True if a browser takes the certificate for `host`; `*` stands for one label, the first (RFC 9525, 6.3)."""
+    """True if a browser accepts the certificate for `host`; `*` stands for one label, the first (RFC 9525, 6.3)."""
     either = {host.lower(), f"*.{host.lower().partition('.')[2]}"}
     return any(name.lower() in either for name in names(pair))
 
@@ -211,7 +212,7 @@ def is_for(pair: Pair, host: str) -> bool:
 def read_bundle(path: Path) -> tuple[bytes, ...]:
     """Every certificate of a PEM file, in order, without repeats; raises InputError when there is none."""
     found = []
-    # Bundles hold a few old roots with odd serial numbers; that is their owner's choice, not this deployment's news.
+    # Bundles hold a few old roots with odd serial numbers. The operator cannot change that, so nothing warns of it.
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     for pem in dict.fromkeys(_PEM.findall(read_file(path, str(path), "a PEM file of certificates"))):
         try:
@@ -226,7 +227,7 @@ def read_bundle(path: Path) -> tuple[bytes, ...]:
 
 
 def _alternative_names(sections: dict[str, dict[str, str]]) -> list[str]:
-    """The names of every `subjectAltName = DNS:a, IP:b`, and of the section that one as `@section` names."""
+    """The names of every `subjectAltName = DNS:a, IP:b`; `@section` stands for the names in that section."""
     names: list[str] = []
     for value in [section["subjectAltName"] for section in sections.values() if "subjectAltName" in section]:
         if value.startswith("@"):

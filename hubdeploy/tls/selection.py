@@ -1,5 +1,5 @@
 """Decides which certificate the proxy serves: brought in a volume, brought as files, or self-made. Writes nothing: it
-returns the pair, and the cause where somebody must write it.
+returns the pair, and the cause if the pair is new and must be written.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ ReadVolume = Callable[[str], Mapping[str, Secret[bytes]]]
 
 
 def decide(settings: Settings, read_volume: ReadVolume) -> tuple[Pair, str | None]:
-    """The pair to serve, and why it is a new one that must be written (None: it is there). A brought pair is checked, and
-    never replaced."""
+    """The pair to serve, and the cause if it is new and must be written (else None). A brought pair is checked and never
+    replaced."""
     pair = current(settings, read_volume)
     cause = _cause_to_make(settings, pair)
     if pair is not None and (cause is None or settings.secrets_volume is not None):
@@ -28,14 +28,14 @@ def decide(settings: Settings, read_volume: ReadVolume) -> tuple[Pair, str | Non
 
 
 def current(settings: Settings, read_volume: ReadVolume) -> Pair | None:
-    """The checked pair that is there; None where one is still to be made."""
+    """The existing pair, checked; None if there is none."""
     if settings.secrets_volume is not None:
         return _from_volume(settings, settings.secrets_volume, read_volume)
     return from_files(settings)
 
 
 def make(settings: Settings, cause: str) -> tuple[Pair, str]:
-    """A new self-made pair, and why it was made in full."""
+    """A new self-made pair, and the whole cause."""
     pair = certificates.make(_request(settings))
     raised = certificates.raised_bits(conf_path(settings))
     if raised:
@@ -44,21 +44,21 @@ def make(settings: Settings, cause: str) -> tuple[Pair, str]:
 
 
 def from_files(settings: Settings) -> Pair | None:
-    """The pair under jupyterhub/secrets, checked unless it is self-made and due; None if there is none."""
+    """The pair under jupyterhub/secrets; None if there is none. It is checked, unless it is self-made and due."""
     certificate, key = settings.certificate_path, settings.key_path
-    there = [path for path in (certificate, key) if path.exists()]
-    if not there:
+    existing = [path for path in (certificate, key) if path.exists()]
+    if not existing:
         return None
-    found = {path: read_file(path, path.name, "a certificate and its key, as PEM") for path in there}
+    found = {path: read_file(path, path.name, "a certificate and its key, as PEM") for path in existing}
     pair = Pair(found.get(certificate, b""), Secret(found.get(key, b"")))
-    if there == [certificate] and _is_self_made(pair):
+    if existing == [certificate] and _is_self_made(pair):
         # An `up` that was killed while it wrote the pair leaves this.
         return None
-    if len(there) == 1:
-        other = key if there == [certificate] else certificate
+    if len(existing) == 1:
+        other = key if existing == [certificate] else certificate
         fix = "bring the missing file, or delete this one: a self-made pair is made then"
         wanted = "a certificate and its key"
-        raise InputError([Problem(there[0].name, "", f"stands alone: {other.name} is missing", wanted, fix)])
+        raise InputError([Problem(existing[0].name, "", f"stands alone: {other.name} is missing", wanted, fix)])
     try:
         certificates.check(pair, certificate_name=certificate.name, key_name=key.name)
     except InputError:
@@ -117,7 +117,7 @@ def _from_volume(settings: Settings, volume: str, read_volume: ReadVolume) -> Pa
 
 
 def _refuse_other_host(settings: Settings, pair: Pair, else_: str) -> None:
-    """A certificate for other names: every browser would warn, and every program refuse."""
+    """Raises InputError if the certificate is for other names: browsers would warn, and programs refuse it."""
     host = settings.hub_host
     if certificates.is_for(pair, host):
         return
