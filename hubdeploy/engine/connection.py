@@ -1,4 +1,4 @@
-"""The connection to the engine: opened at first use, one for each thread; and its errors turned into ours, here only."""
+"""The connection to the engine: opened at first use, one for each thread. Only here do its errors become ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from hubdeploy.errors import EngineError, EngineUnavailable
 
-# One request of the engine; a build streams its progress, so this is the longest silence.
+# Seconds without a byte in one request; a build streams its progress.
 _REQUEST_TIMEOUT = 600
 
 
@@ -25,7 +25,7 @@ class Connection:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = dict(environ)
         self._threads = threading.local()
-        # What the first connection agreed upon, so that those of other threads need not ask; they wait for it.
+        # The first connection asks for the API's version; the connections of other threads wait for it and take the same.
         self._version = "auto"
         self._connecting = threading.Lock()
 
@@ -41,7 +41,7 @@ class Connection:
 
     @property
     def api(self) -> docker.APIClient:
-        """This thread's client of the engine; raises EngineUnavailable if there is none to reach."""
+        """This thread's client of the engine; raises EngineUnavailable if none answers."""
         client = getattr(self._threads, "client", None)
         if client is None:
             with self._connecting:
@@ -74,7 +74,7 @@ class Connection:
 
 
 def _failures(where: str) -> tuple[type[Exception], ...]:
-    """What connecting may raise. The library for ssh takes long to import, so it is asked for ssh:// only."""
+    """What connecting may raise. The library for ssh takes long to import, so it is imported for ssh:// only."""
     usual = (docker.errors.DockerException, requests.RequestException, OSError, ValueError)
     if not where.startswith("ssh://"):
         return usual
@@ -84,7 +84,7 @@ def _failures(where: str) -> tuple[type[Exception], ...]:
 
 
 def reason(error: BaseException) -> str:
-    """What the operating system said at the bottom of an error, as `No such file or directory`; else the error's words."""
+    """The operating system's words in an error, such as `No such file or directory`; else the error's own."""
     for inner in (error, *_within(error)):
         if isinstance(inner, OSError) and inner.strerror:
             return inner.strerror
@@ -100,14 +100,14 @@ def _within(error: BaseException) -> Iterator[BaseException]:
 
 @contextmanager
 def already_gone() -> Iterator[None]:
-    """What is not there need not be stopped or removed; an up or clean that was killed comes here again."""
+    """Stopping or removing what is gone is no error: an earlier run that was killed may have done it."""
     with suppress(docker.errors.NotFound):
         yield
 
 
 @contextmanager
 def translated(wanted: str) -> Iterator[None]:
-    """Errors of docker-py and of the connection, as ours."""
+    """Turns errors of docker-py and of the connection into EngineError and EngineUnavailable."""
     try:
         yield
     except docker.errors.APIError as error:

@@ -1,4 +1,4 @@
-"""Images that are not built: pulled from a registry, imported from files, tagged, removed, asked for."""
+"""Images that are not built: pulls them from a registry, or makes them from a root file system."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def import_image(connection: Connection, archive: Path, reference: str, image_la
         connection.api.import_image_from_file(str(archive), repository=repository, tag=tag, changes=changes)
 
 
-def _pull_error(reference: str, said: str) -> EngineError:
+def _pull_error(reference: str, words: str) -> EngineError:
     return EngineError(
         wanted=f"image {reference}, which is not built here",
-        found=f"it is not on the engine and cannot be pulled: {said}",
-        fix="name an image that can be had in the setting that names this one. Without DOCKER_NOTEBOOK_IMAGE ours is built; "
-        "those of jupyter/docker-stacks are quay.io/jupyter/NAME; ./invoke setup makes a BASE_IMAGE without a registry",
+        found=f"it is not on the engine and cannot be pulled: {words}",
+        fix="correct the setting that names it. Without DOCKER_NOTEBOOK_IMAGE ours is built; "
+        "images of jupyter/docker-stacks are quay.io/jupyter/NAME; ./invoke setup makes a BASE_IMAGE without a registry",
     )

@@ -1,5 +1,6 @@
-"""What the engine holds: one snapshot of a deployment, files and logs of its containers. It changes nothing, except that a
-volume is read through a container that is made, never run, and removed again.
+"""Reads what the engine holds: one snapshot of a deployment, files and logs of its containers. It changes nothing, except
+that a volume is read through a container that is made, never run, and removed again. The module is a little long: a
+snapshot needs a reader for each kind of object.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ def snapshot(
     directories: Mapping[str, str],
     is_users: Callable[[str], bool],
 ) -> Snapshot:
-    """What carries the deployment's label, whoever has one of `names`, and users' volumes, whoever made them: `is_users`
-    knows these by their names. `directories`: role of a component -> the directory of its container whose files are read.
+    """All objects with the deployment's label or one of `names`, and users' volumes, which `is_users` knows by their names.
+    `directories`: role of a component -> the directory of its container whose files are read.
     """
     api = connection.api
-    with translated("the engine tells what it holds"):
-        # What takes the engine longest is asked first, and beside the rest.
+    with translated("the engine lists what it holds"):
+        # The slowest questions are asked first, at the same time as the others.
         asked_info = threads.run(lambda: connection.api.info())
         asked_images = threads.run(lambda: [_image(one) for one in connection.api.images()])
         listed = api.containers(all=True)
@@ -138,7 +139,7 @@ def _reading(connection: Connection, volume: str) -> Iterator[str]:
     with translated(f"volume {volume} can be read"):
         host = connection.api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
         remove_reader(connection, volume)
-        # The image may carry labels of a deployment; this container belongs to none.
+        # The image may have labels of a deployment; this container belongs to none.
         nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}
         create_of_any_image(
             connection,
@@ -155,15 +156,15 @@ def _reading(connection: Connection, volume: str) -> Iterator[str]:
 
 
 def create_of_any_image(connection: Connection, **options: Any) -> str:
-    """The id of a container that never runs, so any image will do. Somebody may remove one meanwhile: then another is
-    taken."""
+    """Makes a container that never runs, so any image will do; gives its id. If an image is removed meanwhile, the next one
+    is tried. Raises EngineError without an image."""
     for image in connection.api.images():
         with suppress(docker.errors.ImageNotFound):
             return str(connection.api.create_container(image["Id"], command=["true"], **options)["Id"])
     raise EngineError(
         wanted="an image, to read a volume with",
         found="the engine holds no image yet",
-        fix="run ./invoke setup, or get any with docker pull, such as BASE_IMAGE",
+        fix="run ./invoke setup, or docker pull an image, such as BASE_IMAGE",
     )
 
 
@@ -195,7 +196,7 @@ def logs(connection: Connection, container: str, *, follow: bool, tail: int | Li
 
 def port_holder(connection: Connection, address: str, port: int) -> str | None:
     """The program of this machine that listens there, as `nginx (pid 7)`; None if the port is free, and for a remote
-    engine, whose machine cannot be asked."""
+    engine: its machine cannot be asked."""
     if not connection.local:
         return None
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -211,7 +212,7 @@ def port_holder(connection: Connection, address: str, port: int) -> str | None:
 
 
 def _reader(volume: str) -> str:
-    """Name of the container that a volume is read through: fixed, so that one left by a run that was killed is found."""
+    """Name of the container that a volume is read through. It is fixed: the next run finds one that a killed run left."""
     return f"{volume}-reader"
 
 
@@ -234,7 +235,7 @@ def network_state(one: Mapping[str, Any]) -> NetworkState:
 
 
 def _is_of(deployment: str, state: ContainerState) -> bool:
-    """A container that somebody starts from an image of ours inherits its labels, the role `image:NAME` among them."""
+    """True if we made it for the deployment. A person's container of our image inherits the image's labels and role."""
     made_by_us = state.role and not state.role.startswith("image:")
     return state.labels.get(labels.DEPLOYMENT) == deployment and bool(made_by_us)
 
@@ -243,7 +244,7 @@ def _container(one: Mapping[str, Any]) -> ContainerState:
     networks = (one.get("NetworkSettings") or {}).get("Networks") or {}
     return ContainerState(
         id=one["Id"],
-        # A linked container is listed under its links' names too; its own has one slash.
+        # A linked container is listed under its links' names too; its own name has one slash.
         name=next(name[1:] for name in one["Names"] if name.count("/") == 1),
         image_id=one["ImageID"],
         state=one["State"],
@@ -265,7 +266,7 @@ def _port_holders(listed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], 
 
 def _listener(port: int) -> str:
     """Who listens on a port; only root sees the programs of others."""
-    # Imported where it is asked, which is seldom.
+    # Imported here: it is seldom needed.
     import psutil
 
     with suppress(psutil.Error, OSError):

@@ -1,7 +1,7 @@
 """One-off containers: what a command prints in an image, and, without running, who owns volumes.
 
-An image may be a stranger's: it gets no capability, no volume of ours, no network unless asked, and a limit of memory and
-time. The container carries the deployment's label, so one that a killed run left is removed by the next, or by clean.
+A command may run in a foreign image: it gets no capability, no volume of ours, no network unless asked, and a limit of
+memory and time. The container has the deployment's label, so the next run, or clean, removes one that a killed run left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hubdeploy.engine.connection import Connection, already_gone, translated
 _MEMORY = 1024**3
 _PIDS = 256
 _STEP = 0.1
-# Each question costs the engine a mount of all volumes, each container more than that of a few.
+# Volumes of one container. For each question the engine mounts all of them; a container takes longer than a few mounts.
 _VOLUMES = 20
 
 
@@ -36,7 +36,7 @@ def volume_owners(connection: Connection, volumes: Sequence[str], *, deployment:
 def _owners(connection: Connection, volumes: Sequence[str], deployment: str) -> dict[str, int]:
     places = {volume: f"/volumes/{number}" for number, volume in enumerate(volumes)}
     carried = {labels.DEPLOYMENT: deployment, labels.ROLE: labels.ONE_OFF}
-    with translated("it can be read to whom users' volumes belong"):
+    with translated("the owners of users' volumes can be read"):
         _remove_left(connection, carried)
         container = observe.create_of_any_image(
             connection,
@@ -69,8 +69,8 @@ def run_once(
     entrypoint: bool = True,
     network: str = "none",
 ) -> str:
-    """Output of a command in a container of `image`, as the image's user, behind its entrypoint unless that is left out.
-    It is ended after `within` seconds, which the output's last line then says. `network` is none, or host: the engine's.
+    """Output of a command in a container of `image`, as the image's user, and through its entrypoint if `entrypoint`. After
+    `within` seconds it is ended, and the output's last line says so. `network` is none, or host (the engine's machine).
     """
     program, *arguments = command
     carried = {labels.DEPLOYMENT: deployment, labels.ROLE: labels.ONE_OFF}
