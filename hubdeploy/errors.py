@@ -36,8 +36,8 @@ class DeployError(Exit):
 class Problem:
     """One thing that is wrong, and how to fix it. In a file that a person wrote: where (`.env:12`) and which key.
 
-    `found` never holds the value of a secret. `instead` are the lines that may stand in place of the key's statement in
-    .env (none: the setting derives); None where only a person can tell.
+    `found` never holds the value of a secret. `instead` are the lines that may replace the key's statement in .env (no
+    line: the setting derives); None if only a person can decide.
     """
 
     where: str
@@ -65,7 +65,7 @@ class Caution:
 
 
 class Refused(DeployError):
-    """All problems that were found, reported at once; `done` says what was changed nevertheless."""
+    """All problems that were found, reported at once; `done` says what was changed before."""
 
     def __init__(self, problems: Sequence[Problem], done: str = "nothing was changed") -> None:
         self.problems = tuple(problems)
@@ -89,15 +89,15 @@ class EngineUnavailable(EngineError):
 
 
 class BuildError(EngineError):
-    """An image could not be built; the message carries the Dockerfile line and the end of the log."""
+    """An image could not be built; the message has the Dockerfile line and the end of the log."""
 
 
 class NotReady(DeployError):
-    """A container exited or did not become healthy in time; the message carries its last log lines."""
+    """A container exited or did not become healthy in time; the message has its last log lines."""
 
 
 def indented(text: str) -> str:
-    """The last lines of somebody else's log, as they stand below a message."""
+    """Lines of a log, indented to stand below a message."""
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
@@ -113,7 +113,7 @@ def read_file(path: Path, name: str, wanted: str) -> bytes:
 
 
 def read_text(path: Path, name: str, wanted: str) -> str:
-    """As read_file, as UTF-8 text."""
+    """Like read_file, as text; raises InputError also if it is not UTF-8."""
     try:
         return read_file(path, name, wanted).decode("utf-8")
     except UnicodeDecodeError:

@@ -14,8 +14,8 @@ from hubdeploy.errors import DeployError
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Only one run of a checkout at a time is inside. Two that read, add and replace at once would lose an addition, and
-    each would remove the other's throw-away container as one that was left behind."""
+    """Lets one run of a checkout at a time inside. Two that read, add and replace at once would lose an addition, and each
+    would remove the other's throw-away container as a leftover."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -26,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def replace(path: Path, content: bytes, *, mode: int) -> None:
     """Put `content` at `path` as a whole or not at all. Owner and group are the old file's, or the folder's: a
-    checkout's owner can read what root decided in it.
+    checkout's owner can read what root wrote. Raises DeployError if the folder cannot be written.
     """
     owner = (path if path.exists() else path.parent).stat()
     try:

@@ -1,5 +1,5 @@
-"""Work beside other work, in threads that die with the process: what is silent for minutes must not hold an interrupted
-command. What it raises is raised by the future's `result()`.
+"""Runs work in daemon threads: Ctrl-C must not wait for a silent build. An error in the work is raised by the future's
+`result()`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 
 
 def run(work: Callable[[], _Result]) -> Future[_Result]:
-    """The work, begun."""
+    """Starts the work."""
     future: Future[_Result] = Future()
 
     def thread() -> None:
@@ -27,5 +27,5 @@ def run(work: Callable[[], _Result]) -> Future[_Result]:
 
 
 def all_of(works: list[Callable[[], _Result]]) -> list[_Result]:
-    """What each gave, in their order, all done at the same time."""
+    """The results in the order of the works, which all run at the same time."""
     return [future.result() for future in [run(work) for work in works]]

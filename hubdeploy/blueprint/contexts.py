@@ -67,8 +67,8 @@ def read(
     certificates: Sequence[bytes] = (),
     shared: Mapping[str, Path] | None = None,
 ) -> Context:
-    """The build context in `folder`; `certificates` (PEM, one each) are added as ca/extra-NNN.crt, and `shared` is what
-    it gets from elsewhere: name -> a file, or a folder of Python modules.
+    """The build context in `folder`; `certificates` (PEM, one each) are added as ca/extra-NNN.crt, and `shared` from
+    other folders: name -> a file, or a folder of Python modules. Raises DeployError without a Dockerfile.
 
     `list_files` gives the names below a folder that its .dockerignore leaves in.
     """

@@ -34,12 +34,12 @@ def static_config() -> bytes:
             "api": {"dashboard": False},
             "ping": {"entryPoint": "ping"},
             "entryPoints": _entry_points(),
-            # 0 s: at the default of 2 s every start of a server takes two seconds longer
+            # 0 s: with the default of 2 s every start of a server takes two seconds longer
             "providers": {
                 "providersThrottleDuration": "0s",
                 "file": {"directory": DYNAMIC_DIRECTORY, "watch": True},
             },
-            # a container that is gone swallows connections: 504 after 2 s instead of 502 after up to 14 s
+            # a removed container does not refuse connections: 504 after 2 s instead of 502 after up to 14 s
             "serversTransport": {"forwardingTimeouts": {"dialTimeout": "2s"}},
         }
     )

@@ -30,7 +30,7 @@ class BuildTable:
         with self._lock:
             self._rows[name] = ("builds", time.monotonic(), "")
 
-    def said(self, name: str, line: str) -> None:
+    def printed(self, name: str, line: str) -> None:
         with self._lock:
             state, start, before = self._rows[name]
             step = before.partition("\n")[0]

@@ -1,8 +1,7 @@
-"""What an operator sees while a deployment is changed: plans, progress, questions, the greeting. No other module asks;
-`status`, `logs`, `config`, `check_files` and `setup` print what they found themselves.
+"""What an operator sees while a deployment is changed: plans, progress, questions, the greeting. No other module asks
+questions; `status`, `logs`, `config`, `check_files` and `setup` print their own findings.
 
-On a terminal builds are a live table; elsewhere every line stands by itself with a prefix. Passwords are shown on a
-terminal only.
+On a terminal builds are a live table; elsewhere each line has a prefix. Passwords are shown on a terminal only.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ class Display:
             self.line(f"warning: {caution}")
 
     def warnings(self, problems: Sequence[Problem], going_on: str) -> None:
-        """Problems that do not keep a command from its work."""
-        # Not among what a command prints: somebody may read that with a program.
+        """Problems in spite of which a command goes on."""
+        # On standard error: a program may read what a command prints.
         for problem in problems:
             print(f"warning: {problem}", file=sys.stderr)
         if problems:
@@ -66,11 +65,11 @@ class Display:
         elif isinstance(step.operation, op.ContainerHealthy | op.ImagePulled):
             self.line(f"  .. waiting until {step.operation}")
 
-    def said(self, step: Step, line: str) -> None:
+    def printed(self, step: Step, line: str) -> None:
         if not isinstance(step.operation, op.ImageBuilt):
             return
         if self._table:
-            self._table.said(step.operation.spec.name, line)
+            self._table.printed(step.operation.spec.name, line)
         else:
             self.line(f"{step.operation.spec.name} | {line}")
 
@@ -83,7 +82,7 @@ class Display:
     def building(self, steps: Sequence[Step]) -> None:
         if not self.terminal:
             return
-        # What draws it takes a while to import, and seldom is there anything to build.
+        # Imported here: it takes long to import and is seldom needed.
         from hubdeploy.commands.buildtable import BuildTable
 
         names = [step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt)]
@@ -97,8 +96,8 @@ class Display:
     # -- questions --------------------------------------------------------------------------------------------------
 
     def confirm(self, plan: Plan, name: str, *, yes: bool) -> None:
-        """Asks where a session or data would be lost; the default is no, and without a terminal nobody is asked. Data goes
-        only when the deployment's name is typed back: no option can stand for that."""
+        """Asks before a session or data is lost; the default is no. Raises DeployError without a yes, or without a terminal.
+        Data is removed only if the deployment's name is typed back: no option replaces that."""
         if any(step.consequence.severity is Severity.DATA_IS_LOST for step in plan.steps):
             self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
             if self._answer(f"This removes users' data for ever. Type {name} to go on: ") != name:

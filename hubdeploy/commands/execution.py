@@ -1,4 +1,4 @@
-"""Carries a plan's steps out in order; images that do not stand on one another are built at the same time.
+"""Carries a plan's steps out in order; images that do not depend on each other are built at the same time.
 
 It decides nothing: a step that fails ends the run with its error, and what was done stays done.
 """
@@ -18,15 +18,15 @@ from hubdeploy import threads
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.steps import Step
 
-# Brings an operation about; the function that it is given hears what goes on meanwhile.
+# Carries out an operation, and calls the function with each line of its progress.
 Apply = Callable[[Any, Callable[[str], None]], None]
 
 
 class Reporter(Protocol):
-    """Hears of each step: that it begins, what it says meanwhile, that it is done."""
+    """Is called when a step begins, with each line of its progress, and when it is done."""
 
     def begun(self, step: Step) -> None: ...
-    def said(self, step: Step, line: str) -> None: ...
+    def printed(self, step: Step, line: str) -> None: ...
     def done(self, step: Step, seconds: float) -> None: ...
     def building(self, steps: Sequence[Step]) -> None: ...
     def built(self) -> None: ...
@@ -47,14 +47,14 @@ def carry_out(steps: Iterable[Step], apply: Apply, reporter: Reporter) -> None:
 
 
 def _apply(step: Step, apply: Apply, reporter: Reporter, cancelled: Event | None = None) -> None:
-    def said(line: str) -> None:
+    def printed(line: str) -> None:
         if cancelled is not None and cancelled.is_set():
             raise Cancelled
-        reporter.said(step, line)
+        reporter.printed(step, line)
 
     reporter.begun(step)
     start = time.monotonic()
-    apply(step.operation, said)
+    apply(step.operation, printed)
     reporter.done(step, time.monotonic() - start)
 
 

@@ -1,9 +1,9 @@
 """Asks the foreign image of users' servers which JupyterHub it has, once for each image.
 
-The answer is kept in a file of the checkout that git ignores, under all that decides it: the image's id, which names its
-content on any engine, the command, and the question itself. So each clone asks for itself, and the file can be lost but never
-wrong. It holds the version found, not the verdict, as the hub may get another. No answer is not kept: the engine may have
-been busy.
+The answer is kept in a file of the checkout that git ignores. Its key is all that decides it: the image's id, which names its
+content on any engine, the command, and the question. So each clone asks for itself, and the file is never wrong. It holds
+the version that was found and not the verdict, as the hub's version may change. A missing answer is not kept: the engine
+may have been busy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def evidence(
     settings: Settings, snapshot: Snapshot, engine: Engine, say: Callable[[str], None]
 ) -> tuple[Wanted, Found] | Problem | None:
     """What servers need and what their image has; a Problem if it does not answer. None for an image of ours, which its
-    lock pins, and for one that is still to be pulled."""
+    lock file pins, and for an image that is not pulled yet."""
     reference = settings.notebook_image
     state = snapshot.images.get(reference)
     if settings.notebook_member or state is None:
@@ -87,7 +87,7 @@ def _remembered(memory: Path, key: str) -> Found | None:
 
 def _remember(memory: Path, key: str, found: Found) -> None:
     content = {**_read(memory), key: {"command": found.command, "jupyterhub": found.jupyterhub}}
-    # A checkout that cannot be written costs the next run a question.
+    # Where the checkout cannot be written, the next run asks again.
     with suppress(DeployError, OSError):
         files.replace(memory, json.dumps(content, indent=2).encode() + b"\n", mode=0o644)
 
