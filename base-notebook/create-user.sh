@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes NAME, with the number UID, the image's user, and DIRECTORY in its home: create-user.sh NAME UID DIRECTORY
-# A person whom the base image brought under that name or number goes (ubuntu:24.04 has one); a system account never.
+# create-user.sh NAME UID DIRECTORY: makes the image's user NAME, with the number UID, and DIRECTORY in its home.
+# A person's account with that name or number is removed (ubuntu:24.04 has one), a system account never.
 set -euo pipefail
 
 name=$1

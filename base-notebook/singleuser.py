@@ -1,8 +1,8 @@
 """Starts JupyterHub's single-user server in half the time: `python singleuser.py ARGUMENTS`.
 
-`jupyterhub.singleuser` imports, for names that no server with Jupyter Server 2 uses, the hub's handlers and with them
-its database. Here stand-ins bear those names, and import the modules when they are asked for anything else, which they
-are not. requests, with which JupyterLab could read lists of extensions, is treated alike. quick.py does the rest.
+`jupyterhub.singleuser` imports the hub's handlers, and with them its database, for names that a server with Jupyter
+Server 2 never uses. Here stand-ins have these names. Asked for any other name, a stand-in imports the real module.
+requests, which JupyterLab imports for lists of extensions, gets a stand-in too. quick.py does the rest.
 """
 
 import importlib
@@ -15,18 +15,18 @@ import quick
 
 
 class DatabaseError(Exception):
-    """Raised by nobody here."""
+    """Never raised here."""
 
 
 class HealthCheckHandler:
-    """The hub's, whose requests are not logged."""
+    """Stands for the hub's handler, whose requests are not logged."""
 
 
 class OfOlderServers:
-    """Of servers before Jupyter Server 2."""
+    """Stands for what only servers before Jupyter Server 2 use."""
 
 
-# Module -> what others import from it without using it.
+# Module -> names that others import from it and never use.
 IN_NAME_ONLY: dict[str, dict[str, type]] = {
     "jupyterhub.handlers.pages": {"HealthCheckHandler": HealthCheckHandler},
     "jupyterhub.orm": {},
@@ -40,7 +40,7 @@ IN_NAME_ONLY: dict[str, dict[str, type]] = {
 
 @contextmanager
 def in_name_only() -> Iterator[None]:
-    """While it lasts, whoever imports one of those modules gets a stand-in."""
+    """Inside, an import of one of these modules gives a stand-in."""
     stand_ins = {name: stand_in(name, names) for name, names in IN_NAME_ONLY.items()}
     sys.modules.update(stand_ins)
     try:
@@ -52,7 +52,7 @@ def in_name_only() -> Iterator[None]:
 
 def stand_in(name: str, names: dict[str, type]) -> ModuleType:
     def imported(attribute: str) -> object:
-        # `from NAME import …` asks this to see whether NAME is a package.
+        # `from NAME import …` asks for this to see whether NAME is a package.
         if attribute == "__path__":
             raise AttributeError(attribute)
         return getattr(importlib.import_module(name), attribute)

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Starts the user's server, as NB_USER in any case. Started as root, it first hands the notebook folder over and, with
-# GRANT_SUDO=yes, lets NB_USER use sudo; then it drops to NB_USER for good. It runs no command that is not needed:
-# each would delay every start.
+# Starts the user's server, always as NB_USER. Started as root, it first makes NB_USER the owner of the notebook folder
+# and, with GRANT_SUDO=yes, lets NB_USER use sudo; then it drops to NB_USER for good. It runs no command that is not
+# needed: each would delay every start.
 set -euo pipefail
 
 server=(/opt/jupyter/bin/python /usr/local/lib/notebook/singleuser.py "$@")
@@ -10,12 +10,12 @@ export USER=$NB_USER LOGNAME=$NB_USER HOME=/home/$NB_USER SHELL=/bin/bash
 if [ "$EUID" -ne 0 ]; then
     if [ ! -w "$NOTEBOOK_DIR" ]; then
         echo "$NOTEBOOK_DIR cannot be written to by $NB_USER (UID $NB_UID); it belongs to UID $(/usr/bin/stat -c %u "$NOTEBOOK_DIR")" >&2
-        exit 73 # the hub's spawner tells then whose volume it is, and what the operator can do
+        exit 73 # with this code the hub's spawner says what the operator can do
     fi
     exec "${server[@]}"
 fi
 
-# Commands that run as root go by their full path: the user can write to the first folder of PATH.
+# Commands that run as root have their full path: the user can write to the first folder of PATH.
 if [ -O "$NOTEBOOK_DIR" ]; then
     /bin/chown "$NB_UID:users" "$NOTEBOOK_DIR"
 fi

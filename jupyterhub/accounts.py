@@ -1,8 +1,8 @@
 """Makes the userlist take away as well as give: JupyterHub's database remembers users and admins for ever.
 
 Runs before the hub, on its database. A user who left the list loses server and account, unless an admin had
-added that user; a user whose `admin` left the list loses it. Never touches a volume, nor a user who was never
-listed.
+added that user; a user who lost the flag `admin` is no longer an admin. Never touches a volume, or a user who was
+never listed.
 """
 
 import json
@@ -25,8 +25,8 @@ StopServer = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Record:
-    """What the userlist had brought when the hub last started: who is listed, who of them is admin by the
-    list, and who of them had been added by an admin before and so stays when the line goes."""
+    """The userlist at the hub's last start: who was listed, who was an admin there, and whom an admin had
+    added before. These users stay when their line goes."""
 
     listed: frozenset[str] = frozenset()
     admins: frozenset[str] = frozenset()
@@ -45,8 +45,8 @@ class Changes:
 def decide(users: Iterable[User], known: Iterable[str], record: Record | None) -> Changes:
     """`users` as in the contract, `known`: names in the database, `record`: None if there never was one.
 
-    Without a record, in the database of a new or an older deployment, a listed user counts as brought by the
-    list: else the list could never take that user away.
+    Without a record, in the database of a new or an older deployment, a listed user counts as added by the
+    list: else the list could never remove that user.
     """
     users = list(users)
     listed = frozenset(user.name.lower() for user in users)
@@ -64,8 +64,8 @@ def decide(users: Iterable[User], known: Iterable[str], record: Record | None) -
 
 
 def apply(users: Iterable[User], data: Path, stop_server: StopServer) -> None:
-    """Brings the database in the directory `data` in line with the contract's users. Killed anywhere and run again, it ends
-    the same: the record is written last, and what it orders may be done twice."""
+    """Brings the database in the directory `data` in line with the contract's users. It may be killed at any point and run
+    again: the record is written last, and each change may be made twice."""
     changes = decide_on_database(users, data, stop_server)
     write_record(data / RECORD, changes.record)
 

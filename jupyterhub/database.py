@@ -1,6 +1,6 @@
-"""Brings JupyterHub's database to the schema of this JupyterHub, after copying the file beside itself.
+"""Brings JupyterHub's database to the schema of this JupyterHub, and keeps a copy of the old file.
 
-Never touches one that is up to date. Cut short anywhere and run again, it ends the same.
+Never touches a database that is up to date. It may be killed at any point and run again.
 """
 
 import logging
@@ -14,13 +14,13 @@ from sqlalchemy import create_engine, inspect
 
 log = logging.getLogger("database")
 
-# In the data directory; the hub and what runs before it must name the same.
+# In the data directory; start.py and the hub use the same file.
 FILE = "jupyterhub.sqlite"
 
 
 def upgrade_if_needed(file: Path) -> None:
-    """Upgrades the database in `file`. From one older than JupyterHub 0.9 the users come over, with who is admin; tokens
-    and groups stay in the copy."""
+    """Upgrades the database in `file`. If it is older than JupyterHub 0.9, users and their admin flags are kept; tokens and
+    groups stay in the copy."""
     if is_too_old(file):
         carry_users_over(file)
     else:

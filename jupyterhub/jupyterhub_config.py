@@ -42,7 +42,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
     # the page that offers to start a server again says how the last one ended; its reader may be an admin
     c.JupyterHub.template_paths = [str(HERE / "templates")]
     c.JupyterHub.template_vars = {"end_of_server": lambda reader: ServerSpawner.end_of_server}
-    # a container that drops packets instead of refusing would block a try for 30 s
+    # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
 
 
@@ -50,7 +50,7 @@ def configure_proxy(c: Any, contract: Contract, secrets: Secrets) -> None:
     proxy = contract.proxy
     c.JupyterHub.proxy_class = "traefik_file"
     c.TraefikFileProviderProxy.should_start = False
-    # the deployment writes the API's router: were it here too, a changed password would lock the hub out
+    # the deployment writes the API's router: with a second one here, a changed password would lock the hub out
     c.TraefikFileProviderProxy.enable_setup_dynamic_config = False
     c.TraefikFileProviderProxy.traefik_entrypoint = "https"
     c.TraefikFileProviderProxy.traefik_api_url = proxy.api_url
@@ -60,7 +60,7 @@ def configure_proxy(c: Any, contract: Contract, secrets: Secrets) -> None:
 
 
 def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:
-    # the section of all authenticators: it reaches whichever class the contract names
+    # the section of all authenticators: it applies to any class that the contract names
     c.JupyterHub.authenticator_class = contract.login.authenticator_class
     for trait, value in contract.login.traits.items():
         setattr(c.Authenticator, trait, value)
@@ -90,7 +90,7 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.remove = True
     # for a cold disk and many starts at once
     c.ServerSpawner.start_timeout = 120
-    # a hub that starts stops the servers that do not answer it within this time
+    # a starting hub stops the servers that do not answer within this time
     c.ServerSpawner.http_timeout = 60
     c.ServerSpawner.mem_limit = kind.memory_limit
     c.ServerSpawner.cpu_limit = kind.cpu_limit
@@ -107,7 +107,7 @@ def configure_servers(c: Any, contract: Contract) -> None:
 
 
 def user_volumes(contract: Contract, kind: ServerKind) -> list[dict[str, Any]]:
-    """As mounts, not binds: only so does the engine label the volumes that it makes. One that is there is used as it is."""
+    """Mounts, not binds: with mounts the engine labels the volumes that it makes. An existing volume is used as it is."""
     carried = {**contract.labels, labels.ROLE: "volume", labels.UID: str(kind.nb_uid)}
     return [
         {"type": "volume", "source": volume.name, "target": volume.target, "labels": carried} for volume in kind.volumes

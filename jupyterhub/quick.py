@@ -1,4 +1,4 @@
-"""Imports in three quarters of the time, for a process that imports much and once."""
+"""Saves a quarter of the time that imports take, in a process that imports much and once."""
 
 import gc
 import os
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """Garbage collection is off during imports, and never looks at the modules later: they are no garbage. aiohttp does not
-    read every certificate twice: it trusts the folder with the same ones, where OpenSSL looks when it verifies one.
+    """Garbage collection is off during imports, and skips the imported modules later. aiohttp reads no file of
+    certificates: OpenSSL finds the same ones in its folder when it verifies a certificate.
     """
     before = os.environ.get("SSL_CERT_FILE")
     os.environ["SSL_CERT_FILE"] = os.devnull

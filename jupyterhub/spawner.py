@@ -2,7 +2,7 @@
 
 A server of our own images runs as NB_UID without a capability; only a server that may use sudo, and one of a
 foreign image, starts as root, with the few capabilities its start script needs to drop to the user. It never
-pulls an image and never mounts a path of the host.
+pulls an image and never mounts a path of the host. The module is a little long: JupyterHub wants a spawner in one class.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from dockerspawner import DockerSpawner
 from tornado.web import HTTPError
 from traitlets import Bool, Dict, Int, Set, Unicode
 
-# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL, as the
-# init and sudo stay root: without it they cannot pass the stop signal on, and the server dies with its kernels unasked.
+# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
+# sudo stay root and must pass the stop signal on; without it the server and its kernels are killed, not stopped.
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
 ANSWER_STEP = 0.05
 EXIT_CHECK_STEP = 0.25
 LOG_LINES = 15
-# How start-singleuser.sh ends where the user could not save a file.
+# Exit code of start-singleuser.sh if the user could not save a file.
 NOT_WRITABLE = 73
-# Left of start_timeout for what comes before and after the wait, so that our message wins over the hub's.
+# Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
 
 
@@ -62,15 +62,14 @@ def process_options(*, ours: bool, sudo: bool, nb_uid: int) -> dict[str, Any]:
 
 
 def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, notebook_dir: str) -> dict[str, str]:
-    """What the start script is told: sudo or not; a foreign image also whom to rename its user to."""
+    """The start script's environment: sudo or not; for a foreign image also the new name of its user."""
     environment = {"GRANT_SUDO": "yes"} if sudo else {}
     if not ours:
         environment |= {
             "NB_USER": nb_user,
             "NB_UID": str(nb_uid),
             "CHOWN_HOME": "yes",
-            # the engine makes the volume's mount point, as root, with every folder on the way, and CHOWN_HOME does not
-            # descend
+            # the engine makes the mount point and the folders above it as root, and CHOWN_HOME is not recursive
             "CHOWN_EXTRA": ",".join(folders_below_home(nb_user, notebook_dir)),
         }
     return environment
@@ -83,7 +82,7 @@ def folders_below_home(nb_user: str, notebook_dir: str) -> list[str]:
 
 
 def unformatted(text: str) -> str:
-    """`text` such that DockerSpawner, which runs str.format over all it is given, gives it back unchanged."""
+    """`text` with its braces doubled: DockerSpawner runs str.format over it, which gives `text` again."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -98,12 +97,12 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     pids_limit = Int(config=True, help="Most processes and threads of one server.")
     labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of each server's container.")
 
-    # Of the container; DockerSpawner sets it.
+    # The container's id; DockerSpawner sets it.
     object_id: str
     # User -> how their last server ended by itself, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
 
-    # DockerSpawner queues all calls of all users on one thread; an APIClient is not made for several.
+    # DockerSpawner queues the calls of all users on one thread. Here are several, each with its own APIClient.
     _executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
     _of_thread = threading.local()
 
@@ -141,18 +140,18 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         return {
             "user": options["user"],
             "labels": {key: unformatted(value) for key, value in carried.items()},
-            # an image of others has its own, and a kernel that is started without a path begins there
+            # a foreign image has its own, and a kernel without a path would start there
             "working_dir": self.notebook_dir,
             # the hub asks servers itself; docker-stacks' own check costs a core for nine idle servers
             "healthcheck": {"test": ["NONE"]},
         }
 
     def host_options(self) -> dict[str, Any]:
-        """The host config, as far as it depends on the user or DockerSpawner has no setting for it."""
+        """The parts of the host config that depend on the user or have no setting in DockerSpawner."""
         options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
         del options["user"]
         options["pids_limit"] = self.pids_limit
-        # the engine removing a server that exits would take with it the log that says why; see poll()
+        # with it the engine would also remove the log that says why a server ended; see poll()
         options["auto_remove"] = False
         if self.mem_limit is not None:
             options["memswap_limit"] = self.mem_limit
@@ -161,8 +160,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     async def start(self) -> tuple[str, int]:
         """Returns when the server accepts connections, so that the hub's first try succeeds.
 
-        A server that failed is removed before the error goes to the hub: while the hub would stop it, its pages
-        know neither of a starting nor of a failed server.
+        A server that failed is removed before the error goes to the hub. Else the hub would stop it, and meanwhile
+        the hub's pages show no starting and no failed server.
         """
         self._stages: list[str] = []
         self._ends.pop(self.user.name, None)
@@ -172,7 +171,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             self._stage("Waiting for JupyterLab to answer")
             await self._wait_until_it_answers(address, port, deadline)
         except ServerFailed as failure:
-            self._tell(failure.jupyterhub_message, logging.ERROR)
+            self._log_message(failure.jupyterhub_message, logging.ERROR)
             await self._remove_if_any()
             raise
         return address, port
@@ -197,7 +196,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         await super().start_object()
 
     async def remove_object(self) -> None:
-        """By force: a server that the hub lost track of may still be running, and its name is in the way."""
+        """By force: a server that the hub lost track of may still run, and it has the name."""
         try:
             await self.docker("remove_container", self.object_id, v=True, force=True)
         except APIError as error:
@@ -205,7 +204,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                 raise
 
     async def poll(self) -> int | str | None:
-        """None while the server runs; one found exited is removed, its last words kept in the hub's log."""
+        """None while the server runs. A server that exited is removed; the end of its log goes into the hub's log."""
         if not self.object_id:
             return 0
         status: int | str | None = await super().poll()
@@ -214,7 +213,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             if container is not None:
                 ended = await self._ended(container["State"])
                 self._ends[self.user.name] = ended.jupyterhub_message
-                self._tell(ended.jupyterhub_message, logging.WARNING)
+                self._log_message(ended.jupyterhub_message, logging.WARNING)
             await self._remove_if_any()
         return status
 
@@ -243,20 +242,20 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             raise await self._ended(state, " while it started")
 
     async def _ended(self, state: dict[str, Any], when: str = "") -> ServerFailed:
-        """How the server ended, from the engine's words about its container, what can be done, and its last words."""
+        """How the server ended (`state` is the engine's), what can be done, and the end of its log."""
         if state["OOMKilled"]:
             how = "was killed as it ran out of memory"
             limit = f", now {self.mem_limit // 1024**2} MiB" if self.mem_limit else ""
             fix = f"The operator gives servers more with USER_MEMORY_LIMIT{limit}."
         elif state["ExitCode"] == NOT_WRITABLE and self.ours:
             how = "could not write to its volume"
-            fix = f"The operator hands the volume over with `{self._handing_over()}`."
+            fix = f"The operator makes the volume the user's with `{self._chown_command()}`."
         else:
             how = f"ended with exit code {state['ExitCode']}"
             fix = f"The operator sees this with `./invoke logs --user {self.user.name}`."
         return ServerFailed(f"The server {how}{when}. {fix}", await self._last_words())
 
-    def _handing_over(self) -> str:
+    def _chown_command(self) -> str:
         mount = self.mount_binds[0]
         volume = f"-v {mount['Source']}:{mount['Target']}"
         return f"docker run --rm --user 0 --entrypoint chown {volume} {self.image} -R {self.nb_uid}:users {mount['Target']}"
@@ -272,10 +271,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     def _stage(self, message: str) -> None:
         self._stages.append(message)
-        self._tell(message)
+        self._log_message(message)
 
-    def _tell(self, message: str, level: int = logging.INFO) -> None:
-        """To the hub's log, each line marked with whose server it is: `./invoke logs --user` finds them by that."""
+    def _log_message(self, message: str, level: int = logging.INFO) -> None:
+        """Writes into the hub's log. Each line names the user, so that `./invoke logs --user` finds it."""
         for line in message.splitlines():
             self.log.log(level, "server of %s: %s", self.user.name, line)
 

@@ -34,7 +34,7 @@ class ServerRemover:
         wanted = [*self.carried, f"{labels.ROLE}={labels.SERVER}", f"{labels.USER}={user}"]
         for container in self.engine.containers(all=True, filters={"label": wanted}):
             try:
-                # without grace: the hub waits for this, and who lost access needs no time to say goodbye
+                # by force: the hub waits for this, and a user who lost access needs no time to save
                 self.engine.remove_container(container["Id"], v=True, force=True)
             except NotFound:
                 continue
@@ -42,7 +42,7 @@ class ServerRemover:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
-    # database, backups of it and the record are nobody else's business
+    # nobody else may read the database, its backups and the record
     os.umask(0o077)
     contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
     try:
@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
     accounts.apply(contract.users, Path(contract.hub.data_dir), ServerRemover(engine, contract.labels))
     JupyterHub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
-    # Nothing is left to tidy, and Python would take a fifth of a restart over it.
+    # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.
     logging.shutdown()
     os._exit(0)
 
