@@ -39,7 +39,7 @@ def main() -> None:
         "--document", action="store_true", help="only write docs/performance.md from develop/bench/results"
     )
     options = parser.parse_args()
-    # However it ends, what it made on the engine goes.
+    # However it ends, it removes what it made on the engine.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench was ended"))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not options.document:
@@ -79,7 +79,7 @@ def measure(rows: list[str]) -> Run:
 
 
 def _deployed(client: docker.DockerClient, folder: Path, base: str, stack: ExitStack) -> tuple[Ours, Stock]:
-    """Both, up; images that this machine has built before are taken as they are."""
+    """Both deployments, up; images that exist already are used."""
     for name in ("ours", "stock", "compose"):
         (folder / name).mkdir()
     say("ours comes up")

@@ -35,7 +35,7 @@ def builds(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> l
     """(e) All images from no cache, sizes, and `build` with nothing changed."""
     found, sizes = {}, {}
     for rig in (ours, stock):
-        with ours.images_go(), fresh_base(client, rig.base, run) as base:
+        with ours.removing_images(), fresh_base(client, rig.base, run) as base:
             found[rig.label] = [rig.build(base)]
             sizes[rig.label] = {name: _size(client, image) for name, image in rig.science_images.items()}
     quick = [ours.invoke("build") for _ in range(_QUICK_ROUNDS)]
@@ -73,10 +73,10 @@ def nothing_to_do(ours: Ours, stock: Stock, client: docker.DockerClient, folder:
 
 @contextmanager
 def _compose(client: docker.DockerClient, stock: Stock, folder: Path) -> Iterator[list[str]]:
-    """The command, for a file that says what stock is; its containers and images go at the end."""
+    """The command `docker compose up` for stock; its containers and images are removed at the end."""
     plugins = folder / "cli-plugins"
     plugins.mkdir()
-    # Docker's own plugins, of the version that users have, out of the image of the tests' newer engine.
+    # Docker's plugins in the version that users have, from the image of the tests' newer engine.
     source = client.containers.create(nested.engine_image(client), ["true"])
     try:
         for name in ("docker-compose", "docker-buildx"):
@@ -102,7 +102,7 @@ def _compose(client: docker.DockerClient, stock: Stock, folder: Path) -> Iterato
 
 
 def _compose_file() -> dict[str, Any]:
-    # Without a hub that runs: what is compared is how soon the tool sees that nothing is to be done.
+    # No hub runs: the row compares how soon each tool sees that there is nothing to do.
     return {
         "services": {
             "hub": {
@@ -188,7 +188,7 @@ def proxy(ours: Ours, stock: Stock, client: docker.DockerClient, run: str) -> li
 
 @contextmanager
 def _routed(rig: Rig, client: docker.DockerClient, upstream: str) -> Iterator[None]:
-    """A route of the proxy's own kind to the upstream, under /upstream/."""
+    """Adds a route to the upstream, under /upstream/, as each proxy wants it."""
     container = client.containers.get(rig.proxy)
     target = f"http://{upstream}:9000"
     if isinstance(rig, Stock):
@@ -227,7 +227,7 @@ def _milliseconds(text: str, percentile: str) -> float:
 
 
 def floors(ours: Ours, client: docker.DockerClient) -> list[Figure]:
-    """What no server can be quicker than: an empty container, Python in one, and Jupyter's server imported there."""
+    """Lower bounds for the start of a server: an empty container, Python in one, and Jupyter's server imported there."""
     image = ours.science_images["base-notebook"]
     commands = {
         "floor: a container that runs true": ["/bin/true"],

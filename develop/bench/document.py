@@ -50,7 +50,7 @@ def write() -> None:
 
 
 def text(runs: Sequence[Run]) -> str:
-    """The document: a line a figure with the medians of the runs' medians, and the ratio of each run."""
+    """The document: for each figure a line with the median of the runs' medians, and the ratio of each run."""
     if not runs:
         return f"{_HEAD}\nNo run is kept yet.\n"
     lines = [
@@ -88,13 +88,13 @@ def _machine(run: Run) -> str:
 
 
 def _gathered(runs: Sequence[Run]) -> Iterable[list[Figure]]:
-    """The same figure of each run that has it, in the order of the last one."""
+    """For each figure of the last run: the same figure of all runs that have it."""
     for last in sorted(runs[-1].figures, key=lambda one: (one.row == "floor", one.row)):
         yield [one for run in runs for one in run.figures if (one.row, one.what) == (last.row, last.what)]
 
 
 def _middle(figures: Sequence[Figure]) -> float | None:
-    """The runs' median of what is held against the bar."""
+    """The median of the runs' values that are compared with the bar."""
     values = [one.value for one in figures if one.value is not None]
     return median(values) if values and (figures[-1].stock or figures[-1].bar is not None) else None
 

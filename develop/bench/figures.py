@@ -13,9 +13,9 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. `row` is the letter of the work; `bar` is what the ratio of the medians (or, with nothing of
-    stock to compare with, our median itself) should not pass, `lower` which side of it is the good one. `failed` counts what
-    gave no sample, of ours and of stock, where a try can fail."""
+    """One line of the table. `row` is the letter of the work; `bar` is the limit for the ratio of the medians, or for our
+    median if stock has no samples; `lower` is true if less is better. `failed`: how many tries of ours, and how many of
+    stock, gave no sample."""
 
     row: str
     what: str
@@ -37,7 +37,7 @@ class Figure:
 
     @property
     def value(self) -> float | None:
-        """What is held against the bar."""
+        """The value that is compared with the bar."""
         if self.stock or any(self.failed):
             return self.ratio
         return median(self.ours) if self.ours else None
@@ -48,7 +48,7 @@ class Figure:
 
 
 def meets(value: float | None, bar: float | None, *, lower: bool) -> bool | None:
-    """None where there is no bar, or nothing to hold against it."""
+    """None without a bar or a value."""
     if bar is None or value is None:
         return None
     return value <= bar if lower else value >= bar
@@ -59,7 +59,7 @@ def ratio(ours: float, stock: float) -> float | None:
 
 
 def p95(samples: Sequence[float]) -> float:
-    """Linear between samples; with one sample, that."""
+    """The 95th percentile, linear between samples; a single sample is its own."""
     return quantiles(samples, n=20, method="inclusive")[-1] if len(samples) > 1 else samples[0]
 
 

@@ -13,7 +13,7 @@ import aiohttp
 
 from develop.bench.rigs import ADMIN, Rig, log_in
 
-# What a person would wait for at the most, and longer than either hub's own limit.
+# Seconds: as long as a person would wait, and longer than the limits of both hubs.
 READY_WITHIN = 200
 _STOPPED_WITHIN = 120
 _STEP = 0.05
@@ -60,7 +60,7 @@ class HubApi:
         await asyncio.gather(*(self._stop(user) for user in users))
 
     async def _stop(self, user: str) -> None:
-        """Until the hub has nothing of the user's: a start that goes on after its own failure would be the next one's."""
+        """Waits until the hub has no server of the user: a failed start may go on, and would count as the next one."""
         deadline = time.monotonic() + _STOPPED_WITHIN
         while time.monotonic() < deadline:
             async with self._session.delete(f"{self._url}/hub/api/users/{user}/server"):

@@ -47,7 +47,7 @@ def draw(runs: Sequence[Run], path: Path) -> None:
 
 
 def _together(runs: Sequence[Run]) -> list[Figure]:
-    """The figures of the last run with the samples of all runs, as far as stock's median is a unit to draw in."""
+    """The figures of the last run with the samples of all runs, if stock's median is not 0."""
     found = []
     for last in sorted(runs[-1].figures if runs else [], key=lambda one: one.row):
         same = [one for run in runs for one in run.figures if (one.row, one.what) == (last.row, last.what)]

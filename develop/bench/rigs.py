@@ -1,6 +1,7 @@
-"""The two deployments that are measured side by side, each made as its users make it, and what the work lists ask of both.
+"""The two deployments that are measured side by side, each made as its users make it, and what both have in common.
 
-Whatever a rig makes carries the label `bench` or its deployment's, and `remove` takes it away.
+All that a rig makes has the label `bench` or its deployment's, and `remove` removes it. The module is a little long: ours
+and stock stand together, so that a reader can compare them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ STOCK = Path(__file__).parent / "stock"
 LABEL = "bench"
 ADMIN = "boss"
 USERS = tuple(f"user{number:02}" for number in range(40))
-# The whole image family, built from nothing on a slow line; a hub that starts on a cold disk.
+# Seconds: all images, built from no cache over a slow line; a hub that starts from a cold disk.
 _BUILD_WITHIN, _UP_WITHIN = 1800, 120
 _STOCK_PORT = 8443
 
@@ -96,12 +97,12 @@ class Ours:
         return {name: self.clone.settings.image_reference(name) for name in ("base-notebook", "hub", "proxy")}
 
     def build(self, base: str) -> float:
-        """Seconds that all images take on a base that no layer stands on yet."""
+        """Seconds to build all images on `base`, for which no layer is cached."""
         return self.invoke("build", BASE_IMAGE=base, IMAGE_TAG="bench")
 
     @contextmanager
-    def images_go(self) -> Iterator[None]:
-        """Images that are built meanwhile are removed with all their layers: nothing else stands on their base."""
+    def removing_images(self) -> Iterator[None]:
+        """Removes the images that are built inside, with all their layers: nothing else is built on their base."""
         before = set(self.clone.image_tags())
         try:
             yield
@@ -115,7 +116,7 @@ class Ours:
 
 
 def _depth(tag: str) -> int:
-    """How many images of ours the image with this name stands on."""
+    """How many images of ours are below the image with this name."""
     return len(family.with_ancestors([tag.rpartition("/")[2].partition(":")[0]]))
 
 
@@ -140,14 +141,14 @@ class Stock:
         return {"base-notebook": self.images["science"], "hub": self.images["hub"]}
 
     def build(self, base: str) -> float:
-        """Seconds that the images take, one after the other, on a base that no layer stands on yet."""
+        """Seconds to build the images, one after the other, on `base`, for which no layer is cached."""
         started = time.monotonic()
         for name, parent in (("hub", base), ("notebook", base), ("science", self.images["notebook"])):
             build(self.client, STOCK / f"{name}.Dockerfile", self.images[name], parent, self.name)
         return time.monotonic() - started
 
     def up(self, request: certificates.Request) -> None:
-        """The hub's container, started and answering; `request` is what the certificate is made from."""
+        """Starts the hub's container and waits until it answers; the certificate is made from `request`."""
         pair = certificates.make(request)
         self.certificate.write_bytes(pair.certificate)
         self.key.write_bytes(pair.key.reveal())
@@ -192,7 +193,7 @@ class Stock:
             volume.remove(force=True)
         for image in ("science", "notebook", "hub"):
             remove_image(self.client, self.images[image])
-        # Those whose name a later build took.
+        # Images whose name a later build took.
         for left in self.client.images.list(filters={"label": own}):
             remove_image(self.client, str(left.id))
 
@@ -205,12 +206,12 @@ def answers(rig: Rig) -> bool:
         return False
 
 
-# -- what both stand on -------------------------------------------------------------------------------------------------
+# -- what both use ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def trusting_base(client: docker.DockerClient, base: str, authorities: Path | None, run: str) -> Iterator[str]:
-    """The base image for stock, which has no setting for a network that intercepts TLS: with these authorities in it."""
+    """The base image with these authorities in it: stock has no setting for a network that intercepts TLS."""
     reference = f"bench-{run}/base:latest"
     files = {"authorities.pem": authorities.read_bytes() if authorities else b""}
     text = (
@@ -230,7 +231,7 @@ def trusting_base(client: docker.DockerClient, base: str, authorities: Path | No
 
 @contextmanager
 def fresh_base(client: docker.DockerClient, base: str, run: str) -> Iterator[str]:
-    """The same base under an id of its own: no layer of an earlier build stands on it."""
+    """The same base with a new id, so no layer is cached for it."""
     token = secrets.token_hex(4)
     reference = f"bench-{run}/fresh:{token}"
     text = f"ARG PARENT\nFROM ${{PARENT}}\nLABEL fresh={token}\n"
@@ -242,7 +243,7 @@ def fresh_base(client: docker.DockerClient, base: str, run: str) -> Iterator[str
 
 
 def build(client: docker.DockerClient, dockerfile: Path, reference: str, parent: str, run: str) -> None:
-    """A stock image, by the classic builder, as ours are."""
+    """Builds an image of stock by the classic builder, as ours are."""
     files = {
         "Dockerfile": dockerfile.read_bytes(),
         "jupyterhub_config.py": (STOCK / "jupyterhub_config.py").read_bytes(),
@@ -267,7 +268,7 @@ def remove_image(client: docker.DockerClient, reference: str) -> None:
 
 
 def timed(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> float:
-    """Seconds of wall clock; raises RuntimeError with the end of what it printed."""
+    """Wall-clock seconds of a command; raises RuntimeError with the end of its output if it fails."""
     started = time.monotonic()
     ended = subprocess.run(
         command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -280,14 +281,14 @@ def timed(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> f
 
 
 def by_part(rigs: Sequence[Rig], found: Mapping[str, Sequence[tuple[float, ...]]]) -> list[list[Sequence[float]]]:
-    """Of rounds that gave several figures each: a list for each figure, with the rigs' samples in their order. A rig whose
-    rounds all failed has no sample."""
+    """Splits rounds that gave several figures each: for each figure a list of the rigs' samples, in the order of `rigs`. A
+    rig whose rounds all failed has no sample."""
     parts = max(len(one) for rounds in found.values() for one in rounds)
     return [[[one[part] for one in found[rig.label]] for rig in rigs] for part in range(parts)]
 
 
 def taking_turns(rigs: Sequence[Rig], rounds: int, work: Callable[[Rig], Result | None]) -> dict[str, list[Result]]:
-    """What the work gave for each rig, ours first in one round and last in the next. None is a round that failed, and is
+    """The results of the work for each rig: ours is first in one round and last in the next. None is a failed round and is
     left out."""
     found: dict[str, list[Result]] = {rig.label: [] for rig in rigs}
     for number in range(rounds):

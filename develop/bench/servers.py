@@ -76,7 +76,7 @@ def _failures(samples: Sequence[Sequence[float]], rounds: int) -> list[int]:
 def _of_tries(
     row: str, what: str, samples: Sequence[Sequence[float]], bar: float, tried: int, failed: Sequence[int]
 ) -> Figure:
-    """Seconds of ours and of stock that some tries gave, and how many gave none."""
+    """The seconds of ours and of stock, and how many tries gave no sample."""
     note = f"failed of {tried}: {failed[0]} of ours, {failed[1]} of stock"
     return Figure(row, what, "s", samples[0], samples[1], bar, note=note, failed=failed)
 
@@ -84,7 +84,7 @@ def _of_tries(
 def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
     """(c) In Chromium, from the click on 'sign in' to the first cell's output on screen."""
     with browser_machine(client, run) as machine, sync_playwright() as playwright:
-        # Before there is a connection to it: another network would break that off.
+        # Before anything connects to it: joining a network ends its connections.
         for rig in rigs:
             machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
         browser = machine.connect(playwright)
@@ -140,7 +140,6 @@ def restart(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
                 await hub.stop_all([User])
                 return None
             hub_container = client.containers.get(rig.hub)
-            # Twice: the first answer may come from what is about to go.
             asked = asyncio.create_task(_ask(hub, stopped := asyncio.Event()))
             started = time.monotonic()
             await asyncio.to_thread(hub_container.restart, timeout=30)
@@ -205,7 +204,7 @@ def idle(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
 
 
 def _stats(client: docker.DockerClient, name: str) -> tuple[float, float, float]:
-    """Bytes that cannot be given back, seconds of CPU, and when (seconds)."""
+    """Memory without droppable cache (bytes), CPU time (seconds), and the time of asking (seconds)."""
     found = client.api.stats(name, stream=False, one_shot=True)
     memory = found["memory_stats"]
     detail = memory["stats"]
