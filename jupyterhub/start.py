@@ -42,7 +42,7 @@ class ServerRemover:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
-    # nobody else may read the database, its backups and the record
+    # only the hub may read the database, its backups and the record
     os.umask(0o077)
     contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
     try:

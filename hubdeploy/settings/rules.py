@@ -171,7 +171,7 @@ def _images(s: Settings) -> _Contradictions:
 
 
 def _split(s: Settings, reference: str) -> tuple[str, str, str]:
-    """Repository, the part of it behind IMAGE_NAMESPACE (empty for an image of others), and tag."""
+    """Repository, the part of it behind IMAGE_NAMESPACE (empty for a foreign image), and tag."""
     last = reference.rpartition("/")[2]
     tag = last.partition(":")[2]
     repository = reference.removesuffix(f":{tag}")

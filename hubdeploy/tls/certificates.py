@@ -125,7 +125,7 @@ def read_request(path: Path, host: str) -> Request:
         )
     if problems:
         raise InputError(problems)
-    # Equal for HUB_HOST=localhost and 127.0.0.1: a change between them needs no new certificate, and nobody trusts it anew.
+    # Equal for HUB_HOST=localhost and 127.0.0.1: after a change nobody must trust a new certificate.
     names = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *_alternative_names(sections))))
     return Request(tuple(subject), max(int(bits), LEAST_BITS), names)
 
