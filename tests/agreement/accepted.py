@@ -1,4 +1,4 @@
-"""The search's own inputs, those that are accepted, as settings."""
+"""Settings of the search's inputs that are accepted."""
 
 from __future__ import annotations
 

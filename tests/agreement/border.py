@@ -1,5 +1,5 @@
-"""What stands around the model: the wire in the engine's place, a copy of the image folders without anybody's secrets,
-one RSA key, and random values that are the same each time. All that does not depend on the settings is done once.
+"""The surroundings of the model: the wire instead of an engine, a copy of the image folders without secrets, one RSA key,
+and random values that are the same each time. All that does not depend on the settings is done once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _new_key, _read_bundle, _read_context = certificates.new_key, certificates.read_
 
 @contextmanager
 def crossed(settings: Settings) -> Iterator[Wire]:
-    """While it lasts, deployments are loaded with `settings` and talk to the wire."""
+    """Inside, deployments are loaded with `settings` and talk to the wire."""
     wire = _wire()
     volume = {}
     if settings.secrets_volume:
@@ -77,7 +77,7 @@ def new_folder() -> Path:
 
 @cache
 def checkout() -> Path:
-    """A new_checkout() for all that write nothing into it."""
+    """One new_checkout() for all callers that write nothing into it."""
     return new_checkout()
 
 
@@ -155,8 +155,8 @@ def authority() -> Path:
 
 @lru_cache(maxsize=64)
 def brought(host: str) -> tuple[bytes, bytes]:
-    """Certificate and key that somebody brought for `host`; it does not say that it is self-made. An elliptic key, as
-    an RSA key takes longer to check than all the rest."""
+    """Certificate and key as somebody may bring them for `host`: without the mark of a self-made one. The key is
+    elliptic, as an RSA key takes longer to check than all the rest."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, BROUGHT_BY)])
     try:

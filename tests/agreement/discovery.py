@@ -1,5 +1,5 @@
-"""Finds out by trying where a setting shows: it is set to another value that its own reader takes, and what changes with
-it shows it. Needs no list of places, so it covers a setting that the readings do not know yet.
+"""Finds out by trying where a setting shows: it gets another value that its reader accepts, and the places that change
+show it. Needs no list of places, so it covers a setting that the readings do not know yet.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tests.agreement import border
 from tests.agreement.leaves import Leaf, Leaves
 from tests.agreement.places import render
 
-# Where a key shows only together with others: GitHub's with the login by GitHub, the passwords without it.
+# Keys that show only together with others: GitHub's with the login by GitHub, the passwords without it.
 _LOGINS: tuple[dict[str, Any], ...] = (
     {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": Secret("secret-of-github"), "AUTHENTICATOR": "github"},
     {"AUTHENTICATOR": "shared-password"},
 )
-# Texts for settings whose example is what they are already.
+# Texts for settings whose example is their default.
 _TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
-# What is rendered from a part's own request, but belongs to another part or to none.
+# Rendered from the request of one part, but belonging to another part or to none.
 _PARTS = {
     "contract": "container hub",
     "secrets": "container hub",
@@ -45,7 +45,7 @@ _PARTS = {
 
 
 def dependencies(settings: Settings, key: str) -> set[str]:
-    """The parts that show `key`: those of which something changes when only `key` is set to another value.
+    """The parts that show `key`: something in them changes when only `key` gets another value.
 
     Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
     `volume data`, `volume proxy`, `container hub`, `container proxy`, `proxy's files` (those that the running proxy
@@ -65,7 +65,7 @@ def parts_between(before: Settings, after: Settings) -> set[str]:
 def _parts(before: Leaves, after: Leaves) -> set[str]:
     changed = changes(before, after) - {"container[hub].Image", "container[proxy].Image"}
     parts = {part for place in changed if (part := part_of(place))}
-    # One that is brought is nobody's to write.
+    # A brought certificate is never written.
     if "written.certificate" in after and any(place.startswith("certificate.") for place in changed):
         parts.add("certificate")
     for runs in ("hub", "proxy"):
@@ -75,7 +75,7 @@ def _parts(before: Leaves, after: Leaves) -> set[str]:
 
 
 def part_of(place: str) -> str | None:
-    """The part whose request or file a place is in; None for what only counts others."""
+    """The part whose request or file a place is in; None if it only counts others."""
     section, bracket, name = place.partition(".")[0].partition("[")
     if bracket and section in ("network", "volume", "container", "build"):
         return f"{'image' if section == 'build' else section} {name.rstrip(']')}"
@@ -85,12 +85,12 @@ def part_of(place: str) -> str | None:
 
 
 def changes(before: Leaves, after: Leaves) -> set[str]:
-    """The places that say something else, or are there only once."""
+    """The places that differ, or exist on one side only."""
     return {place for place in before.keys() | after.keys() if before.get(place) != after.get(place)}
 
 
 def others(settings: Settings, key: str) -> Iterator[Settings]:
-    """The settings with `key` at other values than it has: each alone is legal, and what derives from it follows."""
+    """The settings with other values of `key`: each is legal, and what derives from it follows."""
     attribute, declaration = declarations()[key]
     tried = {getattr(settings, attribute)}
     for value in _values(settings, declaration):
@@ -110,12 +110,12 @@ def _values(settings: Settings, declaration: Declaration) -> Iterator[Any]:
 
 
 def bare() -> Settings:
-    """What the settings are when nobody sets any."""
+    """The settings when nobody sets any."""
     return with_values(declared.Settings(), {})
 
 
 def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
-    """The settings with these keys set, and all that nobody set derived anew."""
+    """The settings with these keys set; all that nobody set is derived anew."""
     origins = {**settings.origins, **dict.fromkeys(values, SHARED)}
     made = dataclasses.replace(settings, origins=origins)
     for key, (attribute, declaration) in declarations().items():
@@ -127,8 +127,8 @@ def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
 
 
 def shows(settings: Settings, key: str) -> tuple[set[str], list[str]]:
-    """The places that change with `key`, for whichever login shows any; and what of them does not fit: nothing that
-    changes says the setting's value, or a place says another's."""
+    """The places that change with `key`, under the first login that shows any; and what is wrong: no place that changes
+    has the setting's value, or a place has another setting's."""
     for base in (settings, *(with_values(settings, login) for login in _LOGINS)):
         before = render(base)
         for other in others(base, key):
@@ -144,21 +144,21 @@ def _misfits(key: str, places: set[str], *rendered: tuple[Settings, Leaves]) -> 
     values = [getattr(settings, attribute) for settings, _ in rendered]
     if any(isinstance(value, Path) for value in values):
         return []
-    said = [
+    showing = [
         {place for place in places if says(leaves.get(place), value)}
         for (_, leaves), value in zip(rendered, values, strict=True)
     ]
-    if not any(said):
+    if not any(showing):
         return [f"{key}: {', '.join(sorted(places)[:3])} change with it, but none says its value"]
     return [
         f"{key}: {place} says {rendered[0][1].get(place)!r}, wanted {values[0]!r}"
-        for place in sorted(said[1] - said[0])
+        for place in sorted(showing[1] - showing[0])
         if values[0] is not None and rendered[0][1].get(place) is not None
     ]
 
 
 def says(leaf: Leaf, value: Any) -> bool:
-    """Whether a place says a value: as it is, as text, within a longer text, or as one of several."""
+    """Whether a place has a value: as it is, as text, within a longer text, or as one of several."""
     value = value.reveal() if isinstance(value, Secret) else value
     if isinstance(leaf, tuple) and leaf != value:
         return any(says(one, value) for one in leaf)

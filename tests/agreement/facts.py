@@ -1,4 +1,4 @@
-"""Compares every reading of every fact with what the places really say: the one function that tests ask."""
+"""Compares every reading of every fact with what the places really hold: the one function that tests ask."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def readings(settings: Settings, leaves: Leaves) -> Iterator[Reading]:
 
 
 def wrong(settings: Settings, leaves: Leaves) -> Iterator[tuple[Reading, object]]:
-    """The readings that do not say what their fact says, and what they say instead."""
+    """The readings that differ from their fact, each with the value that its place has."""
     for reading in readings(settings, leaves):
         found = leaves.get(reading.place)
         found = ABSENT if found is None else found
@@ -52,5 +52,5 @@ def disagreements(settings: Settings) -> list[str]:
 
 @cache
 def read_keys() -> set[str]:
-    """The keys that readings know. What shows any other key is found out by trying."""
+    """The keys that readings know. Where another key shows is found out by trying."""
     return {word for one in readings(discovery.bare(), {}) for word in re.findall("[A-Z_]{3,}", one.fact)}

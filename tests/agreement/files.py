@@ -26,8 +26,8 @@ _PINNED = re.compile(rb"^jupyterhub==([0-9.]+)", re.MULTILINE)
 
 
 def settled(paths: Iterable[str]) -> list[str]:
-    """Paths in the container; the certificate's folder, named after its content and so after its random number, as
-    `current`."""
+    """A path in the container, in which the certificate's folder is called `current`: its real name depends on a random
+    number."""
     return [re.sub(r"certs/[0-9a-f]{16}/", "certs/current/", f"/{path}") for path in paths]
 
 
@@ -51,7 +51,7 @@ def render(put: Mapping[str, bytes]) -> Leaves:
 
 
 def _settled_text(text: str, put: Mapping[str, bytes]) -> str:
-    """The folder that the certificate really lies in as `current`; any other keeps its name."""
+    """Calls the certificate's real folder `current`; any other keeps its name."""
     folder = next(path.split("/")[-2] for path in put if path.endswith("/cert.pem"))
     return text.replace(f"certs/{folder}/", "certs/current/")
 

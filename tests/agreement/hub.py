@@ -34,7 +34,7 @@ from tests.agreement.leaves import Leaves, environment, flat
 from tests.agreement.wire import Wire
 
 CONFIG = "jupyterhub_config.py"
-# Who is on nobody's list: somebody whom an admin added in the admin page.
+# A user who is not on the userlist: an admin added them in the admin page.
 ADDED = "added.by-admin"
 REMOVED = "left.the-list"
 # What is installed does not change while tests run, and looking it up takes longer than all the rest.
@@ -50,7 +50,7 @@ def folder() -> Path:
 
 
 class _AtOnce(Executor):
-    """In the place of the spawner's threads: nothing here takes time."""
+    """Replaces the spawner's threads: nothing here takes time."""
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         done: Future[Any] = Future()
@@ -65,7 +65,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 @contextlib.contextmanager
 def image_modules() -> Iterator[ModuleType]:
-    """The image's modules can be imported as they are there; gives the spawner's."""
+    """Inside, the image's modules can be imported by their names there; gives the spawner's."""
     with hub_modules.importable():
         importlib.import_module("start")
         yield importlib.import_module("spawner")
@@ -79,7 +79,7 @@ def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> L
         image_modules() as spawner,
         mock.patch.object(spawner, "APIClient", return_value=wire),
         mock.patch.object(spawner.ServerSpawner, "_executor", _AtOnce()),
-        # The real ones would keep the wire for whoever spawns later in this process.
+        # The real ones would keep the wire for later tests in this process.
         mock.patch.object(spawner.ServerSpawner, "_of_thread", threading.local()),
         mock.patch.object(jupyterhub.traitlets, "entry_points", _entry_points),
     ):
@@ -98,7 +98,7 @@ def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> L
 
 
 def _configured(config: Any, section: str, instance: Any) -> dict[str, Any]:
-    """The traits that the configuration sets, with the value that they have in the real object."""
+    """The traits that the configuration sets, with their values in the real object."""
     values = {name: getattr(instance, name) for name in config[section]}
     return {name: _plain(value) for name, value in sorted(values.items())}
 
@@ -120,7 +120,7 @@ def _login(config: Any, login: Any) -> dict[str, Any]:
 
 
 def _proxy(app: JupyterHub) -> Any:
-    """The hub's client of the proxy, before it has talked to any."""
+    """The hub's client of the proxy, which has sent nothing yet."""
 
     async def made() -> Any:
         proxy = app.proxy_class(parent=app, app=app, hub=app.hub, public_url=app.bind_url)

@@ -22,7 +22,7 @@ from tests.agreement.parts import notebook
 from tests.agreement.reading import ABSENT, Reading, Readings
 from tests.agreement.wire import MEMORY
 
-# 64 MiB: what half of the engine's memory is rounded to.
+# 64 MiB: half of the engine's memory is rounded to a multiple of it.
 _STEP = 64 * 1024**2
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
 
@@ -162,7 +162,7 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
 def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Readings:
     volume = f"{at}.HostConfig.Mounts[0]"
     carried = f"{volume}.VolumeOptions.Labels"
-    # As DockerSpawner escapes what is neither a small letter nor a digit.
+    # As DockerSpawner escapes all but small letters and digits.
     escaped = "".join(c if c.isalnum() else f"-{ord(c):02x}" for c in name)
     names = {"username": escaped, "raw_username": name}
     yield Reading("names of servers", f"{at}.Name", s.server_name_template.format(**names))
@@ -226,7 +226,7 @@ def memory(s: Settings) -> int:
 
 
 def _password(s: Settings, leaves: Leaves, key: str) -> Any:
-    """The password that somebody set, else the one that is remembered in .env.local."""
+    """The password that is set, else the generated one in .env.local."""
     given = s.user_password if key == "USER_PASSWORD" else s.admin_password
     return given.reveal() if given else leaves.get(f"remembered.{key}")
 

@@ -26,7 +26,7 @@ def flat(value: Any, path: str) -> Leaves:
 
 
 def with_labels_read(labels: Mapping[str, str]) -> dict[str, Any]:
-    """Labels, those that hold a JSON object as that object."""
+    """The labels; where one holds a JSON object, the object."""
     return {name: json.loads(text) if text.startswith("{") else text for name, text in labels.items()}
 
 

@@ -1,4 +1,4 @@
-"""The readings of what the engine is asked for: images, networks, volumes, and the containers of hub and proxy."""
+"""The readings of the engine's requests: images, networks, volumes, and the containers of hub and proxy."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _hub(s: Settings) -> Readings:
 
 
 def _shape(leaves: Leaves, at: str) -> dict[str, str]:
-    """What the label says that a later `up` compares: the request's own ports, mounts and networks, in words."""
+    """The text of the label that a later `up` compares: the request's ports, mounts and networks."""
 
     def of(path: str) -> Any:
         return leaves.get(f"{at}.{path}")

@@ -25,10 +25,10 @@ from tests.agreement.wire import Request, Wire, reference, untar
 def render(settings: Settings) -> Leaves:
     """Every leaf of an accepted deployment, in the order in which facts flow: from the plan to the users' servers."""
     settings = dataclasses.replace(settings, root=border.checkout())
-    # Imported while the border is crossed, the hub's modules would keep the stand-ins for whoever comes later.
+    # Imported inside crossed(), the hub's modules would keep its stand-ins for later tests.
     with hub.image_modules(), border.crossed(settings) as wire:
         deployed = Deployment(settings.root, border.ENVIRON)
-        # As `up` does it: what is pulled decides the contents of all that is built on it.
+        # Like `up`: a pulled image decides the contents of all images that are built on it.
         pulls = deployed.draw().plan.pulls
         leaves = _reader(wire.requests)
         _carry_out(deployed, wire, pulls.steps, leaves)

@@ -12,7 +12,7 @@ ABSENT = "(nothing)"
 
 @dataclass(frozen=True)
 class Reading:
-    """`fact` names the settings' keys that decide it, or says in words what is derived; `wanted` is the place's value."""
+    """`fact` names the settings' keys that decide it, or the derived fact in words; `wanted` is the place's value."""
 
     fact: str
     place: str
@@ -20,7 +20,7 @@ class Reading:
 
     @property
     def kind(self) -> str:
-        """The place whatever image, user or kind of user it is for: readings of one kind come from the same code."""
+        """The place without its image, user or kind of user: readings of one kind come from the same code."""
         return kind_of(self.place)
 
 

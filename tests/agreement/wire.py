@@ -1,8 +1,8 @@
 """The engine's border: docker-py's own client and Docker's command line, whose requests are remembered and answered here
 instead of being sent.
 
-Above it everything is real: what is remembered is what the engine would get, path, parameters and body. It stands for
-an engine that holds nothing but what was pulled, and a volume with a certificate in it when one is asked for.
+Above it everything is real: it remembers what the engine would get (path, parameters, body). It plays an engine that
+holds pulled images only, and a volume with a certificate if the settings name one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import requests
 
 from tests.archive import tar
 
-# No round number: a limit that somebody sets is never half of it.
+# Not a round number: no limit in a setting is half of it.
 MEMORY = 7_700_000_000
 SUBNET = "172.30.0.0/16"
 VERSION = "1.41"
@@ -33,8 +33,8 @@ VERSION = "1.41"
 
 @dataclass(frozen=True)
 class Request:
-    """One request: `body` is what JSON said, or the bytes of an archive. A command that is run is one too: method RUN, its
-    words as `path`, and the archive on its standard input."""
+    """One request: `body` is read from JSON, or is the bytes of an archive. A command is a request too: its method is RUN,
+    `path` is its words, `body` the archive on its standard input."""
 
     method: str
     path: str
@@ -65,7 +65,7 @@ class Wire(docker.APIClient):
         self.clear()
 
     def clear(self, volume: Mapping[str, bytes] | None = None) -> None:
-        """Forgets all; `volume` are the files that a volume holds if it is looked into."""
+        """Forgets all; `volume` are the files in any volume that is read."""
         self.requests: list[Request] = []
         self._volume = volume or {}
         self._networks: dict[str, dict[str, Any]] = {}
@@ -110,7 +110,7 @@ class Wire(docker.APIClient):
         return response(200, json.dumps({"Id": "0123456789ab", "Warnings": None}).encode())
 
     def _network(self, name: str) -> dict[str, Any]:
-        """A network as it was asked for, with a subnet of the engine's choice where none was."""
+        """A network as it was requested; without a subnet in the request, the engine chooses one."""
         body = self._networks.get(name, {})
         ipam = body.get("IPAM") or {"Config": [{"Subnet": SUBNET}]}
         return {"Id": "0123456789ab", "Name": name, "Labels": body.get("Labels"), "IPAM": ipam}

@@ -32,12 +32,12 @@ _ABSENT = "(absent)"
 
 @dataclass(frozen=True)
 class Compose:
-    """Compose in a container that runs."""
+    """Docker Compose in a running container."""
 
     container: Container
 
     def read(self, texts: Sequence[str], shell: Mapping[str, str]) -> list[dict[str, str] | None]:
-        """What each text comes to: key -> value, without those that the shell has; None where Compose refuses it."""
+        """The values of each text: key -> value, without the shell's; None if Compose refuses the text."""
         names = [sorted(set(_NAME.findall(text)) - shell.keys()) for text in texts]
         files = {}
         for number, (text, wanted) in enumerate(zip(texts, names, strict=True)):
@@ -61,7 +61,7 @@ class Compose:
 
 @contextmanager
 def compose(client: docker.DockerClient, run: str) -> Iterator[Compose]:
-    """Compose in a container of the second engine's image, whose engine does not run."""
+    """Compose in a container of the newer engine's image; that engine does not run."""
     image = nested.engine_image(client)
     container = client.containers.run(image, ["sleep", "infinity"], detach=True, init=True, labels={nested.LABEL: run})
     try:
@@ -71,7 +71,7 @@ def compose(client: docker.DockerClient, run: str) -> Iterator[Compose]:
 
 
 def _values(answer: bytes | None) -> dict[str, str] | None:
-    """Compose doubles each `$` of what it prints, so that it reads back."""
+    """Compose prints each `$` twice."""
     if answer is None:
         return None
     environment = json.loads(answer)["services"]["s"].get("environment") or {}

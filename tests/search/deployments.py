@@ -1,5 +1,5 @@
-"""Deployments that a person may want, as texts of settings: values that belong together are drawn together, so that most
-are accepted; or made to contradict one another.
+"""Draws deployments that a person may want, as texts of settings. Values that belong together are drawn together, so that
+most are accepted, or are made to contradict one another.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _network(s: Settings) -> _Strategy:
     )
 
 
-# Texts that fit what was drawn before; any other setting takes whatever its reader takes.
+# Texts that fit the values drawn before; any other setting gets any text that its reader accepts.
 _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "DOCKER_NETWORK_NAME": _network,
     "DOCKER_NOTEBOOK_DIR": _home,
@@ -54,7 +54,7 @@ _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
 
 
 def settings_of(found: Texts) -> Settings:
-    """What texts that are legal one by one come to; one that means nothing leaves its setting as it derives."""
+    """The settings of texts that are each legal; a text that means nothing leaves its setting derived."""
     s = nothing()
     for key in declarations():
         s = with_text(s, key, found.get(key))
@@ -62,7 +62,7 @@ def settings_of(found: Texts) -> Settings:
 
 
 def nothing() -> Settings:
-    """Settings of which none is known yet: each derives from those above it only, so they are filled in from the top."""
+    """Settings without a value: each derives from the settings above it, so they are filled in from the top."""
     return Settings()
 
 
@@ -74,9 +74,9 @@ def with_text(s: Settings, key: str, text: str | None) -> Settings:
 
 @st.composite
 def deployments(draw: st.DrawFn) -> Texts:
-    """Key -> text of the settings that somebody sets."""
+    """Key -> text of the settings that are set."""
     declared = declarations()
-    # A third of them, so that each pair of settings occurs in one of a few dozen inputs.
+    # A third of all settings, so that each pair occurs in a few dozen inputs.
     chosen = {key for key in declared if draw(st.integers(0, 2)) == 2}
     github = draw(st.booleans())
     chosen = chosen | set(_GITHUB) if github else chosen - set(_GITHUB)
@@ -101,7 +101,7 @@ def _fitting(key: str, s: Settings, github: bool) -> _Strategy:
 
 @st.composite
 def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
-    """Texts that say something against what was drawn, each legal by itself."""
+    """Texts that contradict the drawn ones; each is legal by itself."""
     s = settings_of(found)
     return draw(
         st.sampled_from(

@@ -1,6 +1,6 @@
-"""An engine of plain data, for sequences of plans: what it holds after each step, and what a deployment sees of that.
+"""An engine of plain data, for sequences of plans: what it holds after each step, and what a deployment sees of it.
 
-It knows no rule of ours. That the real engine does the same is what the engine tests show.
+It knows no rule of ours. The engine tests show that the real engine does the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.agreement.wire import MEMORY
 
 @dataclass
 class Held:
-    """What is there: images by reference, the others by name, users' servers by container name."""
+    """The objects on the engine: images by reference, others by name, users' servers by container name."""
 
     images: dict[str, ImageState] = field(default_factory=dict)
     networks: dict[str, NetworkState] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Held:
     numbers: count[int] = field(default_factory=count)
 
     def seen_by(self, s: Settings) -> Snapshot:
-        """What carries the deployment's label, and whatever bears a name that it wants."""
+        """All objects with the deployment's label or a name that it wants."""
         wanted = draw.names(s)
 
         def seen(one: NetworkState | VolumeState | ContainerState) -> bool:
@@ -48,7 +48,7 @@ class Held:
         )
 
     def start_servers(self, s: Settings) -> None:
-        """Every user's server is started anew, as the hub starts one; those of users who left are gone."""
+        """Starts every user's server anew, as the hub does; servers of users who left are removed."""
         contract = documents.contract(s, MEMORY)
         kind = contract.kinds[0]
         ours = [name for name, one in self.servers.items() if one.labels[labels.DEPLOYMENT] == s.name]

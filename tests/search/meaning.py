@@ -1,5 +1,5 @@
-"""What must come of an input: the values of every setting, or what a refusal must name. Worked out from what was meant
-when it was drawn; the product's own reading is compared with this.
+"""The result that an input must lead to: the value of every setting, or what a refusal must name. It follows from what was
+meant when the input was drawn; the product's own reading is compared with it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from tests.search.written import Line, Written
 
 @dataclass
 class Meaning:
-    """`bad` are the keys, files, names of users and places that must be named, `broken` the rules between settings, and
-    `tellable` those that may be named as well: what is bad of theirs is only `committed`, which leaves its value known, or
-    something that need not count. Where `doubtful`, something that cannot be read may have fixed a rule. `settings` are
-    right if nothing is bad."""
+    """`bad` are the keys, files, names of users and places that a refusal must name; `broken` are the rules that it must
+    report, and `possible` the rules that it may report. `committed` are bad keys whose values are known: secrets in `.env`.
+    If `doubtful`, an unreadable line may have fixed a broken rule. `settings` are right if nothing is bad."""
 
     settings: Settings
     origins: dict[str, str] = field(default_factory=dict)
     bad: set[str] = field(default_factory=set)
     committed: set[str] = field(default_factory=set)
     broken: list[Relation] = field(default_factory=list)
-    tellable: list[Relation] = field(default_factory=list)
+    possible: list[Relation] = field(default_factory=list)
     doubtful: bool = False
 
     @property
@@ -58,8 +57,8 @@ def meaning(one: Written) -> Meaning:
     made.bad |= one.userlist.bad
     made.settings = dataclasses.replace(made.settings, origins=made.origins)
     for rule in RELATIONS:
-        if not rule.agrees(made.settings, one.userlist.users) and not rule.said & (made.bad - made.committed):
-            (made.tellable if rule.keys & made.bad else made.broken).append(rule)
+        if not rule.agrees(made.settings, one.userlist.users) and not rule.named & (made.bad - made.committed):
+            (made.possible if rule.keys & made.bad else made.broken).append(rule)
     return made
 
 
@@ -69,7 +68,7 @@ def _is_unknown(key: str, made: Meaning) -> None:
 
 
 def _hold_a_secret(sources: list[tuple[str, Mapping[str, str]]], made: Meaning) -> None:
-    """A setting that everybody may read must not hold what nobody may."""
+    """Marks settings as bad that are printed and hold a secret."""
     secret = [key for key, (_, declaration) in declarations().items() if declaration.secret]
     secrets = {values[key] for key in secret for _, values in sources if len(values.get(key, "")) >= 8}
     for key in declarations().keys() - secret:
@@ -83,7 +82,7 @@ def _is_placeholder(text: str) -> bool:
 
 
 def _read(one: Written, name: str, made: Meaning) -> dict[str, str]:
-    """Key -> value of a file; what is wrong in it goes into `made`."""
+    """Key -> value of a file; its mistakes go into `made`."""
     if name not in one.files:
         return {}
     if not one.files[name].is_text:
@@ -93,19 +92,19 @@ def _read(one: Written, name: str, made: Meaning) -> dict[str, str]:
     values: dict[str, str] = {}
     unreadable: set[str] = set()
     for number, line in numbered(one, name):
-        if not line.says:
+        if not line.is_statement:
             continue
         known = declarations().get(line.key)
         if known is None:
             made.doubtful = True
-        # What is no key may be a secret's other half, so the line is told instead.
-        told = line.key if line.key.isupper() or _is_like_a_key(line.key) else f"{name}:{number}"
+        # A word that is no key may be half of a secret, so the refusal names the line.
+        named = line.key if line.key.isupper() or _is_like_a_key(line.key) else f"{name}:{number}"
         holds = not means_nothing(line.value or "") and line.text != line.key
         secret_is_committed = name == SHARED and known and known[1].secret and holds
         if known is None or line.value is None or line.key in values:
-            unreadable.add(told)
+            unreadable.add(named)
         elif secret_is_committed:
-            made.committed.add(told)
+            made.committed.add(named)
         if line.value is not None and known:
             values.setdefault(line.key, line.value)
     made.committed -= unreadable

@@ -1,5 +1,5 @@
-"""What two or more settings must not say against each other, as rules of their own: which keys take part, and when they
-agree. What the product says of a broken rule is compared with these.
+"""The rules between settings, written a second time: which keys are involved, and when they agree. The product's refusals
+are compared with these.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ Agrees = Callable[[Settings, Users], bool]
 
 @dataclass(frozen=True)
 class Relation:
-    """`keys` take part, with all from which one of them may derive; a message about it names those of `said` that somebody
-    set."""
+    """`keys` are involved, with all from which they may derive; a message names the keys of `named` that a person set."""
 
     keys: frozenset[str]
-    said: frozenset[str]
+    named: frozenset[str]
     agrees: Agrees
 
 
-def _relation(said: str, derived_from: str = "") -> Callable[[Agrees], Relation]:
-    keys = frozenset(said.split())
+def _relation(named: str, derived_from: str = "") -> Callable[[Agrees], Relation]:
+    keys = frozenset(named.split())
     return lambda agrees: Relation(keys | frozenset(derived_from.split()), keys, agrees)
 
 

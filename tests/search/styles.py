@@ -1,5 +1,5 @@
-"""The ways in which a person writes down one value in the syntax of `.env`, each of them meant to be read back as that
-value. Knows the syntax by its description only, never by the code that reads it.
+"""The ways to write one value in the syntax of `.env`; each must be read back as the same value. Follows the description of
+the syntax, never the code that reads it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from hypothesis import strategies as st
 
-# Never set anywhere; and set in the shell of every input.
+# The first is never set; the second is set in the shell of every input.
 UNSET = "SEARCH_UNSET"
 # What a backslash in front of a quote, or of the end, would change.
 _HALF_ESCAPE = re.compile(r"(?<!\\)\\(?:\\\\)*(?='|\Z)")
@@ -19,7 +19,7 @@ _ENDS = ("", "", "", " ", "\t", " # and why", " #", ' # it\'s "so" $far')
 
 
 def ways(value: str, shell: Mapping[str, str]) -> list[str]:
-    """Every text behind `KEY=` that comes to the value; always at least one. `shell` are variables that can be named."""
+    """Every text behind `KEY=` that gives the value; always at least one. `shell` are variables that it may use."""
     found = (
         [_double(value), _double(value).replace("\\n", "\n").replace("\\t", "\t")]
         if "\\" not in value
@@ -55,12 +55,12 @@ def _double(value: str) -> str:
 def statements(draw: st.DrawFn, key: str, value: str, shell: Mapping[str, str]) -> str:
     """A statement that gives the key this value."""
     way = draw(st.sampled_from(ways(value, shell)))
-    # Behind nothing at all, a comment would be the value.
+    # Behind an empty value a comment would become the value.
     end = draw(st.sampled_from(_ENDS if way else ("", " ", "\t")))
     return f"{draw(st.sampled_from(_STARTS))}{key}{draw(st.sampled_from(_SEPARATORS))}{way}{end}"
 
 
-# What cannot be read, with the key at its head. The last ones swallow what follows, up to the same quote.
+# Unreadable statements that begin with the key. The last ones swallow all text up to the same quote.
 BROKEN = (
     "{}='a'b", '{}="a" b', "{}=a${{" + UNSET + "}}b", "{}=$" + UNSET, "{}=${{", '{}="${{1}}"', "{}=${{" + UNSET + ":?why}}",
     '{}="a$' + UNSET + '"',

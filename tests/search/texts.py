@@ -1,5 +1,5 @@
-"""Texts that somebody could write for a setting, legal and illegal, told apart by the setting's own reader. They come
-from the declarations alone, so a new setting has texts without any edit here.
+"""Texts that a person could write for a setting, legal and illegal; the setting's own reader decides. They come from the
+declarations alone, so a new setting has texts without an edit here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PLAIN = (
     "a\xa0b", "ü", "日本語", "🚀", "e\u0301", "<a", "a>", "*", "?", "!", "`id`", "$(id)", ";", "|", "&",
 )  # fmt: skip
 _ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-# What is put into a text that is fine, to see what it becomes.
+# Pieces that are put into a legal text.
 _PIECES = (
     "",
     " ",
@@ -66,14 +66,14 @@ _PIECES = (
 
 @cache
 def folder() -> Path:
-    """Where every input is laid: with a bundle of authorities in it, for settings that name a file."""
+    """The folder of every input; it holds a bundle of authorities, for settings that name a file."""
     made = border.new_folder()
     (made / AUTHORITY).write_bytes(border.authority().read_bytes())
     return made
 
 
 def read(key: str, text: str) -> Any:
-    """The value that a text is for a setting; raises readers.Unfit. A file's path is taken from the folder of `.env`."""
+    """The value of a text for a setting; raises readers.Unfit. A file's path is taken from the folder of `.env`."""
     value = declarations()[key][1].read(text)
     if isinstance(value, Path):
         value = folder() / value
@@ -98,7 +98,7 @@ def is_legal(key: str, text: str) -> bool:
 
 
 def means_nothing(text: str) -> bool:
-    """Whether a text leaves a setting as it derives: nothing, or a placeholder."""
+    """Whether a text leaves a setting derived: it is empty, or a placeholder."""
     return text == "" or (text[0] == "<" and text[-1] == ">")
 
 
@@ -111,7 +111,7 @@ def texts(key: str, *, legal: bool) -> st.SearchStrategy[str]:
 
 @st.composite
 def _fixed(draw: st.DrawFn, key: str, legal: bool, pool: tuple[str, ...]) -> str:
-    """A text with a piece put into it, or any text; one of the pool if that is not of the kind that is wanted."""
+    """A text with a piece put into it, or any text; one of the pool if it is not of the wanted kind."""
     if draw(st.integers(0, 2)):
         near = draw(st.sampled_from(_pool(key, True)))
         at = draw(st.integers(0, len(near)))

@@ -1,4 +1,4 @@
-"""Userlists that a person writes, and what each must come to: its users, or the names and lines that are wrong."""
+"""Userlists that a person may write, and the result of each: its users, or the names and lines that are wrong."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Userlist:
 
 @st.composite
 def userlists(draw: st.DrawFn, *, damaged: bool) -> Userlist:
-    """A list that is fine, or one with something wrong in it."""
+    """A correct list, or a list with a mistake."""
     lines: list[str] = []
     users: dict[str, frozenset[str]] = {}
     for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)):
@@ -71,7 +71,7 @@ def _line(draw: st.DrawFn, name: str, flags: list[str]) -> str:
 
 
 def _damage(draw: st.DrawFn, lines: list[str], users: dict[str, frozenset[str]]) -> str:
-    """Something wrong put in; what a refusal must name then."""
+    """Puts a mistake in; gives what a refusal must name."""
     kind = draw(st.sampled_from(("name", "flag", "again", "nobody", "missing", "no text")))
     at = draw(st.integers(0, len(lines)))
     name = draw(st.sampled_from(sorted(users)))

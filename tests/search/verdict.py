@@ -37,7 +37,7 @@ def _load(shell: Mapping[str, str]) -> Settings | InputError:
 
 
 def judge(one: Written) -> Verdict:
-    """Raises AssertionError if the input ends in anything but one of the two."""
+    """Raises AssertionError if the input is neither refused as it must be, nor accepted as it must be."""
     found, wanted = loaded(one), meaning(one)
     if isinstance(found, InputError):
         _assert_refused(found, wanted, one)
@@ -47,21 +47,21 @@ def judge(one: Written) -> Verdict:
 
 
 def judge_spoilt(one: Written, name: str, spoil: Callable[[bytes], bytes]) -> None:
-    """The same for an input of which nobody can tell what it means any more: the bytes of one of its files are others."""
+    """The same for an input without a known meaning: the bytes of one of its files were changed."""
     one.lay(folder())
     path = folder() / name
     path.write_bytes(spoil(path.read_bytes() if path.exists() else b""))
     path.chmod(0o600)
     found = _load(one.shell)
     if isinstance(found, InputError):
-        _assert_told(found)
+        _assert_readable(found)
     else:
         assert facts.disagreements(found) == []
 
 
 def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
     assert not wanted.bad, f"accepted, though these are wrong: {wanted.bad}"
-    assert not wanted.broken, f"accepted, though these contradict: {[sorted(rule.said) for rule in wanted.broken]}"
+    assert not wanted.broken, f"accepted, though these contradict: {[sorted(rule.named) for rule in wanted.broken]}"
     for key, (attribute, _) in declarations().items():
         assert getattr(found, attribute) == getattr(wanted.settings, attribute), key
     assert found.origins == wanted.origins
@@ -75,7 +75,7 @@ def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
 
 def _assert_refused(refused: InputError, wanted: Meaning, one: Written) -> None:
     assert not wanted.is_fine, f"refused, though all is fine: {refused}"
-    _assert_told(refused)
+    _assert_readable(refused)
     problems = refused.problems
     for problem in problems:
         _assert_place(problem, one)
@@ -83,26 +83,26 @@ def _assert_refused(refused: InputError, wanted: Meaning, one: Written) -> None:
     assert wanted.bad <= named, f"not named: {wanted.bad - named}"
     of_rules = [problem for problem in problems if (problem.key or problem.where) not in wanted.bad]
     for rule in wanted.broken:
-        told = [problem for problem in of_rules if problem.key in rule.said and _names_all(problem, rule, wanted)]
-        assert told or wanted.doubtful, f"{sorted(rule.said)} contradict, and no problem names all of them"
-    allowed = {key for rule in (*wanted.broken, *wanted.tellable) for key in rule.said}
+        reported = [problem for problem in of_rules if problem.key in rule.named and _names_all(problem, rule, wanted)]
+        assert reported or wanted.doubtful, f"{sorted(rule.named)} contradict, and no problem names all of them"
+    allowed = {key for rule in (*wanted.broken, *wanted.possible) for key in rule.named}
     assert {problem.key for problem in of_rules} <= allowed, f"fine, but named: {named - wanted.bad - allowed}"
 
 
-def _assert_told(refused: InputError) -> None:
+def _assert_readable(refused: InputError) -> None:
     """Each problem has its place and its fix, and can be printed on any terminal."""
     assert refused.code == 1
     assert CANARY not in str(refused) + repr(refused) + repr(refused.problems)
     assert refused.problems
     for problem in refused.problems:
-        told = [problem.where, problem.found, problem.wanted, problem.fix]
-        assert all(told)
-        assert all(text.isprintable() for text in [*told, problem.key]), told
+        texts = [problem.where, problem.found, problem.wanted, problem.fix]
+        assert all(texts)
+        assert all(text.isprintable() for text in [*texts, problem.key]), texts
 
 
 def _names_all(problem: Problem, rule: Relation, wanted: Meaning) -> bool:
-    told = set(re.findall(r"[A-Z][A-Z_]+", str(problem)))
-    return {key for key in rule.said if wanted.origins[key] != "derived"} <= told
+    words = set(re.findall(r"[A-Z][A-Z_]+", str(problem)))
+    return {key for key in rule.named if wanted.origins[key] != "derived"} <= words
 
 
 def _assert_place(problem: Problem, one: Written) -> None:

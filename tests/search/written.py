@@ -14,7 +14,7 @@ from tests.search.deployments import Texts, contradictions, deployments
 from tests.search.texts import CANARY, texts
 from tests.search.userlists import Userlist, userlists
 
-# A variable that is in every shell, for values that are written as a reference.
+# A variable in every shell, for values that are written as a reference.
 HELD = "SEARCH_HELD"
 _VALUE_FLAWS = ("against", "against", "illegal", "illegal", "illegal", "empty", "slipped")
 _LINE_FLAWS = (
@@ -38,11 +38,11 @@ _OPEN_TO_OTHERS = (0o644, 0o640, 0o604, 0o660, 0o611)
 
 @dataclass(frozen=True)
 class Line:
-    """A line, or the lines of one statement. One that is no comment `says` something: `value` to `key`, or, where it
-    cannot be read, None; `key` is empty where that cannot be read either."""
+    """A line, or the lines of one statement. If it `is_statement`, it sets `key` to `value`; `value` is None if it cannot be
+    read, and `key` is empty if that cannot be read either."""
 
     text: str
-    says: bool = False
+    is_statement: bool = False
     key: str = ""
     value: str | None = None
 
@@ -74,7 +74,7 @@ class Written:
     userlist: Userlist
 
     def lay(self, root: Path) -> None:
-        """Puts the files into `root`, in place of those of another input."""
+        """Puts the files into `root`, and removes the files of another input."""
         encoded = {name: file.encoded for name, file in self.files.items()}
         if self.userlist.content is not None:
             encoded["userlist"] = self.userlist.content
@@ -87,7 +87,7 @@ class Written:
 
 @dataclass
 class _Draft:
-    """What is being drawn: the texts in each source, by key, and lines that are no plain `KEY=value`."""
+    """A half-drawn input: the texts in each source, by key, and lines that are no plain `KEY=value`."""
 
     sources: dict[str, Texts] = field(default_factory=lambda: {SHELL: {}, LOCAL: {}, SHARED: {}})
     lines: dict[str, list[Line]] = field(default_factory=lambda: {LOCAL: [], SHARED: []})
@@ -99,14 +99,14 @@ class _Draft:
 
 @st.composite
 def written(draw: st.DrawFn) -> Written:
-    """Half of the inputs, about, are fine; the others have up to three flaws."""
+    """About half of the inputs are correct; the others have up to three mistakes."""
     flaws = draw(st.sampled_from([0] * 6 + [1, 1, 1, 2, 3]))
     kinds = [draw(st.sampled_from(_VALUE_FLAWS if draw(st.booleans()) else _LINE_FLAWS)) for _ in range(flaws)]
     found = draw(deployments())
     if "against" in kinds:
         found |= draw(contradictions(found))
     draft = _Draft()
-    # What slipped into another setting is a secret only as long as it stands in its own.
+    # A text in another setting counts as a secret only while its own setting has it too.
     for kind in sorted(kinds, key="slipped".__eq__):
         if kind in ("illegal", "empty"):
             key = draw(st.sampled_from(list(declarations())))
@@ -128,7 +128,7 @@ def written(draw: st.DrawFn) -> Written:
 
 
 def _place(draw: st.DrawFn, draft: _Draft, found: Texts) -> None:
-    """Each text into one of the sources that may hold it, here and there with another below it that does not count."""
+    """Puts each text into a source that may hold it, sometimes with another text in a weaker source."""
     order = (SHARED, LOCAL, SHELL)
     for key, text in found.items():
         secret = declarations()[key][1].secret
@@ -169,9 +169,9 @@ def _damage(draw: st.DrawFn, draft: _Draft, kind: str) -> None:
     elif kind == "open":
         draft.last[name] = _without(draft, name, key, draw(st.sampled_from(styles.OPEN)))
     elif kind == "nonsense":
-        lines.append(Line(draw(st.sampled_from(styles.NONSENSE)), says=True))
+        lines.append(Line(draw(st.sampled_from(styles.NONSENSE)), is_statement=True))
     elif kind == "bare":
-        lines.append(Line(key, says=True, key=key, value=draft.sources[SHELL].get(key)))
+        lines.append(Line(key, is_statement=True, key=key, value=draft.sources[SHELL].get(key)))
         draft.sources[name].pop(key, None)
     elif kind == "no text":
         draft.not_text.add(name)
@@ -187,9 +187,9 @@ def secret_keys() -> list[str]:
 
 
 def _without(draft: _Draft, name: str, key: str, text: str) -> Line:
-    """A statement that cannot be read, and stands alone for its key."""
+    """A statement that cannot be read; the key's other text goes."""
     draft.sources[name].pop(key, None)
-    return Line(text.format(key), says=True, key=key)
+    return Line(text.format(key), is_statement=True, key=key)
 
 
 def _misspelt(key: str) -> list[str]:
@@ -199,7 +199,7 @@ def _misspelt(key: str) -> list[str]:
 
 def _statement(draw: st.DrawFn, draft: _Draft, key: str, value: str) -> Line:
     held = {HELD: draft.sources[SHELL].get(HELD, "")}
-    return Line(draw(styles.statements(key, value, held)), says=True, key=key, value=value)
+    return Line(draw(styles.statements(key, value, held)), is_statement=True, key=key, value=value)
 
 
 def _file(draw: st.DrawFn, draft: _Draft, name: str) -> File:
