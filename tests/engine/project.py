@@ -32,8 +32,7 @@ _RUNS = (
 
 
 def ensure_base(client: docker.DockerClient) -> None:
-    """The base of all tiny images: a static busybox and nothing else. One that is there stays, with its id: another
-    checkout may be testing on it."""
+    """Makes the base of all tiny images, a static busybox, unless it exists: another checkout's tests may use it."""
     carried = f"base-{hashlib.sha256(Path('/bin/busybox').read_bytes()).hexdigest()[:12]}"
     with contextlib.suppress(docker.errors.ImageNotFound):
         if client.images.get(BASE).labels.get(TEST_LABEL) == carried:
@@ -52,7 +51,7 @@ def ensure_base(client: docker.DockerClient) -> None:
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout of its own under a name of its own, as a second person on the same engine would have."""
+    """A separate checkout with its own name, as a second person on the same engine would have."""
 
     root: Path
     name: str
@@ -99,7 +98,7 @@ class Project:
         up.show_plan(self.deployment())
 
     def up(self, *, yes: bool = False, deployment: Deployment | None = None) -> None:
-        """As the task, but for the last question: there is no hub in these containers that could answer a browser."""
+        """Like the task, without its last question: no hub in these containers could answer a browser."""
         up.up(deployment or self.deployment(), yes=yes, confirm=lambda *_: None)
 
     def build(self, *names: str) -> None:
@@ -119,14 +118,14 @@ class Project:
 
     @property
     def own(self) -> dict[str, str | list[str] | bool]:
-        """The engine's filter for what carries this project's label."""
+        """The engine's filter for this project's label."""
         return {"label": f"{labels.DEPLOYMENT}={self.name}"}
 
     def remove(self, client: docker.DockerClient) -> None:
-        """Everything that carries this project's label, volumes included, and nothing else."""
-        # The engine itself removes those of a build that failed, at a time of its own.
+        """Removes everything with this project's label, volumes included, and nothing else."""
+        # The engine removes the containers of a failed build itself, at any time.
         for container in client.containers.list(all=True, filters=self.own, ignore_removed=True):
-            # The engine may be removing it already, or be done with it.
+            # The engine may remove it at the same time, or have removed it.
             with contextlib.suppress(docker.errors.APIError):
                 container.remove(force=True)
         for network in client.networks.list(filters=self.own):
@@ -135,6 +134,6 @@ class Project:
             volume.remove(force=True)
         for image in sorted(client.images.list(filters=self.own), key=lambda one: one.attrs["Created"], reverse=True):
             for tag in image.tags or [str(image.id)]:
-                # A build that a test cut short leaves layers of the cache on it.
+                # A build that a test killed leaves layers on it in the cache.
                 with contextlib.suppress(docker.errors.APIError):
                     client.images.remove(tag, force=True)

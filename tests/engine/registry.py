@@ -1,4 +1,4 @@
-"""A registry on this machine that gives out one image, read-only, as long as the `with` block lasts."""
+"""A registry on this machine that offers one image, read-only, inside a `with` block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 @contextmanager
 def serving(client: docker.DockerClient, image: str) -> Iterator[str]:
-    """The reference that `image` can be pulled by."""
+    """The reference under which `image` can be pulled."""
     blobs, manifest = _contents(b"".join(client.images.get(image).save()))
     handler = type("Registry", (_Registry,), {"blobs": blobs, "manifest": manifest})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

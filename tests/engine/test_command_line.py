@@ -49,31 +49,31 @@ def nothing_exists(client: docker.DockerClient, project: Project) -> bool:
     )
 
 
-def test_no_engine_is_told_with_the_way_to_one(checkout: Project) -> None:
-    said = refused(invoke(checkout, "up", DOCKER_HOST="unix:///nowhere/docker.sock"))
-    assert "no engine answers at unix:///nowhere/docker.sock" in said
-    assert "./invoke setup" in said
+def test_a_missing_engine_is_reported_with_the_fix(checkout: Project) -> None:
+    message = refused(invoke(checkout, "up", DOCKER_HOST="unix:///nowhere/docker.sock"))
+    assert "no engine answers at unix:///nowhere/docker.sock" in message
+    assert "./invoke setup" in message
 
 
-def test_no_remote_engine_is_told_with_its_address(checkout: Project) -> None:
+def test_a_missing_remote_engine_is_reported_with_its_address(checkout: Project) -> None:
     assert "no engine answers at tcp://127.0.0.1:9" in refused(invoke(checkout, "up", DOCKER_HOST="tcp://127.0.0.1:9"))
 
 
-def test_an_engine_that_refuses_permission_is_told_with_the_group(checkout: Project) -> None:
+def test_an_engine_that_refuses_permission_is_reported_with_the_group(checkout: Project) -> None:
     path = checkout.root / "docker.sock"
     with socket.socket(socket.AF_UNIX) as engine:
         engine.bind(str(path))
         engine.listen()
         path.chmod(0)
-        # Root without the capability to pass over permissions, as any other user is.
+        # Root without the capability to override permissions is like any other user.
         plain = [
             "setpriv",
             "--bounding-set=-dac_override,-dac_read_search",
             "--inh-caps=-dac_override,-dac_read_search",
         ]
-        said = refused(invoke(checkout, "status", prefix=plain, DOCKER_HOST=f"unix://{path}"))
-    assert "refuses permission" in said
-    assert "group docker" in said
+        message = refused(invoke(checkout, "status", prefix=plain, DOCKER_HOST=f"unix://{path}"))
+    assert "refuses permission" in message
+    assert "group docker" in message
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_a_bad_env_stops_every_task_before_the_engine_is_asked(checkout: Project
     with (checkout.root / ".env").open("a") as env:
         env.write(line + "\n")
     for task in ("up", "plan", "check-files"):
-        said = refused(invoke(checkout, task, DOCKER_HOST="unix:///nowhere"))
-        assert words in said
-        assert "canary" not in said
+        message = refused(invoke(checkout, task, DOCKER_HOST="unix:///nowhere"))
+        assert words in message
+        assert "canary" not in message
 
 
 def test_a_refused_up_leaves_nothing_behind(client: docker.DockerClient, checkout: Project) -> None:
@@ -122,7 +122,7 @@ def test_network_and_volumes_make_just_those(client: docker.DockerClient, checko
 
 
 def assert_up_but_for_a_hub(result: subprocess.CompletedProcess[str]) -> None:
-    """All is created and healthy; as no hub is in these containers, `up` says what a browser would meet."""
+    """All is created and healthy. No hub is in these containers, so `up` says what a browser would see."""
     assert "nothing to do" in result.stdout or "-hub is healthy" in result.stdout, result.stderr
     assert "nobody answers with TLS at 127.0.0.1 port" in refused(result)
 
@@ -173,6 +173,6 @@ def test_status_and_logs_show_what_runs(checkout: Project) -> None:
 
 
 @pytest.mark.parametrize("tail", ["abc", "-5", "1.5", "", "٣", "9999999999"])
-def test_a_tail_that_is_no_number_of_lines_is_told_before_the_engine_is_asked(checkout: Project, tail: str) -> None:
-    said = refused(invoke(checkout, "logs", f"--tail={tail}", DOCKER_HOST="unix:///nowhere"))
-    assert f"--tail {tail} is none" in said
+def test_a_tail_that_is_no_number_of_lines_is_refused_before_the_engine_is_asked(checkout: Project, tail: str) -> None:
+    message = refused(invoke(checkout, "logs", f"--tail={tail}", DOCKER_HOST="unix:///nowhere"))
+    assert f"--tail {tail} is none" in message

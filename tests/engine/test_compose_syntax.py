@@ -1,4 +1,4 @@
-"""`.env` is read as Docker Compose reads it, which is asked itself: thousands of files of the search, whole and damaged."""
+"""`.env` is read as Docker Compose reads it: both read thousands of files of the search, whole and damaged."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def files(draw: st.DrawFn) -> list[str]:
             at = draw(st.integers(0, len(text)))
             text = text[:at] + draw(st.sampled_from(_PIECES)) + text[at + draw(st.integers(0, 1)) :]
         damaged.append(text)
-    # A process gets no NUL in its environment, and Compose prints none of a file.
+    # A process gets no NUL in its environment, and Compose prints none from a file.
     return [text for text in (*texts, *damaged) if "\x00" not in text]
 
 
@@ -67,7 +67,7 @@ def test_what_we_read_is_what_compose_reads(reference: Compose, pytestconfig: py
         entries, problems = dotenv.parse(text, source=".env", environ=SHELL)
         refused += bool(problems)
         ours = {key: one.value for key, one in entries.items()}
-        # Whatever is no setting is refused by its name; Compose has some of its own, and cannot name some.
+        # A key that is no setting is refused by its name; Compose has some of its own, and cannot name some.
         keys = declarations().keys() - SHELL.keys()
         values = [(key, ours.get(key), theirs.get(key) if theirs is not None else "refused") for key in keys]
         if not problems and any(one != other for _, one, other in values):

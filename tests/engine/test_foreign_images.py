@@ -37,7 +37,7 @@ def singleuser(prints: str) -> dict[str, str]:
 
 @pytest.fixture
 def make_image(client: docker.DockerClient) -> Iterator[MakeImage]:
-    """Builds tiny images with these programs in them; gives each one's reference, or takes the one given."""
+    """Builds tiny images with these programs in them; gives the reference of each."""
     made: list[str] = []
 
     def make(programs: dict[str, str], *instructions: str, reference: str = "", base: str = BASE) -> str:
@@ -71,7 +71,7 @@ def nothing_made(client: docker.DockerClient, project: Project) -> bool:
 
 
 def refused(project: Project) -> DeployError:
-    """The refusal of `up`, which is that of `plan` and `notebook-image` too."""
+    """The refusal of `up`; `plan` and `notebook-image` must refuse in the same words."""
     with pytest.raises(DeployError) as caught:
         project.up(yes=True)
     for verb in (project.show_plan, project.notebook_image, project.pull):
@@ -83,13 +83,13 @@ def refused(project: Project) -> DeployError:
 
 @contextmanager
 def containers_made(client: docker.DockerClient, project: Project) -> Iterator[list[str]]:
-    """Fills with the names of the project's containers that the engine creates within the block, those of builds aside."""
+    """The names of the project's containers that the engine creates inside the block, without those for builds."""
     names: list[str] = []
     wanted = {"type": "container", "event": "create", **project.own}
     # The engine reads fractions of a second, which the stubs do not know.
     stream = client.events(since=f"{time.time():.9f}", filters=wanted, decode=True)  # type: ignore[call-overload]
     yield names
-    # The stream has no end of its own.
+    # The stream does not end by itself.
     last = client.containers.create(BASE, ["true"], labels={labels.DEPLOYMENT: project.name})
     last.remove()
     for event in stream:
@@ -404,7 +404,7 @@ def test_an_image_that_is_not_here_is_pulled_then_asked_and_refused_before_anyth
 
 
 @pytest.mark.parametrize("verb", ["pull", "notebook_image"])
-def test_what_fetches_the_image_tells_that_it_does_not_fit(
+def test_a_command_that_pulls_the_image_says_that_it_does_not_fit(
     client: docker.DockerClient, project: Project, make_image: MakeImage, verb: str
 ) -> None:
     with serving(client, make_image(singleuser("echo 5.3.0"))) as reference:

@@ -1,5 +1,5 @@
-"""An older deployment's network and volumes, made by hand and without a label, are taken over by their names being set:
-nothing is copied, nothing is lost, and nothing of it is ever removed.
+"""An older deployment's network and volumes, made by hand and without a label, are taken over: the operator sets their
+names. Nothing is copied, nothing is lost, and they are never removed.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Older:
         self.client.containers.run(BASE, command, remove=True, volumes={volume: {"bind": "/v"}})
 
     def state(self) -> dict[str, Any]:
-        """The network's id; where each volume lies, and its labels. (Its creation time follows what is written into it.)"""
+        """The network's id; each volume's mount point and labels. (Its creation time changes when it is written.)"""
         volumes = [self.client.volumes.get(name) for name in (self.data, self.volume_of(USER))]
         kept = {one.name: (one.attrs["Mountpoint"], one.attrs["Labels"]) for one in volumes}
         return {"network": self.client.networks.get(self.network).id, **kept}
@@ -85,7 +85,7 @@ class Older:
 
 
 def _tar(files: Mapping[str, bytes], owner: int) -> bytes:
-    """Files below v, and v itself, as the owner's."""
+    """An archive of files below v, and v itself; all belong to the owner."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for folder in ("v", *sorted({f"v/{Path(name).parent}" for name in files if "/" in name})):
@@ -100,7 +100,7 @@ def _tar(files: Mapping[str, bytes], owner: int) -> bytes:
 
 
 def looked_into(deployment: Deployment) -> list[str]:
-    """The volumes that drawing the plan looks into, whether or not it refuses them."""
+    """The volumes that a plan reads, even if it refuses them."""
     asked: list[str] = []
     owners = deployment.engine.volume_owners
 
@@ -162,9 +162,9 @@ def test_the_plan_says_what_is_taken_over_until_it_is(
     project: Project, older: Older, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.show_plan()
-    said = [line.strip() for line in capsys.readouterr().out.splitlines()[:3]]
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines()[:3]]
     found = [f"network {older.network}", f"volume {older.data}", f"user's volume {older.volume_of(USER)}"]
-    assert [line.partition(" is there and used as it is")[0] for line in said] == found
+    assert [line.partition(" is there and used as it is")[0] for line in printed] == found
     project.up()
     capsys.readouterr()
     project.show_plan()
@@ -185,7 +185,7 @@ def test_users_files_of_another_number_are_refused_with_the_number_to_set(projec
 def test_users_files_of_root_are_refused_without_a_number_that_nb_uid_cannot_be(
     project: Project, older: Older, client: docker.DockerClient
 ) -> None:
-    # Where the older image had no such directory the engine made the volume's root.
+    # If the older image had no such directory, the engine made the volume's root.
     older.give(older.volume_of(USER), 0)
     with pytest.raises(DeployError) as refused:
         project.show_plan()
@@ -208,7 +208,7 @@ def test_a_volume_of_another_deployment_is_no_users_whatever_its_name(
         client.volumes.get(other).remove()
 
 
-def test_only_what_bears_the_name_as_such_is_said_to_be_taken_over(
+def test_a_network_with_a_volumes_name_is_not_taken_over(
     project: Project, older: Older, client: docker.DockerClient
 ) -> None:
     volume, network = client.volumes.create(older.network), client.networks.create(older.data)
@@ -274,7 +274,7 @@ def test_a_look_into_volumes_that_was_killed_is_in_nobodys_way(
     client.volumes.create(older.volume_of(USER))
 
 
-def test_an_engine_without_an_image_is_told_to_pull_before_it_can_look(
+def test_without_an_image_the_message_says_to_pull_one(
     project: Project, older: Older, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = project.deployment()

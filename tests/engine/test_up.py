@@ -33,10 +33,10 @@ NewProject = Callable[[], Project]
 
 
 def ids(client: docker.DockerClient, project: Project) -> dict[str, str | None]:
-    """Name -> id of everything that carries the project's label."""
+    """Name -> id of everything with the project's label."""
     found = {f"container {one.name}": one.id for one in client.containers.list(all=True, filters=project.own)}
     found |= {f"network {one.name}": one.id for one in client.networks.list(filters=project.own)}
-    # A volume has no id, and its creation time follows what is written into it.
+    # A volume has no id, and its creation time changes when it is written.
     found |= {f"volume {one.name}": one.attrs["Mountpoint"] for one in client.volumes.list(filters=project.own)}
     return found | {f"image {tag}": one.id for one in client.images.list(filters=project.own) for tag in one.tags}
 
@@ -119,7 +119,7 @@ def test_nothing_listens_beyond_this_machine(client: docker.DockerClient, up: Pr
         assert {one["HostIp"] for many in bindings.values() for one in many} <= {"127.0.0.1"}
 
 
-# Edit -> what the plan touches, the words that its causes hold, its impact on users.
+# Edit -> what the plan touches, words in its causes, its impact on users.
 EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Consequence]]] = {
     "userlist": (
         lambda p: (p.root / "userlist").write_text("kaben admin\ndana sudo\n"),
@@ -377,7 +377,7 @@ def test_a_changed_user_id_is_refused_until_the_volumes_are_given_away(
     up.up()
 
 
-def test_a_failing_build_tells_the_line_and_the_end_of_its_log(client: docker.DockerClient, project: Project) -> None:
+def test_a_failing_build_shows_the_line_and_the_end_of_its_log(client: docker.DockerClient, project: Project) -> None:
     with (project.root / "proxy" / "Dockerfile").open("a") as dockerfile:
         dockerfile.write('RUN ["/bin/busybox", "sh", "-c", "echo this is why; exit 3"]\n')
     with pytest.raises(DeployError) as failure:

@@ -1,5 +1,5 @@
-"""A Chromium in a container of its own. On the engine's own host it would break off pages: Chromium drops its connections
-whenever an interface of its machine comes or goes, and each container's start makes one. A user's browser never sees that.
+"""A Chromium in a container of its own. On the engine's own host pages would break: Chromium drops its connections
+whenever a network interface appears or goes, and each container's start makes one. A user's browser never sees that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class BrowserMachine:
         return playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{_port(self.container)}")
 
     def reach(self, clone: Clone) -> None:
-        """The clone's proxy, which listens on the engine's host for that host alone, listens here too."""
+        """Makes the clone's proxy, which listens on the loopback address of the engine's host, reachable here."""
         if clone.name in self.reached or not clone.has_container(clone.settings.proxy_name):
             return
         network = clone.client.networks.get(clone.settings.network_name)
@@ -49,7 +49,7 @@ class BrowserMachine:
         self.reached.add(clone.name)
 
     def forward(self, port: int, network: Network, target: str) -> None:
-        """What asks for `port` here gets `target` (host:port), which is on that network."""
+        """Forwards `port` here to `target` (host:port) on that network."""
         network.connect(self.container)
         self.container.exec_run(
             ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr", f"TCP:{target}"], detach=True

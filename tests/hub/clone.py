@@ -1,7 +1,7 @@
 """A copy of the checkout, deployed for real under a name and a port of its own, operated through its command line.
 
-It carries over how images can be built on this machine, and nothing else of the checkout's own settings. `remove` takes
-away what carries its label or bears its name, and touches nobody else's.
+Of the checkout's own settings it keeps those that images need to build on this machine. `remove` removes all that has its
+label or its name, and nothing else.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from hubdeploy.settings.declarations import Settings
 from tests.hub.person import Person
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# What decides how images are built here; `setup` may have found it out.
+# Settings that images need to build here; `setup` may have written them.
 _CARRIED_OVER = ("BASE_IMAGE", "PYTHON_DISTRIBUTION", "EXTRA_CA_BUNDLE")
-# Where the checkout is not a git repository: what .gitignore names.
+# For a checkout that is no git repository: the folders that .gitignore names.
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".env.local", "secrets", "artifacts", "__pycache__", ".*_cache", ".hypothesis"
 )
-# The whole image family, built from nothing on a slow line.
+# Seconds: all images, built from no cache over a slow line.
 _COMMAND_WITHIN = 1800
 _LOG_TAIL = 25
 
@@ -103,7 +103,7 @@ class Clone:
         return self.invoke("up", "--yes")
 
     def share_images_of(self, other: Clone) -> None:
-        """The other clone's images are this one's too: equal content is not built again."""
+        """Tags the other clone's images for this one: equal content is not built again."""
         for tag in other.image_tags():
             repository, _, version = tag.removeprefix(f"{other.name}/").rpartition(":")
             if version != other.settings.image_tag:
@@ -125,7 +125,7 @@ class Clone:
         return name in {volume.name for volume in self.client.volumes.list(filters=self._own)}
 
     def image_tags(self) -> list[str]:
-        # One answer: the client's own list asks for each image once more, and somebody may have removed it meanwhile.
+        # One answer: the client's own list asks for each image once more, and another test may have removed it meanwhile.
         tags = [tag for image in self.client.api.images() for tag in image["RepoTags"] or ()]
         return [tag for tag in tags if tag.startswith(f"{self.name}/")]
 
@@ -144,7 +144,7 @@ class Clone:
         return dict(json.loads(output))
 
     def condition(self) -> str:
-        """States and last log lines of all containers: what one wants to see when a test fails."""
+        """States and last log lines of all containers, for a test that fails."""
         parts = []
         for container in self.containers():
             try:
@@ -159,7 +159,7 @@ class Clone:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def remove(self) -> None:
-        """Containers, networks, volumes and images' names are gone; layers that the next clone can use stay."""
+        """Removes containers, networks, volumes and images' names; layers that the next clone can use stay."""
         for container in self.containers():
             container.remove(force=True, v=True)
         for network in self.client.networks.list(filters=self._own):
@@ -170,7 +170,7 @@ class Clone:
             network.remove()
         for volume in self.client.volumes.list(filters=self._own):
             volume.remove(force=True)
-        # Children first. What stands on an image of this deployment is in nobody's cache but its own.
+        # Children first. Only this deployment has layers on its own images in the cache.
         for member in sorted(
             family.FAMILY.values(), key=lambda one: len(family.with_ancestors([one.name])), reverse=True
         ):

@@ -1,5 +1,5 @@
-"""The deployments and the browser that stories are told with. They are made once and shared, so a test leaves nothing
-behind that another would stumble over: users have names of their own.
+"""The deployments and the browser of the stories. They are made once and shared, so each test uses users of its own and
+leaves nothing that could disturb another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LIVING = pytest.StashKey[list[Clone]]()
 
 
 def canary(secret: str) -> str:
-    """A value that shows wherever it turns up whose it is."""
+    """A marked value, which is recognised wherever it turns up."""
     return f"canary-{secret}-{secrets.token_hex(20)}"
 
 
@@ -86,7 +86,7 @@ def github_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
     """A second deployment beside the first, whose users log in with GitHub; a stand-in plays GitHub."""
     second = new_clone(GITHUB_USERLIST)
     second.share_images_of(hub)
-    # The bridge's own address is one that the browser here and the hub in its container both reach.
+    # The browser here and the hub in its container both reach the bridge's own address.
     second.invoke("network")
     network = second.client.networks.get(second.settings.network_name)
     gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
@@ -99,7 +99,7 @@ def github_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
 
 @pytest.fixture
 def logged_in(hub: Clone) -> Callable[[str], Person]:
-    """A user of the first deployment who has logged in and holds a token."""
+    """A user of the first deployment who has logged in and has a token."""
 
     def log_in(name: str) -> Person:
         person = hub.person(name)
@@ -126,8 +126,8 @@ def browser(chromium: BrowserMachine) -> Iterator[Browser]:
 
 @pytest.fixture
 def new_page(browser: Browser, chromium: BrowserMachine, pytestconfig: pytest.Config) -> Iterator[Callable[[], Page]]:
-    """Opens windows that know nothing of one another's logins. (Person verifies the certificate; a browser cannot be
-    told about it without changing the machine.)"""
+    """Opens windows with separate logins. (Person verifies the certificate; a browser would trust it only after a change
+    of the machine.)"""
     for clone in pytestconfig.stash.get(_LIVING, []):
         chromium.reach(clone)
     contexts = []

@@ -1,5 +1,5 @@
 """Builds the stand-in for an image of jupyter/docker-stacks. It stays on the engine, named by its content, for the next
-run; it carries nobody's label, as what operators pull carries none.
+run. Like an image that operators pull it has no label.
 """
 
 from __future__ import annotations

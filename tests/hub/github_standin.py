@@ -1,6 +1,6 @@
-"""Plays GitHub for a login: asks in the browser who one is, then speaks the OAuth endpoints of a GitHub Enterprise server.
+"""Plays GitHub for a login: asks for the user's name in the browser, then speaks a GitHub Enterprise server's OAuth endpoints.
 
-It knows one application, and takes nobody's word for anything: client ID, secret, code and token must be right.
+It knows one application and checks everything: client ID, secret, code and token must be right.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GitHubStandIn:
         self._thread.join()
 
     def authorize(self, login: str) -> str:
-        """A code that stands for the user, good for one exchange."""
+        """A code for the user, valid for one exchange."""
         code = secrets.token_hex(10)
         self.codes[code] = login
         return code

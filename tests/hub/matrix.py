@@ -1,7 +1,7 @@
 """The matrix of real deployments, as data: which settings a row has, and what every pair of them is tried in.
 
-The first value of each dimension is what nobody has to set. `{…}` is filled in when the row is deployed: what belongs to
-this run, such as a free address, cannot be written down.
+The first value of each dimension is the default. `{…}` is filled in when the row is deployed: a value of this run, such as
+a free address, cannot be written down.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DIMENSIONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "network": {"derived": {}, "given": {"DOCKER_NETWORK_NAME": "hubtest_{token}.Given"}},
     "data": {"derived": {}, "other": {"DATA_VOLUME_CONTAINER": "/srv/hub/data"}},
-    # The port that browsers leave out needs an address that nobody else listens on. The other is a free one of the clone's.
+    # The default port needs an address on which no other program listens. The other port is a free one.
     "port": {"443": {"HUB_PORT": "443", "HUB_HOST": "{loopback}"}, "other": {}},
     "sudo": {"none": {}, "listed": {}, "all": {"GRANT_SUDO": "yes"}},
     "tag": {"derived": {}, "other": {"IMAGE_TAG": "2026-11_Matrix.1"}},
@@ -33,7 +33,7 @@ DIMENSIONS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "certificate": {"self-made": {}, "volume": {"SECRETS_VOLUME": "hubtest-{token}.certificates"}},
-    # Not 'none' against 'one': a network that intercepts TLS lets nothing be built without its own authorities.
+    # Not 'none' against 'one': where the network intercepts TLS, nothing builds without its authorities.
     "authorities": {"machine's": {}, "one more": {"EXTRA_CA_BUNDLE": "{bundle}"}},
 }
 
@@ -51,7 +51,7 @@ class Row:
         return {key: text.format(**filled_in) for key, text in self._written().items()}
 
     def setting(self, key: str) -> str:
-        """What is written for one setting; empty if nothing is."""
+        """The text of one setting; empty if it is not set."""
         return self._written().get(key, "")
 
     def _written(self) -> dict[str, str]:
@@ -59,9 +59,9 @@ class Row:
         return {key: text for settings in chosen for key, text in settings.items()}
 
     def __str__(self) -> str:
-        """What differs from what nobody has to set."""
+        """The values that are not the default."""
         others = [f"{name}={value}" for name, value in self.values.items() if value != next(iter(DIMENSIONS[name]))]
-        return ", ".join(others) or "as nobody has to set it"
+        return ", ".join(others) or "defaults"
 
 
 def _row(number: int, quick: bool = False, **others: str) -> Row:

@@ -36,7 +36,7 @@ class Person:
     def _new_session(self) -> requests.Session:
         session = requests.Session()
         session.verify = self.certificate
-        # A bundle or a proxy that the environment names would count more than what is said here.
+        # A bundle or a proxy from the environment would override these arguments.
         session.trust_env = False
         return session
 
@@ -68,7 +68,7 @@ class Person:
         return self._program.request(method, f"{self.url}{path}", timeout=_ANSWER_WITHIN, **arguments)
 
     def start_server(self) -> None:
-        """Returns when the server is ready; one that runs already will do."""
+        """Returns when the server is ready; a running server is ready."""
         answer = self.call("POST", f"/hub/api/users/{self.name}/server")
         assert answer.status_code in (201, 202, 400), answer.text
         until(self._is_ready, _START_WITHIN, f"the server of {self.name} is ready")

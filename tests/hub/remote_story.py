@@ -1,5 +1,5 @@
-"""A user's story on a host that only its own engine's containers reach: this file is run in one of them, by a Python that
-carries requests and websocket-client. What was seen is printed as one JSON document, for the test to judge.
+"""A user's story on a host that only its own engine's containers reach: this file is run in one of them, by a Python
+that has requests and websocket-client. It prints what the user saw as one JSON document, for the test to judge.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _STOP_WITHIN = 60
 
 
 def enter(person: Person) -> dict[str, object]:
-    """What the login form answers."""
+    """The answer of the login form."""
     return {"login": person.log_in(PASSWORD.read_text()).status_code}
 
 
 def tell(person: Person) -> dict[str, object]:
-    """The whole story; it leaves a kernel that remembers something."""
+    """The whole story; at its end a kernel runs that holds a value."""
     seen = enter(person)
     person.take_token()
     person.start_server()
@@ -42,7 +42,7 @@ def tell(person: Person) -> dict[str, object]:
 
 
 def go_on(person: Person, kernel: str) -> dict[str, object]:
-    """What the kernel of an earlier story remembers."""
+    """The value in the kernel of an earlier story."""
     seen = enter(person)
     person.take_token()
     return seen | {"kept": Kernel(person, kernel).run("print(kept + 1)")}

@@ -1,5 +1,5 @@
 """What a row of the matrix needs around its deployment: the operator's own network and certificates, a stand-in for
-GitHub, a web site of the company. All of it is taken away again, the deployment first.
+GitHub, a web site of the company. All of it is removed again, the deployment first.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Stage:
         return self.row.values["authorities"] == "one more"
 
     def may_sudo(self) -> dict[str, bool]:
-        """The users to try, and whether each may use sudo: beside a listed one also one who is not."""
+        """Users to try -> whether each may use sudo: one with the flag and one without."""
         sudo = self.row.values["sudo"]
         return {USER: sudo != "none"} | ({OTHER_USER: False} if sudo == "listed" else {})
 
@@ -68,7 +68,7 @@ def staged(
     token = secrets.token_hex(4)
     filled_in = {
         "token": token,
-        # Of the many addresses of this machine itself one that nobody else is likely to listen on.
+        # One of this machine's many loopback addresses, on which probably no other program listens.
         "loopback": ".".join(["127", *(str(1 + secrets.randbelow(254)) for _ in range(3))]),
         "user": row.setting("NB_USER") or machine.nb_user,
         "docker_stacks": docker_stacks,

@@ -1,5 +1,5 @@
-"""Bases differ: official ones lack ca-certificates, ubuntu:24.04 has a person with UID 1000 already. All images build on
-such a base, with an installer that was laid in, as the operator's own command builds them.
+"""Bases differ: official ones lack ca-certificates, ubuntu:24.04 has a person with UID 1000 already. The operator's own
+command builds all images on such a base, with an installer from the folder.
 """
 
 from __future__ import annotations

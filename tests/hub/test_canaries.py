@@ -1,4 +1,4 @@
-"""No secret lies where it does not belong: marked values are planted, and looked for in everything that others can see."""
+"""No secret leaks: marked values are planted, and looked for in everything that others can see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.hub.clone import Clone
 from tests.hub.conftest import canary
 from tests.hub.person import Person
 
-# Where secrets are meant to be, below the checkout; the hub's own file is in its container only.
+# The files of the checkout that hold secrets; the hub's own file is in its container only.
 _MEANT_FOR_SECRETS = (".env.local", "jupyterhub/secrets/")
 _LOOKING = (
     ["config"], ["plan"], ["status"], ["check-files"], ["logs", "--no-follow"], ["logs", "--proxy", "--no-follow"],
@@ -26,7 +26,7 @@ _LOOKING = (
 
 @pytest.fixture(scope="module", params=["shared-password", "github"])
 def deployed(request: pytest.FixtureRequest) -> Clone:
-    """A deployment of each login, with a user's server that runs, and every command that only looks run once."""
+    """A deployment of each login, with a user's server that runs, after one run of every command that changes nothing."""
     if request.param == "github":
         found: Clone = request.getfixturevalue("github_hub")
         person = found.person("hubot")
@@ -64,13 +64,13 @@ def test_a_changed_secret_is_planned_without_being_shown(deployed: Clone) -> Non
     assert old not in planned
 
 
-def test_no_secret_is_in_what_the_engine_tells(deployed: Clone) -> None:
-    told = dict(_told_by_engine(deployed))
+def test_no_secret_is_in_what_the_engine_shows(deployed: Clone) -> None:
+    shown = dict(_shown_by_engine(deployed))
     servers = [one.name for one in deployed.containers() if one.name and "-user-" in one.name]
     assert servers
-    assert {deployed.settings.hub_name, deployed.settings.proxy_name, *servers} <= told.keys()
-    assert all(deployed.name in text for text in told.values())
-    _assert_absent(deployed, told)
+    assert {deployed.settings.hub_name, deployed.settings.proxy_name, *servers} <= shown.keys()
+    assert all(deployed.name in text for text in shown.values())
+    _assert_absent(deployed, shown)
 
 
 def test_no_secret_is_in_a_build_context(deployed: Clone) -> None:
@@ -133,8 +133,8 @@ def _assert_absent(deployed: Clone, places: dict[str, str]) -> None:
     assert not found, "; ".join(found)
 
 
-def _told_by_engine(deployed: Clone) -> Iterator[tuple[str, str]]:
-    """Name -> all that the engine tells about it, for everything of the deployment."""
+def _shown_by_engine(deployed: Clone) -> Iterator[tuple[str, str]]:
+    """Name -> all that the engine shows of it, for every object of the deployment."""
     api, own = deployed.client.api, {"label": [f"hubdeploy.deployment={deployed.name}"]}
     for one in api.containers(all=True, filters=own):
         name = one["Names"][0].lstrip("/")

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING promises of an added component, login and setting: each is declared in its one place, and is then
+"""CONTRIBUTING's promise for an added component, login and setting: each is declared in its one place, and is then
 planned, applied, shown, stopped and removed without another edit.
 """
 

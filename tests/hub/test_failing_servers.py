@@ -1,5 +1,5 @@
 """What a user reads in the browser, and an operator in `./invoke logs --user`, when a server does not start or ends by
-itself; how soon they do stands in a table at the end of the run.
+itself. A table at the end of the run says how soon they read it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _TABLE = "failing servers, seconds from the fact to the user's page and to the o
 _USERS = ("greedy", "mistaken", "locked", "late", "ending")
 _PASSWORD = "password of these tests"
 _TOLD_WITHIN = 30
-# JupyterHub looks after running servers each half minute.
+# Seconds; JupyterHub checks running servers each half minute.
 _FOUND_WITHIN = 60
-# The least that a server may have; twice that is asked for.
+# The least that a server may have; the test takes twice as much.
 _MEMORY, _GREED = "256M", 512 * 1024**2
 # An operator's own lines at the top of the start script, each of which only one user meets.
 _MISTAKES = f"""
@@ -56,7 +56,7 @@ def _make_volume_of_root(clone: Clone, user: str) -> None:
     name = clone.server_name(user)
     own = {labels.DEPLOYMENT: clone.name, labels.ROLE: "volume", labels.UID: str(clone.settings.nb_uid)}
     clone.client.volumes.create(name, labels=own)
-    # With something in it: an empty one would be given the owner that the image's folder has.
+    # With a file: the engine gives an empty volume the owner of the image's folder.
     volumes.fill(clone.client, name, clone.settings.notebook_image, {"notes.txt": b"of another machine"})
 
 
@@ -71,17 +71,17 @@ _FAILURES = {
 def test_user_and_operator_read_why_a_server_did_not_start(
     troubled: Clone, page: Page, artifacts: Path, pytestconfig: pytest.Config, what: str
 ) -> None:
-    user, *said = _FAILURES[what]
+    user, *texts = _FAILURES[what]
     since = time.time()
-    on_page = _start_in_vain(troubled, page, user, said)
+    on_page = _start_in_vain(troubled, page, user, texts)
     page.screenshot(path=artifacts / f"failed-{user}.png")
-    in_log = _read_in_log(troubled, user, said)
+    in_log = _read_in_log(troubled, user, texts)
     fact = _ended_at(troubled, user, since)
     reports.add_row(pytestconfig, _TABLE, (what, f"{on_page - fact:.1f}", f"{in_log - fact:.1f}"))
     assert not troubled.has_container(troubled.server_name(user))
 
 
-def test_a_volume_is_handed_over_by_the_command_that_the_message_shows(troubled: Clone) -> None:
+def test_the_command_in_the_message_makes_the_volume_the_users(troubled: Clone) -> None:
     person = _logged_in(troubled, "locked")
     person.call("POST", "/hub/api/users/locked/server")
     until(lambda: "chown" in troubled.invoke("logs", "--user", "locked"), _TOLD_WITHIN, "the message is in the log")
@@ -91,15 +91,15 @@ def test_a_volume_is_handed_over_by_the_command_that_the_message_shows(troubled:
     person.start_server()
 
 
-def test_a_missing_image_is_told_and_up_brings_it_back(
+def test_a_missing_image_is_reported_and_up_brings_it_back(
     troubled: Clone, page: Page, artifacts: Path, pytestconfig: pytest.Config
 ) -> None:
-    said = (f"The image {troubled.settings.notebook_image} is not on this host", "./invoke up")
+    texts = (f"The image {troubled.settings.notebook_image} is not on this host", "./invoke up")
     troubled.client.images.remove(troubled.settings.notebook_image, force=True, noprune=True)
     fact = time.time()
-    on_page = _start_in_vain(troubled, page, "late", said)
+    on_page = _start_in_vain(troubled, page, "late", texts)
     page.screenshot(path=artifacts / "failed-late.png")
-    in_log = _read_in_log(troubled, "late", said)
+    in_log = _read_in_log(troubled, "late", texts)
     reports.add_row(pytestconfig, _TABLE, ("an image that is gone", f"{on_page - fact:.1f}", f"{in_log - fact:.1f}"))
     troubled.up()
     _logged_in(troubled, "late").start_server()
@@ -114,11 +114,11 @@ def test_the_page_of_a_stopped_server_says_how_it_ended(
     troubled.container(troubled.server_name("ending")).kill()
     ended = page.get_by_text("The server ended with exit code 137")
 
-    def is_told() -> bool:
+    def is_shown() -> bool:
         page.goto(f"{troubled.url}/user/ending/lab")
         return ended.is_visible()
 
-    until(is_told, _FOUND_WITHIN, "the page says how the server ended")
+    until(is_shown, _FOUND_WITHIN, "the page says how the server ended")
     on_page = time.time()
     page.screenshot(path=artifacts / "ended-by-itself.png")
     in_log = _read_in_log(troubled, "ending", ["The server ended with exit code 137"])
@@ -133,25 +133,25 @@ def _logged_in(clone: Clone, user: str) -> Person:
     return person
 
 
-def _start_in_vain(clone: Clone, page: Page, user: str, said: Iterable[str]) -> float:
-    """When the browser showed all of it, as seconds since the epoch."""
+def _start_in_vain(clone: Clone, page: Page, user: str, texts: Iterable[str]) -> float:
+    """The time at which the browser showed all texts, as seconds since the epoch."""
     window.log_in(page, clone.url, user, _PASSWORD)
     page.get_by_role("button", name="Start My Server").click()
-    for words in said:
+    for words in texts:
         expect(page.locator("body")).to_contain_text(words, timeout=_TOLD_WITHIN * 1000)
     return time.time()
 
 
-def _read_in_log(clone: Clone, user: str, said: Iterable[str]) -> float:
-    """When a command of the operator had printed it, as seconds since the epoch."""
+def _read_in_log(clone: Clone, user: str, texts: Iterable[str]) -> float:
+    """The time at which the operator's command had printed them, as seconds since the epoch."""
     printed = clone.invoke("logs", "--user", user)
-    for words in said:
+    for words in texts:
         assert words in printed
     return time.time()
 
 
 def _ended_at(clone: Clone, user: str, since: float) -> float:
-    """When the user's container ended, by the engine's own record, as seconds since the epoch."""
+    """The time at which the user's container ended, in the engine's record, as seconds since the epoch."""
     found = list(
         clone.client.events(
             since=int(since), until=int(time.time()) + 1, decode=True,

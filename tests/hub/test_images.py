@@ -31,8 +31,7 @@ ROOT_START: dict[str, Any] = {
 }
 
 
-# The modules of an environment whose byte code is not there, or not of this source: a start would compile them, for nobody
-# else to use.
+# The modules of an environment without byte code of this source: each start would compile them again.
 STALE = """
 import importlib.util, pathlib, struct, sys
 stale = 0
@@ -76,8 +75,8 @@ def run(
     stderr: bool = True,
     **options: Any,
 ) -> tuple[int, str]:
-    """Exit code and output of a command, in a container that is gone afterwards. `stderr=False` leaves out what one that
-    succeeded logged: the engine may put that behind what was printed after it."""
+    """Exit code and output of a command, in a container that is removed afterwards. `stderr=False` leaves out the log of a
+    command that succeeded: the engine may put it behind later output."""
     with created(client, image, files or {}, command=command, **options) as container:
         container.start()
         status = container.wait(timeout=SECONDS_FOR_ONE_COMMAND)["StatusCode"]
@@ -85,7 +84,7 @@ def run(
 
 
 def output(client: docker.DockerClient, image: str, command: list[str], **options: Any) -> str:
-    """What a command printed that has to succeed."""
+    """Output of a command; raises AssertionError if it failed."""
     status, text = run(client, image, command, stderr=False, **options)
     assert status == 0, text
     return text.strip()
@@ -137,7 +136,7 @@ def with_server_imported(client: docker.DockerClient, image: str, code: str) -> 
 
 
 def test_a_server_imports_no_more_than_it_needs(client: docker.DockerClient, notebook_image: str) -> None:
-    # 903 in November 2026. Many more means that every start takes longer: look what brought them.
+    # 903 in November 2026. Many more make every start slower: find out what imports them.
     assert int(with_server_imported(client, notebook_image, "print(len(sys.modules))")) < 1000
 
 
@@ -195,8 +194,8 @@ def test_aiohttp_trusts_the_authorities_of_the_image(
 ) -> None:
     image = notebook_image if environment == "/opt/jupyter" else hub.settings.image_reference("hub")
     code = f"{imported}\n{ASK_A_SITE}"
-    said = output(client, image, ["-c", code], entrypoint=f"{environment}/bin/python", user="0").splitlines()
-    assert [line for line in said if line in ("not trusted", "200")] == ["not trusted", "200"]
+    lines = output(client, image, ["-c", code], entrypoint=f"{environment}/bin/python", user="0").splitlines()
+    assert [line for line in lines if line in ("not trusted", "200")] == ["not trusted", "200"]
 
 
 def test_image_runs_as_the_user_in_the_notebook_folder(client: docker.DockerClient, notebook_image: str) -> None:
@@ -227,7 +226,9 @@ def test_new_volume_belongs_to_the_user(client: docker.DockerClient, notebook_im
     assert text.splitlines() == [f"{user} users"] * 2
 
 
-def test_volume_of_root_is_handed_over_when_started_as_root(client: docker.DockerClient, notebook_image: str) -> None:
+def test_volume_of_root_becomes_the_users_when_started_as_root(
+    client: docker.DockerClient, notebook_image: str
+) -> None:
     folder = image_environment(client, notebook_image)["NOTEBOOK_DIR"]
     mount = docker.types.Mount(folder, None, type="tmpfs", tmpfs_mode=0o755)
     how = started("touch", f"{folder}/file")
@@ -243,7 +244,7 @@ def test_one_kernel_is_offered_and_it_is_condas(client: docker.DockerClient, not
 
 
 def test_a_kernel_that_begins_to_listen_is_noticed_at_once(client: docker.DockerClient, notebook_image: str) -> None:
-    # Later than this, and the server misses what a kernel says first, and asks again after half a second.
+    # If it is noticed later, the server misses the kernel's first message and asks again after half a second.
     program = """
 import zmq
 from jupyterlab.labapp import LabApp
@@ -411,7 +412,7 @@ def test_minimal_notebook_has_its_tools(client: docker.DockerClient, minimal_not
     )
 
 
-# Stand-ins for an installer that brings no kernel, and for one that does; the second asks no package index.
+# Stand-ins for an installer without a kernel and for one with it; the second needs no package index.
 STAND_IN = b"""#!/bin/bash
 [ "$1 $2" = "-b -p" ] || exit 9
 /usr/bin/python3 -m venv --without-pip "$3" && touch "$3/made-by-the-stand-in"
@@ -462,7 +463,7 @@ def test_listed_installer_is_used_and_has_a_kernel(
 
 
 @pytest.mark.parametrize(
-    ("installers", "said"),
+    ("installers", "message"),
     [
         pytest.param(
             {**sums(a_sh=STAND_IN), "a.sh": STAND_IN + b"#"}, "a.sh with the SHA-256", id="changed since it was listed"
@@ -475,14 +476,14 @@ def test_listed_installer_is_used_and_has_a_kernel(
     ],
 )
 def test_installer_that_cannot_be_trusted_stops_the_build(
-    client: docker.DockerClient, notebook_image: str, installers: dict[str, bytes], said: str
+    client: docker.DockerClient, notebook_image: str, installers: dict[str, bytes], message: str
 ) -> None:
     status, text = install(client, notebook_image, installers, after="test ! -e /fresh")
     assert status == 1
     assert len(text.splitlines()) == 1, text
     assert text.startswith("ERROR: wanted ")
-    assert said in text
-    if "one installer" not in said:
+    assert message in text
+    if "one installer" not in message:
         (name,) = installers.keys() - {"SHA256SUMS", "README"}
         assert sha256(installers[name]).hexdigest() in text
 
@@ -502,7 +503,7 @@ def test_base_with_an_older_python_is_refused(client: docker.DockerClient, noteb
 
 
 def make_user(client: docker.DockerClient, image: str, user: str, uid: int) -> tuple[int, str]:
-    """The step that makes the image's user, where that user (NB_USER, NB_UID) is there already."""
+    """Runs the step that makes the image's user, with this user (NB_USER, NB_UID) in the base already."""
     folder = f"/home/{user}/notes/deep"
     look = f"cd {folder} && stat -c '%U:%G %n' /home/* .. . && getent passwd {uid} {user} && id -Gn {user}"
     steps = f"/usr/local/lib/notebook/create-user.sh {user} {uid} {folder} && {look}"

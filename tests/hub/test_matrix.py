@@ -24,7 +24,7 @@ from tests.hub.waiting import until
 
 _GONE_WITHIN = 60
 _WRITTEN = "written by a cell.txt"
-# What a program of the hub, or of a notebook, gets from a web site: trust is what its default TLS context says.
+# A program of the hub, or of a notebook, asks a web site; its default TLS context decides on trust.
 _ASK_SITE = """
 import ssl, urllib.error, urllib.request
 try:
@@ -35,14 +35,14 @@ except urllib.error.URLError as error:
 """
 _ASK_SELF = """
 import json, os, pathlib, subprocess
-def said(*words):
+def output(*words):
     return subprocess.run(words, capture_output=True, text=True).stdout.strip()
 pathlib.Path({name!r}).write_text({text!r})
 print(json.dumps({{
-    "uid": int(said("id", "-u")),
-    "user": said("id", "-un"),
-    "group": said("id", "-gn"),
-    "pwd": said("pwd"),
+    "uid": int(output("id", "-u")),
+    "user": output("id", "-un"),
+    "group": output("id", "-gn"),
+    "pwd": output("pwd"),
     "home": os.environ["HOME"],
     "owner of home": os.stat(os.environ["HOME"]).st_uid,
     "owner of the folder above": os.stat("..").st_uid,
@@ -128,7 +128,7 @@ def _assert_server_works(stage: Stage, user: str, may_sudo: bool) -> None:
         "owner of the folder above": settings.nb_uid,
         "may sudo": may_sudo,
     }
-    # An image of others brings its own authorities.
+    # A foreign image has its own authorities.
     trusts = stage.trusts_company and stage.ours
     assert kernel.run(_ASK_SITE.format(url=stage.company_site)).strip() == ("trusted" if trusts else "not trusted")
     kernel.close()
@@ -147,7 +147,7 @@ def _assert_server_is_as_set(stage: Stage, user: str) -> None:
         (stage.clone.server_name(user), settings.notebook_dir)
     ]
     assert "Health" not in server["State"], "an image's own health check would run"
-    # Our image says itself who its user is; an image of others is told when it starts.
+    # Our image names its user; a foreign image gets the user's name when it starts.
     config = image.attrs["Config"] if stage.ours else server["Config"]
     environment = dict(line.split("=", 1) for line in config["Env"])
     assert (environment["NB_USER"], environment["NB_UID"]) == (settings.nb_user, str(settings.nb_uid))

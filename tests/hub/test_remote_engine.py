@@ -25,7 +25,7 @@ pytestmark = pytest.mark.nested
 USERLIST = "boss admin\nada\n"
 _HUB_FOLDER = Path(__file__).parent
 _STORY = "/tmp/story"
-# The longest silence of a command: one step of an image's build that prints nothing, on a busy machine.
+# Seconds a command may print nothing: one silent step of a build on a busy machine.
 _SILENCE = 1800
 
 Chapter = Callable[..., dict[str, Any]]
@@ -58,7 +58,7 @@ def second_engine() -> Iterator[SecondEngine]:
 def remote(
     second_engine: SecondEngine, client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> RemoteClone:
-    """A clone brought up there by its own command line. It goes when the engine goes."""
+    """A clone, brought up there by its own command line. It ends with the engine."""
     there = docker.DockerClient(base_url=second_engine.url, timeout=_SILENCE)
     clone = RemoteClone.make(
         tmp_path_factory.mktemp("remote"),
@@ -74,7 +74,7 @@ def remote(
 
 
 def _send_image(reference: str, here: docker.DockerClient, there: docker.DockerClient) -> None:
-    """What this engine holds need not come from a registry, which may be out of reach; else `up` pulls it there."""
+    """Copies an image of this engine, as a registry may be out of reach. If it is not here, `up` pulls it there."""
     try:
         image = here.images.get(reference)
     except docker.errors.ImageNotFound:
@@ -84,7 +84,7 @@ def _send_image(reference: str, here: docker.DockerClient, there: docker.DockerC
 
 @pytest.fixture(scope="module")
 def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapter:
-    """Has a user of that host live through a chapter of the story, and tells what they saw."""
+    """Runs a chapter of the story as a user of that host; gives what they saw."""
     folder = tmp_path_factory.mktemp("story")
     (folder / "password").write_text(remote.user_password)
     files = {name: _HUB_FOLDER / name for name in ("person.py", "waiting.py", "remote_story.py")}
@@ -108,7 +108,7 @@ def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapt
 
 
 @pytest.fixture(scope="module")
-def told(read: Chapter) -> dict[str, Any]:
+def seen(read: Chapter) -> dict[str, Any]:
     """What ada saw from her first login to the file she found again."""
     return read("ada", "tell")
 
@@ -119,22 +119,22 @@ def test_the_second_engine_is_newer_and_shares_no_loopback(remote: RemoteClone, 
         socket.create_connection(("127.0.0.1", remote.port), timeout=5).close()
 
 
-def test_user_logs_in_runs_a_cell_and_finds_a_file_again(told: dict[str, Any]) -> None:
-    assert told["login"] == 200
-    assert told["cell"] == "six times seven is 42\n"
-    assert told["written"] == "10\n"
-    assert told["stopped"] != 200
-    assert told["found"] == "still here\n"
+def test_user_logs_in_runs_a_cell_and_finds_a_file_again(seen: dict[str, Any]) -> None:
+    assert seen["login"] == 200
+    assert seen["cell"] == "six times seven is 42\n"
+    assert seen["written"] == "10\n"
+    assert seen["stopped"] != 200
+    assert seen["found"] == "still here\n"
 
 
-def test_a_second_up_has_nothing_to_do(remote: RemoteClone, told: dict[str, Any]) -> None:
+def test_a_second_up_has_nothing_to_do(remote: RemoteClone, seen: dict[str, Any]) -> None:
     before = remote.identities()
     assert "nothing to do" in remote.up()
     assert remote.identities() == before
 
 
 def test_a_new_user_replaces_the_hub_and_disturbs_no_server(
-    remote: RemoteClone, told: dict[str, Any], read: Chapter
+    remote: RemoteClone, seen: dict[str, Any], read: Chapter
 ) -> None:
     assert read("grace", "enter") == {"login": 403}
     before = remote.identities()
@@ -145,10 +145,10 @@ def test_a_new_user_replaces_the_hub_and_disturbs_no_server(
     assert {name for name in before if before[name] != after.get(name)} == {remote.settings.hub_name}
     assert set(after) == set(before)
     assert read("grace", "enter") == {"login": 200}
-    assert read("ada", "go-on", told["kernel"])["kept"] == "42\n"
+    assert read("ada", "go-on", seen["kernel"])["kept"] == "42\n"
 
 
-def test_clean_leaves_nothing_but_volumes(remote: RemoteClone, told: dict[str, Any]) -> None:
+def test_clean_leaves_nothing_but_volumes(remote: RemoteClone, seen: dict[str, Any]) -> None:
     remote.invoke("clean", "--yes")
     assert remote.containers() == []
     assert remote.image_tags() == []

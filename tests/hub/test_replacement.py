@@ -1,4 +1,4 @@
-"""`up` while people work: what need not change is left alone, and a new hub is noticed by nobody."""
+"""`up` while people work: it changes only what it must, and nobody notices a new hub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.hub.waiting import until
 
 _ASK_EVERY = 0.1
 _TICK_EVERY = 0.2
-# What a person at a notebook would not take for a stall. Ticks were seen 0.3 s late at most on an idle machine.
+# Seconds; a person does not notice a shorter stall. On an idle machine ticks were at most 0.3 s late.
 _LONGEST_SILENCE = 3.0
 TICKING = f"""
 import threading, time

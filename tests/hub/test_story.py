@@ -87,7 +87,7 @@ def test_who_leaves_the_userlist_is_locked_out_and_keeps_the_volume(
 
 
 def _who_sudo_makes(person: Person) -> tuple[str, str]:
-    """Exit code of `sudo -n id -un` in the person's kernel, and whom it names."""
+    """Exit code of `sudo -n id -un` in the person's kernel, and the user that it names."""
     person.start_server()
     kernel: Kernel = person.open_kernel()
     code = "import subprocess as s; r = s.run(['sudo', '-n', 'id', '-un'], capture_output=True, text=True)"

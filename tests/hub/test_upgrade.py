@@ -21,7 +21,7 @@ from tests.hub.waiting import until
 # The last commit before version 1.0.0.
 BEFORE = "f449c57"
 PASSWORD = "a-password-of-grace"
-# What a checkout's owner has in it beside what git brings.
+# The owner's files in a checkout, which git does not have.
 _OWN = (".env", ".env.local", "userlist", "jupyterhub/secrets")
 
 
@@ -63,7 +63,7 @@ def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_sessi
 
 
 def replace_code(root: Path, lay_out: Callable[[Path], None]) -> None:
-    """Everything in a checkout but its owner's files is gone, and what `lay_out` brings is there instead."""
+    """Replaces everything in a checkout but its owner's files by what `lay_out` writes."""
     kept = root.with_name(f"{root.name}-kept")
     for name in _OWN:
         if (root / name).exists():

@@ -24,7 +24,7 @@ class VolumeFile:
 
 @contextmanager
 def _holder(client: docker.DockerClient, volume: str, image: str) -> Iterator[Container]:
-    # A label of its own, or the image's would count it among a deployment's containers.
+    # Its own label: with the image's label it would count as a deployment's container.
     container = client.containers.create(
         image,
         ["true"],

@@ -44,7 +44,7 @@ def stop_server(page: Page, url: str) -> None:
 
 
 def launcher(page: Page) -> Locator:
-    """What opens a new notebook in JupyterLab's launcher."""
+    """The button for a new notebook in JupyterLab's launcher."""
     return page.locator('.jp-LauncherCard[data-category="Notebook"]').first
 
 
@@ -53,7 +53,7 @@ def open_notebook(page: Page) -> None:
     launcher(page).click()
     # These waits see each frame; those of expect() look each half second after a while.
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=START_WITHIN)
-    # The toolbar's own sign says idle before there is a kernel; a cell that is run then is not run at all.
+    # The toolbar says idle before there is a kernel; a cell that is run then does nothing.
     page.get_by_text("| Idle").wait_for(timeout=RUN_WITHIN)
 
 

@@ -1,5 +1,5 @@
-"""Every part of a deployment says the same of every fact: for the committed settings, for named examples, and for each
-setting's own example.
+"""All parts of a deployment agree on every fact: for the committed settings, for named examples, and for each setting's
+own example.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EXAMPLES = {
     "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
 }  # fmt: skip
 LOGINS = {"passwords": "", "github": GITHUB}
-# Places that count others, and the passwords' own home: no fact of their own shows there.
+# Places that only count others, and the file of the passwords: they show no fact of their own.
 COUNTING = re.compile(
     r"contract\.fingerprint|remembered\.|hub\.(authenticator_class|db_url)"
     r"|build\[.*\]\.labels\.hubdeploy\.(content|inputs\.(its parent|.*/))"
@@ -97,12 +97,12 @@ def test_every_setting_shows_and_every_place_that_shows_it_is_read(tmp_path: Pat
     assert {place for place in places if not COUNTING.match(place) and kind_of(place) not in read} == set()
 
 
-def test_what_a_setting_changes_is_told_part_by_part(tmp_path: Path) -> None:
+def test_what_a_setting_changes_is_reported_part_by_part(tmp_path: Path) -> None:
     found = accepted(tmp_path, "")
-    told = {
+    reported = {
         key: discovery.dependencies(found, key) for key in ("HUB_PORT", "DATA_VOLUME_HOST", "NB_UID", "USER_PASSWORD")
     }
-    assert told == {
+    assert reported == {
         "HUB_PORT": {"container proxy"},
         "DATA_VOLUME_HOST": {"container hub", "volume data"},
         "NB_UID": {"container hub", "image base-notebook", "servers"},

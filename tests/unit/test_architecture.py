@@ -39,7 +39,7 @@ def room(module: str) -> str:
 
 
 def wrong_way(home: str, source: str) -> set[str]:
-    """The rooms that the source of a module in `home` imports from though they stand on its right."""
+    """The rooms to the right of `home` that the source of a module in it imports from."""
     rooms = {room(name) for name in imports(source) if name.startswith("hubdeploy.")}
     return {name for name in rooms if ORDER.index(name) > ORDER.index(home)}
 
@@ -56,7 +56,7 @@ def test_imports_run_one_way(path: Path) -> None:
     assert wrong_way(room(module_of(path)), path.read_text()) == set()
 
 
-def test_an_import_turned_round_is_found() -> None:
+def test_an_import_in_the_wrong_direction_is_found() -> None:
     assert wrong_way("settings", "from hubdeploy.plan import reconcile\n") == {"plan"}
     assert wrong_way("settings", "from hubdeploy.plan.reconcile import Plan\n") == {"plan"}
 

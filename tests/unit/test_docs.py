@@ -1,4 +1,4 @@
-"""The documents say what is so: commands, messages, links and the two commands are compared with the code. Settings are
+"""The documents are true: commands, messages, links and the two commands are compared with the code. Settings are
 in test_reference.py.
 """
 
@@ -54,7 +54,7 @@ def plain(cell: str) -> str:
 
 
 def options(task: str) -> set[str]:
-    """The options of a task as a person types them: what is on by default is known by its --no- form."""
+    """The options of a task as a person types them: an option that is on by default has its --no- form."""
     context = ParserContext(args=EVERY_TASK[task].get_arguments())
     flags = {flag for flag in context.flags if flag.startswith("--")}
     return (flags - set(context.inverse_flags.values())) | set(context.inverse_flags)
@@ -72,8 +72,8 @@ def test_each_task_has_a_row_and_each_row_a_task() -> None:
 
 
 def test_each_row_of_the_commands_names_the_options_of_its_task() -> None:
-    told = {plain(row[0]): set(re.findall(r"--[a-z-]+", row[1])) for row in command_rows()}
-    assert told == {task: options(task) for task in EVERY_TASK.task_names}
+    found = {plain(row[0]): set(re.findall(r"--[a-z-]+", row[1])) for row in command_rows()}
+    assert found == {task: options(task) for task in EVERY_TASK.task_names}
 
 
 def test_the_readme_is_short() -> None:
@@ -85,22 +85,24 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert headings[0] == hubdeploy.__version__
 
 
-def said_by_the_code() -> str:
+def texts_of_the_code() -> str:
     """Every text in the code that an operator may read, one a line; `…` stands where a value goes in."""
-    said = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
+    texts = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
     for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), CHECKOUT / "jupyterhub" / "spawner.py"]):
         tree = ast.parse(path.read_text())
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
-                said.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
+                texts.append(
+                    "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
-                said.append(node.value)
-    return "\n".join(said)
+                texts.append(node.value)
+    return "\n".join(texts)
 
 
-def test_each_message_is_worded_as_the_code_words_it() -> None:
-    said = said_by_the_code()
+def test_each_message_in_the_documents_is_in_the_code() -> None:
+    texts = texts_of_the_code()
     explained = (DOCS / "errors.md").read_text()
     explained += section(DOCS / "operating.md", "Looking") + section(DOCS / "migrating.md", "What messages mean")
     messages = [words for row in rows(explained) for words in re.findall(r"`([^`]+)`", row[0])]
@@ -108,18 +110,18 @@ def test_each_message_is_worded_as_the_code_words_it() -> None:
     pieces = {
         message: [piece.strip() for piece in message.split("…") if len(piece.strip()) > 2] for message in messages
     }
-    assert [message for message, parts in pieces.items() if not parts or any(part not in said for part in parts)] == []
+    assert [message for message, parts in pieces.items() if not parts or any(part not in texts for part in parts)] == []
 
 
 def commands(text: str) -> Iterator[str]:
-    """What stands behind `./invoke` in a document's code, in blocks and within sentences."""
+    """The words behind `./invoke` in a document's code, in blocks and within sentences."""
     in_lines = re.findall(r"^(?:    |\t)?[^`|#\n]*?\./invoke(?: (.*))?$", text, re.MULTILINE)
     in_words = re.findall(r"`[^`\n]*?\./invoke(?: ([^`\n]*))?`", text)
     yield from (*in_lines, *in_words)
 
 
 def parse(command: str) -> None:
-    """Reads a command as ./invoke would; raises ParseError for a task or an option that there is none of."""
+    """Reads a command as ./invoke would; raises ParseError for an unknown task or option."""
     words = shlex.split(command, comments=True)
     end = next((at for at, word in enumerate(words) if word in _SHELL_ENDS), len(words))
     program = TwoSpellings(binary_names=["invoke"])
@@ -139,9 +141,9 @@ def test_each_command_in_the_documents_exists(path: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_is_found() -> None:
-    told = list(commands("Run `./invoke nothing`, then\n\n    ./invoke up --now\n"))
-    assert told == ["up --now", "nothing"]
-    for command in told:
+    found = list(commands("Run `./invoke nothing`, then\n\n    ./invoke up --now\n"))
+    assert found == ["up --now", "nothing"]
+    for command in found:
         with pytest.raises(ParseError):
             parse(command)
 

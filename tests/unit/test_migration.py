@@ -1,4 +1,4 @@
-"""What an older deployment left in its volumes is found again: users' files under their old names, the hub's users."""
+"""An older deployment's volumes are used: users' files under their old names, and the hub's users."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def mounted(user: str, found: Settings, folder: Path, monkeypatch: pytest.Monkey
         ("USER_VOLUME=files-of-{raw_username}.lab", "files-of-octo-cat.lab"),
     ],
 )
-def test_a_users_volume_bears_the_name_that_is_set(
+def test_a_users_volume_has_the_name_that_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: str, volume: str
 ) -> None:
     assert mounted("octo-cat", settings(tmp_path, env), tmp_path, monkeypatch) == volume
@@ -73,7 +73,7 @@ def test_a_template_that_would_not_give_each_user_a_volume_is_refused(text: str)
     ("volume", "may"),
     [("lab-user-data", True), ("lab-user-", False), ("lab-data", False), ("my-lab-user-data", False)],
 )
-def test_a_template_names_what_begins_and_ends_as_it_does(volume: str, may: bool) -> None:
+def test_a_template_can_name_a_volume_with_its_beginning_and_end(volume: str, may: bool) -> None:
     assert volume_names.may_name("lab-user-{username}", volume) is may
 
 

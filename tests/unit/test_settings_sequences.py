@@ -1,5 +1,5 @@
-"""Whatever changes after `up`, one setting or all of them, the next plan touches exactly the parts that show it, and after
-that plan there is nothing to do. What shows a setting is found out by the model of agreement, which knows no plan.
+"""After any change of one or all settings, the next plan touches exactly the parts that show it, and after that plan there
+is nothing to do. The model of agreement, which knows no plan, finds the parts that show a setting.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ class Sequence(RuleBasedStateMachine):
         self.change_to(dataclasses.replace(found, root=self.root))
 
     def change_to(self, after: Settings) -> None:
-        # A deployment that was left under its name has another past than the one that is compared with here.
+        # A deployment of that name may be left on the engine, and its parts differ from those compared here.
         if rules.contradictions(after, str) or after.name in self.left - {self.settings.name}:
             return
         there = set(self.parts_there(after))
         try:
             pulls, drawn = self.pulled_and_drawn(after)
         except Refused:
-            # Another deployment of this sequence has left something under a name that derives now.
+            # Another deployment of this sequence left an object under a name that now derives.
             return
         shown = parts_between(dataclasses.replace(self.settings, users=after.users), after)
         shown |= parts_of_users(self.settings, after)
         touched = {*parts_touched(pulls), *parts_touched(drawn, {user.name for user in after.users})}
         if "container proxy" in touched:
-            # A new proxy starts with its files, whichever changed.
+            # A new proxy starts with all its files.
             there.add("proxy's files")
         assert touched <= shown, f"touched, though they show nothing that changed: {touched - shown}"
         assert shown - there <= touched, f"left as they are: {shown - there - touched}"
@@ -89,7 +89,7 @@ class Sequence(RuleBasedStateMachine):
         self.assert_images_have_their_contents()
 
     def pulled_and_drawn(self, s: Settings) -> tuple[Plan, Plan]:
-        """The two plans that `up` carries out: what is pulled decides the contents of all that is built on it."""
+        """The two plans that `up` carries out: a pulled image decides the contents of all images on it."""
         pulls = self.drawn(s).pulls
         for step in pulls.steps:
             self.held.apply(step.operation)
@@ -129,7 +129,7 @@ class Sequence(RuleBasedStateMachine):
             assert image.labels[labels.CONTENT] == leaves[f"build[{name}].labels.{labels.CONTENT}"]
 
     def parts_there(self, after: Settings) -> Iterator[str]:
-        """The parts that an earlier deployment of the sequence left, just as they are wanted now."""
+        """The parts that an earlier deployment of the sequence left exactly as they are wanted now."""
         snapshot = self.held.seen_by(after)
         networks = {"users": after.network_name, "api": after.api_network_name}
         yield from (f"network {part}" for part, name in networks.items() if name in snapshot.networks)
@@ -137,7 +137,7 @@ class Sequence(RuleBasedStateMachine):
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
         if set(images.foreign(after)) <= snapshot.images.keys():
             yield "images that are pulled"
-        # An image that is not wanted any more stays, and one that was wanted before may have its name still.
+        # An image that is no longer wanted stays, and may still have its name.
         wanted = family.with_ancestors(images.needed(after))
         for name in family.FAMILY:
             if name not in wanted or after.image_reference(name) in snapshot.images:
@@ -149,7 +149,7 @@ class Sequence(RuleBasedStateMachine):
 
 
 def without(s: Settings, key: str) -> Settings:
-    """The settings with a key that nobody sets any more."""
+    """The settings with this key no longer set."""
     origins = {one: origin for one, origin in s.origins.items() if one != key}
     return with_values(dataclasses.replace(s, origins=origins), {})
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# To be sourced with one folder: its *.sh are sourced, its programs run. A hook that fails is told and passed over.
+# To be sourced with one folder: its *.sh are sourced, its programs run. A hook that fails is reported and skipped.
 for hook in "$1"/*; do
     if [ ! -e "$hook" ]; then continue; fi
     # shellcheck source=/dev/null

@@ -1,4 +1,4 @@
-"""What every Dockerfile and lock file of ours keeps to; read from the files, no engine is asked.
+"""Rules of all our Dockerfiles and lock files; read from the files, without an engine.
 
 The classic builder of Engine 28.5 accepts a heredoc and drops its body without a word: hence the refusals.
 """
@@ -155,8 +155,8 @@ def test_all_images_are_made_by_the_same_installer() -> None:
     assert len({path.read_bytes() for path in ROOT.glob("*/uv.lock")}) == 1
 
 
-def test_of_the_distribution_a_build_asks_for_its_kernel_only() -> None:
-    # An installer that was laid in brings Python, and a kernel is added where it brings none; pip it need not have.
+def test_a_build_needs_only_the_kernel_of_the_distribution() -> None:
+    # An installer from the folder must bring Python. A kernel is added if it brings none, and pip is not needed.
     text = "\n".join(code_lines(ROOT / "base-notebook" / "Dockerfile"))
     assert set(re.findall(r"/opt/conda/bin/\S+(?: -m \S+)?", text)) == {"/opt/conda/bin/python -m ipykernel"}
 

@@ -1,4 +1,4 @@
-"""What an earlier version put into the hub is read as this version's documents."""
+"""Documents that an earlier version put into the hub are read as this version's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traefik's files: what a proxy is told, and that equal input gives equal bytes."""
+"""Traefik's files: what they say, and that equal input gives equal bytes."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_a_newer_python_beside_an_old_one_is_found(place: Place) -> None:
     assert "python3.13" in done.stderr
 
 
-def test_root_on_debian_gets_the_missing_venv_package_and_is_told(place: Place) -> None:
+def test_root_on_debian_gets_the_missing_venv_package_and_a_message(place: Place) -> None:
     place.play("no-venv-module")
     done = place.run("up")
     assert done.returncode == 0
@@ -389,7 +389,7 @@ def test_a_developers_task_that_lacks_a_module_is_no_missing_task(developed: Pat
 
 
 @pytest.mark.parametrize("arguments", ["--list", "logs --user=ada"])
-def test_a_reader_that_has_gone_ends_it_without_a_word(tasks: Path, arguments: str) -> None:
+def test_a_closed_pipe_ends_it_silently(tasks: Path, arguments: str) -> None:
     # As `./invoke logs | head` does, once head has its lines.
     reader, writer = os.pipe()
     os.close(reader)

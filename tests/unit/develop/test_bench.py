@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic, its order, and that docs/performance.md is what the kept runs say."""
+"""The benchmark's arithmetic and order; docs/performance.md is made from the kept runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_round_that_failed_is_left_out() -> None:
     assert taking_turns(rigs, 2, lambda _: next(rounds)) == {"ours": [1.0, 2.0], "stock": []}
 
 
-def test_the_ratio_is_of_the_medians_and_is_held_against_the_bar() -> None:
+def test_the_ratio_is_of_the_medians_and_is_compared_with_the_bar() -> None:
     assert figure(bar=0.5).ratio == 0.5
     assert figure(bar=0.5).meets_bar
     assert not figure(bar=0.49).meets_bar
@@ -56,18 +56,18 @@ def test_the_ratio_is_of_the_medians_and_is_held_against_the_bar() -> None:
     assert figure().meets_bar is None
 
 
-def test_without_stock_the_median_itself_is_held_against_the_bar() -> None:
+def test_without_stock_the_median_itself_is_compared_with_the_bar() -> None:
     assert figure(stock=[], bar=2.0).meets_bar
     assert not figure(stock=[], bar=1.9).meets_bar
 
 
-def test_nothing_of_stock_that_failed_makes_no_ratio() -> None:
+def test_a_stock_median_of_zero_gives_no_ratio() -> None:
     none_failed = figure(ours=[0.0], stock=[0.0], bar=0.0)
     assert none_failed.ratio is None
     assert none_failed.meets_bar is None
 
 
-def test_our_own_median_is_not_held_against_a_ratio_where_stock_failed_each_time() -> None:
+def test_our_median_is_not_compared_with_a_ratios_bar_if_stock_always_failed() -> None:
     assert figure(stock=[], bar=0.4, failed=[0, 80]).meets_bar is None
 
 

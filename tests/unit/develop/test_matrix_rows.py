@@ -7,7 +7,7 @@ from itertools import combinations, product
 from hubdeploy.settings import declarations
 from tests.hub.matrix import DIMENSIONS, ROWS
 
-# What operators were seen to change, and what the matrix must therefore try.
+# Settings that operators change, so the matrix must try them.
 _TRIED = {
     "NB_USER", "NB_UID", "DOCKER_NOTEBOOK_DIR", "DOCKER_MACHINE_NAME", "DOCKER_NETWORK_NAME", "DATA_VOLUME_CONTAINER",
     "HUB_PORT", "GRANT_SUDO", "IMAGE_TAG", "DOCKER_NOTEBOOK_IMAGE", "GITHUB_CLIENT_ID", "SECRETS_VOLUME", "EXTRA_CA_BUNDLE",
@@ -42,7 +42,7 @@ def test_the_four_quick_rows_show_every_value_once() -> None:
         assert {row.values[dimension] for row in quick} == set(values)
 
 
-def test_an_image_of_others_gets_our_user_with_sudo_and_without() -> None:
+def test_a_foreign_image_gets_our_user_with_sudo_and_without() -> None:
     foreign = [row for row in ROWS if row.values["image"] != "ours"]
     tried = {(row.values["user"], row.values["sudo"] != "none") for row in foreign}
     assert tried == set(product(DIMENSIONS["user"], (True, False)))

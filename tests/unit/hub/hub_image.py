@@ -1,4 +1,4 @@
-"""The hub image's own modules and its two documents, for tests: as they lie side by side in the image."""
+"""The hub image's own modules and its two documents, for tests; they are side by side, as in the image."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _KIND = ServerKind(
 
 
 def contract(login: Login = SHARED, users: tuple[User, ...] = (), **kind: Any) -> Contract:
-    """A contract as the deployment draws it; `kind` are fields of the kind of servers that are other than usual."""
+    """A contract as the deployment draws it; `kind` are fields of the kind of servers with other values."""
     return Contract(
         deployment="lab",
         labels={labels.DEPLOYMENT: "lab"},
@@ -81,7 +81,7 @@ def secrets(login: str) -> Secrets:
 
 
 def load(name: str) -> ModuleType:
-    """A module of the image, found as it is found there."""
+    """A module of the image, imported by its name there."""
     with hub_modules.importable():
         return importlib.import_module(name)
 

@@ -1,4 +1,4 @@
-"""jupyterhub_config.py, loaded by JupyterHub's own loader and held against the classes that it configures."""
+"""jupyterhub_config.py, loaded by JupyterHub's own loader and compared with the classes that it configures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_setting_is_one_that_its_class_knows(load: Load, login: Login, aut
     config = load(login)
     spawner = config.JupyterHub.spawner_class
     classes = {one.__name__: one for one in (JupyterHub, JupyterHubHTTPClient, TraefikFileProviderProxy, spawner)}
-    # What stands in the section of all authenticators must be known to the one that is used.
+    # The class in use must know all traits in the section of all authenticators.
     classes["Authenticator"] = authenticator
     unknown = [
         f"{section}.{name}"
@@ -66,7 +66,7 @@ def test_every_page_names_the_deployment(load: Load) -> None:
     assert JupyterHub(config=load()).tornado_settings["headers"] == {"X-JupyterHub-Deployment": "lab"}
 
 
-def test_the_proxy_is_somebody_elses_to_start_and_to_set_up(load: Load) -> None:
+def test_the_hub_neither_starts_nor_sets_up_the_proxy(load: Load) -> None:
     settings = load().TraefikFileProviderProxy
     assert (settings.should_start, settings.enable_setup_dynamic_config) == (False, False)
     assert settings.traefik_api_password == API_PASSWORD

@@ -1,4 +1,4 @@
-"""The spawner, with a fake in the engine's place: what it asks the engine for, and what it says when that fails."""
+"""The spawner with a fake engine: what it asks the engine for, and what it says when that fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Make = Callable[..., Any]
 
 
 class FakeEngine:
-    """Stands where docker-py's client stands; remembers what was asked."""
+    """Replaces docker-py's client; remembers the requests."""
 
     def __init__(self, state: dict[str, Any] | None = None, log: bytes = b"") -> None:
         self.state = state or RUNNING
@@ -80,7 +80,7 @@ def test_a_server_of_ours_has_no_capability_and_can_get_none(make: Make) -> None
 
 
 @pytest.mark.parametrize(("user", "kind"), [("bob", {}), ("ann", {"grant_sudo": True})])
-def test_a_server_with_sudo_starts_as_root_with_what_dropping_takes(
+def test_a_server_with_sudo_starts_as_root_with_the_capabilities_to_drop_to_the_user(
     make: Make, user: str, kind: dict[str, Any]
 ) -> None:
     options = created(make, user, **kind)
@@ -90,7 +90,7 @@ def test_a_server_with_sudo_starts_as_root_with_what_dropping_takes(
     assert (host["CapDrop"], host["CapAdd"], host.get("SecurityOpt", [])) == (["ALL"], DROPPED_TO, [])
 
 
-def test_a_foreign_image_is_told_whom_to_drop_to(make: Make) -> None:
+def test_a_foreign_image_gets_the_user_to_drop_to(make: Make) -> None:
     options = created(make, "ann", ours=False, nb_uid=1234)
     environment, host = options["environment"], options["host_config"]
     assert options["user"] == "0"
@@ -100,7 +100,7 @@ def test_a_foreign_image_is_told_whom_to_drop_to(make: Make) -> None:
     assert (host["CapAdd"], host["SecurityOpt"]) == (DROPPED_TO, ["no-new-privileges"])
 
 
-def test_a_foreign_image_is_told_to_hand_over_every_folder_below_the_home(make: Make) -> None:
+def test_a_foreign_image_gives_the_user_every_folder_below_the_home(make: Make) -> None:
     """Found by the matrix: the engine makes /home/cryptic/lab, where the user could not write then."""
     options = created(make, "ann", ours=False, notebook_dir="/home/cryptic/lab/notebooks")
     assert options["environment"]["CHOWN_EXTRA"] == "/home/cryptic/lab,/home/cryptic/lab/notebooks"
@@ -108,7 +108,7 @@ def test_a_foreign_image_is_told_to_hand_over_every_folder_below_the_home(make: 
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_server_begins_in_the_notebook_directory(make: Make, ours: bool) -> None:
-    """Found by the matrix: in an image of others a kernel that is started without a path began in the image's own folder."""
+    """Found by the matrix: in a foreign image a kernel without a path started in the image's own folder."""
     options = created(make, "ann", ours=ours, notebook_dir="/home/cryptic/notebooks")
     assert options["working_dir"] == "/home/cryptic/notebooks"
 
@@ -123,7 +123,7 @@ def test_no_cpu_limit_is_no_cpu_limit(make: Make) -> None:
     assert "CpuQuota" not in created(make, "ann", cpu_limit=None)["host_config"]
 
 
-def test_container_and_volume_bear_the_deployments_name_and_labels(make: Make) -> None:
+def test_container_and_volume_have_the_deployments_name_and_labels(make: Make) -> None:
     options = created(make, "ann.lee")
     (mount,) = options["host_config"]["Mounts"]
     assert options["name"] == mount["Source"] == "lab-user-ann-2elee"
@@ -186,7 +186,7 @@ def test_start_returns_when_the_server_answers_and_not_before(make: Make, monkey
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "message"),
     [
         ({"ExitCode": 7, "OOMKilled": False}, r"exit code 7 while it started\. .* `./invoke logs --user ann`"),
         ({"ExitCode": 137, "OOMKilled": True}, r"ran out of memory .* USER_MEMORY_LIMIT, now 1024 MiB"),
@@ -197,10 +197,10 @@ def test_start_returns_when_the_server_answers_and_not_before(make: Make, monkey
     ],
 )
 def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
-    make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], said: str
+    make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], message: str
 ) -> None:
     engine = FakeEngine({"Running": False, **state}, log=b"<no space left>\n")
-    with pytest.raises(hub_image.load("spawner").ServerFailed, match=said) as failure:
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match=message) as failure:
         asyncio.run(start(make(engine=engine), monkeypatch, ("127.0.0.1", free_port())))
     assert failure.value.jupyterhub_message.endswith("<no space left>")
     assert "<pre>Its last words:\n&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
@@ -220,7 +220,7 @@ def test_a_missing_image_is_named_with_the_remedy(make: Make, monkeypatch: pytes
         asyncio.run(start(make(), monkeypatch, ImageNotFound("gone")))
 
 
-def test_a_server_found_exited_is_removed_and_its_end_told(
+def test_an_exited_server_is_removed_and_its_end_logged(
     make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = FakeEngine({"Running": False, "ExitCode": 137, "OOMKilled": True}, log=b"first\nKilled")
@@ -232,8 +232,8 @@ def test_a_server_found_exited_is_removed_and_its_end_told(
     # As the hub's pages see it: what is configured is copied, and a function is called with the reader first.
     shown = copy.deepcopy(server.config.JupyterHub.template_vars)["end_of_server"](server.user)
     assert shown("ann").startswith("The server was killed as it ran out of memory")
-    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert told[-2:] == ["server of ann: first", "server of ann: Killed"]
+    logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert logged[-2:] == ["server of ann: first", "server of ann: Killed"]
 
 
 def test_a_new_start_forgets_how_the_last_server_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What setup decides for a machine, and that it touches nothing where there is nothing to do."""
+"""What setup decides for a machine; it changes nothing where there is nothing to do."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_without_a_registry_the_base_is_the_machines_own_release(tmp_path: Path)
     assert "no such host" in decision.reason
 
 
-def test_without_a_registry_another_system_is_told_what_to_do(tmp_path: Path) -> None:
+def test_without_a_registry_the_message_says_what_to_do_on_another_system(tmp_path: Path) -> None:
     with pytest.raises(DeployError, check=saying("docker load")):
         decide(Facts(release=None, base_refusal="no such host"), settings_of(tmp_path))
 
@@ -145,7 +145,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedWorld:
     return PlayedWorld(tmp_path, monkeypatch)
 
 
-def test_a_ready_machine_is_left_as_it_is_and_told_so(world: PlayedWorld, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ready_machine_is_left_as_it_is_and_setup_says_so(
+    world: PlayedWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = world.files()
     world.prepare()
     assert world.files() == before
@@ -226,7 +228,7 @@ def test_an_engine_that_refuses_permission_is_not_installed_over(
 @pytest.mark.parametrize(
     ("release", "fix"), [("bookworm", "sudo ./invoke setup"), (None, "by your system's own means")]
 )
-def test_without_root_or_debian_the_message_says_how_an_engine_is_had(
+def test_without_root_or_debian_the_message_says_how_to_get_an_engine(
     no_engine: PlayedWorld, monkeypatch: pytest.MonkeyPatch, release: str | None, fix: str
 ) -> None:
     monkeypatch.setattr(debian, "can_install", lambda: False)

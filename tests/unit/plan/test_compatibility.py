@@ -16,7 +16,7 @@ WANTED = Wanted("quay.io/lab/notebook:1", ("start-singleuser.sh", "--debug"), "6
 
 
 def asked(folder: Path, command: str, **programs: str) -> str:
-    """What a real shell prints, asked the question where just these programs are on the PATH."""
+    """Output of the question in a real shell, with only these programs on the PATH."""
     for name, script in programs.items():
         program = folder / name.replace("_", "-")
         program.write_text(f"#!/bin/sh\n{script}\n")
@@ -59,7 +59,7 @@ def test_a_missing_start_command_is_refused_by_its_name_and_setting() -> None:
     assert "DOCKER_SPAWN_CMD" in error.fix
 
 
-def test_a_missing_jupyterhub_is_told_before_a_missing_start_command() -> None:
+def test_a_missing_jupyterhub_is_reported_before_a_missing_start_command() -> None:
     assert "no jupyterhub-singleuser" in refusal(Found(False, None)).found
 
 
@@ -73,8 +73,8 @@ def test_an_image_that_says_nothing_of_use_is_refused_with_its_last_lines() -> N
 
 
 def test_the_question_finds_the_command_and_the_version(tmp_path: Path) -> None:
-    said = asked(tmp_path, "start.sh", start_sh="exit", jupyterhub_singleuser="echo 5.3.0")
-    assert compatibility.answer(said) == Found(False, "5.3.0")
+    output = asked(tmp_path, "start.sh", start_sh="exit", jupyterhub_singleuser="echo 5.3.0")
+    assert compatibility.answer(output) == Found(False, "5.3.0")
     (tmp_path / "start-sh").rename(tmp_path / "start.sh")
     assert compatibility.answer(asked(tmp_path, "start.sh")) == Found(True, "5.3.0")
 
@@ -115,8 +115,8 @@ def test_garbage_is_no_answer(output: str) -> None:
 
 
 def test_what_an_entrypoint_prints_around_the_answer_is_left_aside(tmp_path: Path) -> None:
-    said = asked(tmp_path, "start", start="exit", jupyterhub_singleuser="echo 5.3.0")
-    assert compatibility.answer(f"Entered start.sh 9.9.9\n{said}\nbye 8.8.8") == Found(True, "5.3.0")
+    output = asked(tmp_path, "start", start="exit", jupyterhub_singleuser="echo 5.3.0")
+    assert compatibility.answer(f"Entered start.sh 9.9.9\n{output}\nbye 8.8.8") == Found(True, "5.3.0")
 
 
 def test_the_hubs_version_is_the_one_its_image_is_installed_with() -> None:
@@ -133,6 +133,6 @@ def test_a_lock_without_the_hub_is_named(lock: str) -> None:
 
 @pytest.mark.parametrize("stream", ["1", "2"])
 def test_what_a_server_said_instead_of_a_version_is_shown_without_our_own_words(tmp_path: Path, stream: str) -> None:
-    said = asked(tmp_path, "start", jupyterhub_singleuser=f"echo ImportError: no lab >&{stream}; exit 1")
-    tail = compatibility.unanswered(said, WANTED).fix
+    output = asked(tmp_path, "start", jupyterhub_singleuser=f"echo ImportError: no lab >&{stream}; exit 1")
+    tail = compatibility.unanswered(output, WANTED).fix
     assert tail.endswith("its last lines:\n    ImportError: no lab")

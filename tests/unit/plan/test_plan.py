@@ -117,10 +117,10 @@ def test_from_the_blueprint_itself_nothing_is_done(found: Settings) -> None:
 
 def test_another_tag_of_the_same_images_leaves_the_proxy_alone(found: Settings) -> None:
     tagged = dataclasses.replace(found, image_tag="autumn", notebook_image="lab/base-notebook:autumn")
-    told = str(reconcile.reconcile(drawn_blueprint(tagged), up(drawn_blueprint(found))))
-    assert "image lab/proxy:autumn is lab/proxy:" in told
-    assert "container lab-hub is created" in told
-    assert "container lab-proxy" not in told
+    printed = str(reconcile.reconcile(drawn_blueprint(tagged), up(drawn_blueprint(found))))
+    assert "image lab/proxy:autumn is lab/proxy:" in printed
+    assert "container lab-hub is created" in printed
+    assert "container lab-proxy" not in printed
 
 
 def test_another_order_of_the_userlist_changes_nothing(found: Settings) -> None:
@@ -133,7 +133,7 @@ def test_a_base_that_is_missing_is_pulled(found: Settings) -> None:
     assert first == "  1. image debian:12 is pulled - it is not on the engine"
 
 
-def test_a_user_that_leaves_loses_a_running_server_and_that_is_said(found: Settings) -> None:
+def test_a_user_that_leaves_loses_a_running_server_and_the_plan_says_so(found: Settings) -> None:
     before = drawn_blueprint(found)
     snapshot = dataclasses.replace(up(before), servers=(server(before, "alice"),))
     after = drawn_blueprint(dataclasses.replace(found, users=found.users[:1]))
@@ -303,7 +303,7 @@ def test_a_label_that_is_no_json_is_no_bug(found: Settings) -> None:
     assert json.loads(hub.labels[labels.SHAPE])["ports"] == ""
 
 
-def test_an_image_of_others_that_stands_on_ours_is_not_removed(found: Settings) -> None:
+def test_a_foreign_image_that_is_built_on_ours_is_not_removed(found: Settings) -> None:
     inherited = {**OWN, labels.ROLE: "image:base-notebook", labels.REPOSITORY: "lab/base-notebook"}
     theirs = image_state("c", inherited, "theirs/notebook:1", "theirs/base-notebook:1")
     snapshot = dataclasses.replace(up(drawn_blueprint(found)), own_images=(theirs,))
@@ -339,7 +339,7 @@ def test_another_database_loses_every_running_server(found: Settings, case: str)
     assert [step.users for step in reconcile.reconcile(after, snapshot).loses] == [("alice", "kaben")]
 
 
-def test_sudo_taken_away_waits_for_the_next_start_and_that_is_said(found: Settings) -> None:
+def test_sudo_taken_away_waits_for_the_next_start_and_the_plan_says_so(found: Settings) -> None:
     before = drawn_blueprint(found)
     alice = server(before, "alice")
     alice = dataclasses.replace(alice, labels={**alice.labels, labels.SUDO: "yes"})

@@ -92,11 +92,11 @@ def test_lines_are_counted_over_quoted_values() -> None:
     ],
 )
 def test_what_hides_a_mistake_is_refused_with_line_and_fix(text: str, words: str) -> None:
-    said = problem(text)
-    assert words in said
-    assert said.startswith(".env:")
-    assert "Half0fAPassword" not in said
-    assert "do:" in said
+    message = problem(text)
+    assert words in message
+    assert message.startswith(".env:")
+    assert "Half0fAPassword" not in message
+    assert "do:" in message
 
 
 def test_one_bad_line_does_not_hide_the_next() -> None:

@@ -67,7 +67,7 @@ def test_it_prints_nothing_and_leaves_one_file(file: Path, capfd: pytest.Capture
     assert [path.name for path in file.parent.iterdir()] == [".env.local"]
 
 
-def test_a_last_line_without_an_end_is_not_run_into(file: Path) -> None:
+def test_a_last_line_without_a_line_end_stays_a_line(file: Path) -> None:
     file.write_text("NB_UID=1234")
     env_local.remember(file, {"A_KEY": "1"}, "reason")
     assert entries(file) == {"NB_UID": "1234", "A_KEY": "1"}

@@ -29,7 +29,7 @@ def values(path: Path) -> dict[str, str]:
 
 
 def fix(root: Path, text: str) -> str:
-    """The fixed text, whatever is left to a person; `.env` itself is as it was."""
+    """The fixed text, also if problems are left to a person; `.env` itself is unchanged."""
     (root / ".env").write_bytes(text.encode())
     with contextlib.suppress(InputError):
         assert check_files.fix_env(root, {})
@@ -95,7 +95,7 @@ def test_a_mode_that_moving_a_secret_fixed_is_not_left_to_a_person(root: Path) -
     assert (root / ".env.local").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_in_the_fixed_files_place_is_told(root: Path) -> None:
+def test_a_folder_in_the_fixed_files_place_is_reported(root: Path) -> None:
     (root / ".env.fixed").mkdir()
     (root / ".env").write_text("USER_PASSWORD=eight-letters\n")
     with pytest.raises(DeployError, match=r"\.env\.fixed: cannot be read"):
@@ -162,7 +162,7 @@ def test_two_different_values_are_refused_and_both_stay(root: Path) -> None:
     assert not (root / ".env.fixed").exists()
 
 
-def test_nothing_to_fix_changes_nothing_and_is_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_fix_changes_nothing_and_is_reported(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / ".env").write_text("HUB_PORT=1\n")
     assert not check_files.fix_env(root, {})
     assert {path.name for path in root.iterdir()} == {".env", "userlist"}
@@ -188,15 +188,15 @@ def test_what_is_left_to_a_person_is_named_and_the_rest_is_fixed(root: Path) -> 
 )
 def test_the_difference_shows_no_secret(root: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     (root / ".env").write_text(text)
-    said = ""
+    message = ""
     try:
         check_files.fix_env(root, {})
     except InputError as refused:
-        said = refused.message
+        message = refused.message
     out = capsys.readouterr().out
     assert "-USER_PASSWORD=***" in out
     assert "+#USER_PASSWORD is in .env.local" in out
-    assert CANARY not in out + said
+    assert CANARY not in out + message
 
 
 @pytest.mark.parametrize(("name", "mode"), [(".env.fixed", 0o644), (".env.local", 0o600)])

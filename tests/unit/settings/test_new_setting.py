@@ -34,7 +34,7 @@ def with_grace(kind: ServerKind, grace: Any) -> ServerKind:
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Use | None], None]:
-    """added(use): there is a setting USER_GRACE, and what `use` makes of it stands in the hub's contract."""
+    """added(use): adds a setting USER_GRACE, and puts what `use` makes of it into the hub's contract."""
     extended = dataclasses.make_dataclass("Settings", [("grace", int, GRACE)], bases=(Settings,), frozen=True)
     drawn = documents.server_kind
 
@@ -51,19 +51,19 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Use | None], None]:
 
 
 def search(wanted: Callable[[Settings], bool]) -> Settings:
-    """An example of the search that is as wanted; raises NoSuchExample if there is none among 200."""
+    """An example of the search that fits; raises NoSuchExample if there is none among 200."""
     few = profile(max_examples=200, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     return find(accepted(), wanted, settings=few)
 
 
 def test_the_search_sets_a_new_setting(added: Callable[[Use | None], None]) -> None:
     added(None)
-    # It may also be written down as what it is already.
+    # The search may also write its default.
     assert search(lambda found: found.grace != 90).is_set("USER_GRACE")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("use", "said"),
+    ("use", "expected"),
     [
         (None, [NOWHERE]),
         (lambda found: 90, [NOWHERE]),
@@ -73,10 +73,10 @@ def test_the_search_sets_a_new_setting(added: Callable[[Use | None], None]) -> N
     ids=["no use", "a constant", "another setting", "another value"],
 )
 def test_a_new_setting_that_is_used_wrongly_is_noticed(
-    added: Callable[[Use | None], None], use: Use | None, said: list[str]
+    added: Callable[[Use | None], None], use: Use | None, expected: list[str]
 ) -> None:
     added(use)
-    assert facts.disagreements(search(lambda found: facts.disagreements(found) != [])) == said
+    assert facts.disagreements(search(lambda found: facts.disagreements(found) != [])) == expected
 
 
 def test_a_new_setting_that_is_used_rightly_agrees_everywhere(added: Callable[[Use | None], None]) -> None:

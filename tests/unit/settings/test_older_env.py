@@ -1,4 +1,4 @@
-"""A `.env` of the older layout (Makefile and docker-compose): what its owner is told, and where following it leads."""
+"""A `.env` of the older layout (Makefile and docker-compose): what its owner reads, and where following it leads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import InputError
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
-from tests.unit.test_docs import said_by_the_code
+from tests.unit.test_docs import texts_of_the_code
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
-# Every variable of that layout, as its README gave them, with what people made of them.
+# Every variable of that layout, from its README, with values that people set.
 OLDER = f"""\
 # Name of Docker machine
 DOCKER_MACHINE_NAME=crypticlabs-jupyterhub
@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def problems(root: Path, text: str) -> dict[str, str]:
-    """Where and key -> the fix, for all that `up`, `plan` and `check-files` say at once."""
+    """Place and key -> fix, for all problems that `up`, `plan` and `check-files` report at once."""
     (root / ".env").write_text(text)
     with pytest.raises(InputError) as refused:
         loading.load(root, {})
@@ -55,7 +55,7 @@ def problems(root: Path, text: str) -> dict[str, str]:
 
 
 def fixed(root: Path, text: str, *, left: bool = False) -> Settings:
-    """What the file comes to once its owner has done what `--fix` says."""
+    """The settings of the file after its owner has followed `--fix`."""
     (root / ".env").write_text(text)
     with pytest.raises(InputError) if left else contextlib.nullcontext():
         check_files.fix_env(root, {})
@@ -67,7 +67,7 @@ def lines(root: Path) -> list[str]:
     return (root / ".env").read_text().splitlines()
 
 
-def test_every_problem_is_told_at_once_with_its_line_and_fix(root: Path) -> None:
+def test_every_problem_is_reported_at_once_with_its_line_and_fix(root: Path) -> None:
     found = problems(root, OLDER)
     assert found.keys() == {
         ".env:9 DOCKER_NOTEBOOK_DIR",
@@ -114,15 +114,15 @@ def test_each_line_out_of_force_stands_under_its_reason(root: Path) -> None:
 
 def test_the_difference_masks_the_secret_and_what_may_be_one(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fixed(root, OLDER)
-    said = capsys.readouterr().out
-    assert "-GITHUB_CLIENT_SECRET=***" in said
-    assert "-POSTGRES_PASSWORD=***" in said
-    assert "-DOCKER_NOTEBOOK_DIR=/home/jovyan/work" in said
-    assert SECRET not in said
-    assert SECRET[::-1] not in said
+    printed = capsys.readouterr().out
+    assert "-GITHUB_CLIENT_SECRET=***" in printed
+    assert "-POSTGRES_PASSWORD=***" in printed
+    assert "-DOCKER_NOTEBOOK_DIR=/home/jovyan/work" in printed
+    assert SECRET not in printed
+    assert SECRET[::-1] not in printed
 
 
-def test_a_directory_of_another_user_says_who_the_user_is_where_nobody_did(root: Path) -> None:
+def test_a_directory_of_another_user_sets_nb_user_if_it_is_not_set(root: Path) -> None:
     found = fixed(root, "DOCKER_NOTEBOOK_DIR=/home/jovyan/work\n")
     assert (found.nb_user, found.notebook_dir) == ("jovyan", "/home/jovyan/work")
 
@@ -135,13 +135,15 @@ def test_a_directory_of_another_user_says_who_the_user_is_where_nobody_did(root:
         ("https://localhost:8443/hub/oauth_callback", "localhost", 8443),
     ],
 )
-def test_the_callback_url_says_host_and_port_where_nobody_did(root: Path, callback: str, host: str, port: int) -> None:
+def test_the_callback_url_sets_host_and_port_if_they_are_not_set(
+    root: Path, callback: str, host: str, port: int
+) -> None:
     keys = f"GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET={SECRET}\n"
     found = fixed(root, f"{keys}OAUTH_CALLBACK_URL={callback}\n")
     assert (found.hub_host, found.hub_port) == (host, port)
 
 
-def test_a_callback_url_against_a_host_that_somebody_set_is_left_to_them(root: Path) -> None:
+def test_a_callback_url_against_a_host_that_is_set_is_left_to_a_person(root: Path) -> None:
     text = "HUB_HOST=127.0.0.1\nOAUTH_CALLBACK_URL=https://hub.example.org/hub/oauth_callback\n"
     (root / ".env").write_text(text)
     assert not check_files.fix_env(root, {})
@@ -172,13 +174,13 @@ def test_a_value_that_cannot_be_read_is_left_while_the_rest_is_fixed(root: Path)
         fixed(root, text, left=True)
 
 
-def test_what_a_misread_value_would_contradict_is_not_told(root: Path) -> None:
+def test_rules_that_involve_an_unreadable_value_are_skipped(root: Path) -> None:
     text = "NB_USER=ada lovelace\nDOCKER_NOTEBOOK_DIR=/home/ada/work\n"
     assert problems(root, text).keys() == {".env:1 NB_USER"}
 
 
 @pytest.mark.parametrize("name", ["DATA_VOLUME_HOST=team-{}", "SECRETS_VOLUME=team-{}"])
-def test_no_user_can_be_called_what_would_give_them_another_volume(root: Path, name: str) -> None:
+def test_no_user_name_gives_a_user_another_volume(root: Path, name: str) -> None:
     assert problems(root, "USER_VOLUME=team-{username}\n" + name.format("data") + "\n").keys() == {
         f".env:2 {name.partition('=')[0]}"
     }
@@ -187,7 +189,7 @@ def test_no_user_can_be_called_what_would_give_them_another_volume(root: Path, n
     }
 
 
-def test_a_name_that_docker_refuses_as_it_is_is_told_before_that_user_fails_to_start(root: Path) -> None:
+def test_a_user_name_that_docker_refuses_in_a_volume_is_refused_at_once(root: Path) -> None:
     (root / "userlist").write_text("ada@example.org\n")
     found = problems(root, "USER_VOLUME=jupyterhub-user-{raw_username}\n")
     assert "{username}" in found[".env:1 USER_VOLUME"]
@@ -195,9 +197,9 @@ def test_a_name_that_docker_refuses_as_it_is_is_told_before_that_user_fails_to_s
     assert loading.load(root, {}).user_volume == "jupyterhub-user-{username}"
 
 
-def test_each_message_of_the_guide_is_worded_as_the_code_words_it() -> None:
+def test_each_message_of_the_guide_is_in_the_code() -> None:
     guide = (Path(__file__).resolve().parents[3] / "docs" / "migrating.md").read_text()
-    told = re.findall(r"^\| `([^`]+)` \|", guide.partition("## What messages mean")[2], re.MULTILINE)
-    assert len(told) > 8
-    said = said_by_the_code()
-    assert [message for message in told for part in message.split("…") if part.strip() not in said] == []
+    messages = re.findall(r"^\| `([^`]+)` \|", guide.partition("## What messages mean")[2], re.MULTILINE)
+    assert len(messages) > 8
+    texts = texts_of_the_code()
+    assert [message for message in messages for part in message.split("…") if part.strip() not in texts] == []

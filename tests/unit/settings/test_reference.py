@@ -32,7 +32,7 @@ def test_the_committed_env_sets_nothing_but_what_derives_anyway(tmp_path: Path) 
     assert set_ == defaults()
 
 
-def test_a_comment_of_the_committed_env_with_its_mark_taken_off_changes_nothing(tmp_path: Path) -> None:
+def test_a_line_of_the_committed_env_that_is_uncommented_changes_nothing(tmp_path: Path) -> None:
     """An example, where there is nothing to derive, apart."""
     (tmp_path / "userlist").write_text("ada\n")
     derives = {key for key, (field, _) in declarations().items() if getattr(defaults(), field) is not None}
@@ -44,7 +44,7 @@ def test_a_comment_of_the_committed_env_with_its_mark_taken_off_changes_nothing(
 
 
 @pytest.mark.parametrize("key", declarations())
-def test_every_example_is_a_value_that_is_taken(key: str) -> None:
+def test_every_example_is_an_accepted_value(key: str) -> None:
     declaration = declarations()[key][1]
     entries, problems = dotenv.parse(f"{key}={declaration.example}", source="example", environ={})
     assert problems == []
@@ -56,10 +56,10 @@ def test_every_example_is_a_value_that_is_taken(key: str) -> None:
 
 @pytest.mark.parametrize("key", declarations())
 def test_a_setting_is_explained(key: str) -> None:
-    said = reference.explanation(key)
+    text = reference.explanation(key)
     declaration = declarations()[key][1]
     for fact in (key, declaration.meaning[1:], declaration.more, declaration.derivation, declaration.example):
-        assert fact in said
+        assert fact in text
 
 
 def test_an_unknown_key_is_answered_with_the_nearest() -> None:

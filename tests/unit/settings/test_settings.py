@@ -178,19 +178,19 @@ FOUND = {
 @pytest.mark.parametrize("case", REFUSED | FOUND)
 def test_bad_input_is_refused_with_its_place_and_fix(root: Path, case: str) -> None:
     env, local, words = (REFUSED | FOUND)[case]
-    said = refusal(root, env, local)
-    assert words in said
-    assert "canary" not in said
+    message = refusal(root, env, local)
+    assert words in message
+    assert "canary" not in message
 
 
-def test_all_problems_are_told_at_once(root: Path) -> None:
+def test_all_problems_are_reported_at_once(root: Path) -> None:
     (root / "userlist").write_text("kaben boss\n")
-    said = refusal(root, "NB_UID=0\nHUB_PORT=x\nNOPE=1")
+    message = refusal(root, "NB_UID=0\nHUB_PORT=x\nNOPE=1")
     for words in ("4 problems", ".env:1: NB_UID", ".env:2: HUB_PORT", ".env:3: NOPE", "userlist:1"):
-        assert words in said
+        assert words in message
 
 
-def test_no_value_is_shown_while_nobody_knows_what_is_secret(root: Path) -> None:
+def test_no_value_is_shown_while_the_file_of_secrets_cannot_be_read(root: Path) -> None:
     refusal(root, "NB_USER=canary-12345!")
     (root / ".env.local").write_bytes(b"USER_PASSWORD=canary-12345!\n# \xff\n")
     with pytest.raises(InputError, match="NB_USER") as refused:
@@ -198,10 +198,10 @@ def test_no_value_is_shown_while_nobody_knows_what_is_secret(root: Path) -> None
     assert "canary" not in refused.value.message
 
 
-def test_an_image_that_is_none_of_ours_is_told_beside_a_tag_that_cannot_be_read(root: Path) -> None:
-    said = refusal(root, "IMAGE_TAG=/x\nDOCKER_NOTEBOOK_IMAGE=lab/hub:latest\nIMAGE_NAMESPACE=lab")
-    assert ".env:1: IMAGE_TAG" in said
-    assert "lab/hub:latest is not a notebook image of ours" in said
+def test_a_wrong_image_is_reported_beside_an_unreadable_tag(root: Path) -> None:
+    message = refusal(root, "IMAGE_TAG=/x\nDOCKER_NOTEBOOK_IMAGE=lab/hub:latest\nIMAGE_NAMESPACE=lab")
+    assert ".env:1: IMAGE_TAG" in message
+    assert "lab/hub:latest is not a notebook image of ours" in message
 
 
 def test_a_secret_of_the_shell_is_found_elsewhere_though_a_file_cannot_be_read(root: Path) -> None:
@@ -212,21 +212,21 @@ def test_a_secret_of_the_shell_is_found_elsewhere_though_a_file_cannot_be_read(r
     assert "canary" not in refused.value.message
 
 
-def test_a_contradiction_is_told_beside_a_value_that_cannot_be_read(root: Path) -> None:
-    said = refusal(root, "HUB_PORT=x\nNB_USER=ada\nDOCKER_NOTEBOOK_DIR=/home/cryptic/work")
-    assert ".env:1: HUB_PORT" in said
-    assert "lies outside the home of NB_USER=ada" in said
+def test_a_contradiction_is_reported_beside_an_unreadable_value(root: Path) -> None:
+    message = refusal(root, "HUB_PORT=x\nNB_USER=ada\nDOCKER_NOTEBOOK_DIR=/home/cryptic/work")
+    assert ".env:1: HUB_PORT" in message
+    assert "lies outside the home of NB_USER=ada" in message
 
 
-def test_what_nobody_wrote_contradicts_nothing(root: Path) -> None:
-    # A user that cannot be read, or whose key is misspelt, may well be ada.
+def test_a_default_that_stands_in_contradicts_nothing(root: Path) -> None:
+    # If NB_USER cannot be read, or its key is misspelt, it may be ada.
     for user in ("NB_USER=Ada!", "NB_USR=ada"):
         assert "outside the home" not in refusal(root, f"{user}\nDOCKER_NOTEBOOK_DIR=/home/ada/work")
 
 
 def test_an_address_that_cannot_be_read_may_be_this_machines_own(root: Path) -> None:
-    said = refusal(root, "HUB_HOST=hub.example.org\nAUTHENTICATOR=shared-password\nBIND_ADDRESS='127.0.0.1'b")
-    assert "1 problem" in said
+    message = refusal(root, "HUB_HOST=hub.example.org\nAUTHENTICATOR=shared-password\nBIND_ADDRESS='127.0.0.1'b")
+    assert "1 problem" in message
 
 
 def test_keys_that_cannot_be_read_may_be_githubs(root: Path) -> None:
@@ -279,7 +279,7 @@ def test_an_image_has_the_name_that_the_engine_lists_it_by(root: Path, written: 
 
 
 @pytest.mark.parametrize("host", ["::1", "127.0.0.2", "127.0.0.1"])
-def test_a_local_address_is_the_one_listened_on(root: Path, host: str) -> None:
+def test_a_loopback_host_is_the_address_that_is_bound(root: Path, host: str) -> None:
     assert load(root, f"HUB_HOST={host}").bind_address == host
 
 
@@ -308,7 +308,7 @@ def test_a_github_server_has_one_spelling(root: Path, written: str, read: str) -
 
 
 @pytest.mark.parametrize("name", [".env", ".env.local", "userlist"])
-def test_a_folder_in_place_of_a_file_is_told(root: Path, name: str) -> None:
+def test_a_folder_instead_of_a_file_is_reported(root: Path, name: str) -> None:
     (root / name).unlink(missing_ok=True)
     (root / name).mkdir(mode=0o700)
     with pytest.raises(InputError, match=f"{name}: cannot be read"):
@@ -316,7 +316,7 @@ def test_a_folder_in_place_of_a_file_is_told(root: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [".env", "userlist"])
-def test_what_is_no_text_is_told(root: Path, name: str) -> None:
+def test_a_file_that_is_no_text_is_reported(root: Path, name: str) -> None:
     (root / name).write_bytes(b"\xff\xfe\n")
     with pytest.raises(InputError, match=f"{name}: is not UTF-8"):
         loading.load(root, {})
@@ -365,9 +365,7 @@ def test_the_name_is_known_though_something_else_is_wrong(
         ("DOCKER_MACHINE_NAME=No Name\n", ""),
     ],
 )
-def test_a_name_in_doubt_is_refused_as_another_deployment_could_have_the_one_that_is_left(
-    root: Path, env: str, local: str
-) -> None:
+def test_a_deployment_name_in_doubt_is_refused(root: Path, env: str, local: str) -> None:
     (root / ".env").write_text(env)
     (root / ".env.local").write_text(local)
     with pytest.raises(InputError):

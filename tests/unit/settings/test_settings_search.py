@@ -1,5 +1,5 @@
-"""Whatever a person writes into `.env`, `.env.local`, the shell and `userlist` is refused with every key that is wrong and
-a fix, or gives a deployment whose parts agree; never a traceback, and never a secret in a message.
+"""Any input in `.env`, `.env.local`, the shell and `userlist` is refused with every wrong key and a fix, or gives a
+deployment whose parts agree; never a traceback, and never a secret in a message.
 
 What a search finds becomes a named example in test_settings.py, test_dotenv.py or test_userlist.py.
 """
@@ -48,7 +48,7 @@ def search(found: Counter[Verdict], wanted: profile, number: int | None) -> None
     (each if number is None else seed(number)(each))()
 
 
-def told(config: pytest.Config, name: str, number: int | None, found: Counter[Verdict]) -> None:
+def report(config: pytest.Config, name: str, number: int | None, found: Counter[Verdict]) -> None:
     shares = [f"{found[one]} ({found[one] / found.total():.0%})" for one in Verdict]
     reports.add_row(config, TABLE, (name, "always the same" if number is None else number, found.total(), *shares))
 
@@ -56,7 +56,7 @@ def told(config: pytest.Config, name: str, number: int | None, found: Counter[Ve
 def test_every_input_is_refused_with_its_keys_or_agrees_everywhere(pytestconfig: pytest.Config) -> None:
     found: Counter[Verdict] = Counter()
     search(found, profile(NORMAL, max_examples=500), None)
-    told(pytestconfig, "normal", None, found)
+    report(pytestconfig, "normal", None, found)
     assert min(found[one] for one in Verdict) > found.total() / 4
 
 
@@ -71,7 +71,7 @@ def test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere(
     try:
         search(found, profile(SLOW, max_examples=5_000), number)
     finally:
-        told(pytestconfig, "slow", number, found)
+        report(pytestconfig, "slow", number, found)
     assert found.total() >= 5_000
     assert min(found[one] for one in Verdict) > found.total() / 4
 

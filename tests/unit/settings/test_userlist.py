@@ -1,4 +1,4 @@
-"""Who may log in, and what a userlist cannot say."""
+"""What a userlist may say, and what is refused."""
 
 from __future__ import annotations
 

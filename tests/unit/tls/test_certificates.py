@@ -60,7 +60,7 @@ def test_the_key_shows_in_no_repr(pair: Pair) -> None:
     assert "PRIVATE" not in repr(pair)
 
 
-def test_1024_bits_are_raised_and_that_is_said(deployment: Settings) -> None:
+def test_1024_bits_are_raised_and_the_cause_says_so(deployment: Settings) -> None:
     _, cause = selection.decide(deployment, no_volume)
     assert "asks for 1024 bits, 2048 are used" in (cause or "")
 
@@ -72,7 +72,7 @@ def test_a_fine_self_made_pair_is_kept(deployment: Settings) -> None:
 
 
 def test_a_host_that_it_names_already_leaves_it_alone(deployment: Settings) -> None:
-    # Found by test_settings_sequences.py: whoever had trusted it was asked anew.
+    # Found by test_settings_sequences.py: people had to trust a new certificate for no reason.
     made, _ = selection.decide(deployment, no_volume)
     write(deployment, made)
     assert selection.decide(replace(deployment, hub_host="127.0.0.1"), no_volume) == (made, None)
