@@ -47,6 +47,11 @@ class Problem:
     fix: str
     instead: tuple[str, ...] | None = None
 
+    @classmethod
+    def of_no_file(cls, *, found: str, wanted: str, fix: str) -> Problem:
+        """A problem that stands in no file: the engine's, or this machine's."""
+        return cls("", "", found, wanted, fix)
+
     def __str__(self) -> str:
         subject = f"{self.where}: {self.key}" if self.where and self.key else self.where or self.key
         start = f"{subject}: {self.found}" if subject else self.found

@@ -23,7 +23,8 @@ def needed(settings: Settings) -> tuple[str, ...]:
 
 
 def foreign(settings: Settings) -> tuple[str, ...]:
-    """The images that are not built here: BASE_IMAGE, those of components, and DOCKER_NOTEBOOK_IMAGE unless it is ours."""
+    """The images that are not built here: BASE_IMAGE, foreign images of components, and
+    DOCKER_NOTEBOOK_IMAGE unless it is ours."""
     components = [one.image for one in COMPONENTS if one.image not in family.FAMILY]
     notebook = [] if settings.notebook_member else [settings.notebook_image]
     return tuple(dict.fromkeys([settings.base_image, *components, *notebook]))

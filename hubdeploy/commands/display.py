@@ -39,7 +39,7 @@ class Display:
         print(text, flush=True)
 
     def plan(self, plan: Plan) -> None:
-        """Every step with its cause, and below it whom it touches."""
+        """Every step with its cause, and below it what it means for users."""
         self.line(str(plan))
 
     def cautions(self, cautions: Iterable[Caution]) -> None:

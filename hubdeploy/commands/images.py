@@ -30,7 +30,7 @@ def notebook_image(deployment: Deployment) -> None:
 
 
 def pull(deployment: Deployment) -> None:
-    """The images that are not built here are on the engine, and that of users' servers fits the hub."""
+    """The images that are not built here are on the engine. The image of users' servers fits the hub."""
     _pull(deployment, *wanted.foreign(deployment.settings))
 
 

@@ -96,7 +96,7 @@ class ServerKind:
     """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit).
 
     `ours`: the image is one of the deployment's own. `server_name` is DockerSpawner's template of the container's name.
-    A field that bears the name of a field of Settings is filled from it.
+    A field with the name of a field of Settings is filled from it.
     """
 
     name: str

@@ -163,7 +163,7 @@ def _host_config(connection: Connection, spec: ContainerSpec) -> Any:
 
 
 def _place(connection: Connection, attachment: Attachment, deployment: str) -> dict[str, Any]:
-    """What the engine is told of a container's place in a network."""
+    """The arguments that put a container into a network."""
     place: dict[str, Any] = {"aliases": list(attachment.aliases)}
     if attachment.fixed:
         state = network_state(connection.api.inspect_network(attachment.network))
@@ -193,7 +193,7 @@ def _put(connection: Connection, container: str, files: Mapping[str, Secret[byte
     """One archive to `/`. A file with the name of a mount point would empty that volume, so it is refused."""
     clash = [path for path in files if path in mounts or path.startswith("//")]
     if clash:
-        raise ValueError(f"a file must not bear the name of a mount point: {clash}")
+        raise ValueError(f"a file must not have the name of a mount point: {clash}")
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for path, secret in files.items():

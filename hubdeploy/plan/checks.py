@@ -61,8 +61,8 @@ def findings(case: Case) -> tuple[Finding, ...]:
 
 
 def doubtful_volumes(blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
-    """Users' volumes that may belong to another number than that of the servers: those without a label that says so, while
-    no hub serves them with this number. Without an image the engine cannot be asked: one is pulled first.
+    """Users' volumes that may belong to another user id than the servers': they have no label with it, and no hub serves
+    them with it. Without an image the engine cannot be asked; one is pulled first.
     """
     spec = next(one for one in blueprint.containers if one.contract)
     held, kind = held_contract(spec, snapshot.containers.get(spec.name)), blueprint.contract.kinds[0]
@@ -106,12 +106,10 @@ def _strangers(case: Case) -> Iterator[Finding]:
         owner = state.labels.get(labels.DEPLOYMENT)
         whose = f"belongs to the deployment {owner}" if owner else "was not made by this deployment"
         use = f"set {key}={name} to use it as it is, or " if key not in ("", "DOCKER_MACHINE_NAME") else ""
-        yield Problem(
-            "",
-            "",
-            f"the {kind} {name} {whose}",
-            f"a {kind} of our own under the name {name}",
-            f"{use}rename or remove it, or set another DOCKER_MACHINE_NAME",
+        yield Problem.of_no_file(
+            found=f"the {kind} {name} {whose}",
+            wanted=f"a {kind} of our own under the name {name}",
+            fix=f"{use}rename or remove it, or set another DOCKER_MACHINE_NAME",
         )
 
 
@@ -125,12 +123,10 @@ def _volume_owners(case: Case) -> Iterator[Finding]:
     first, *more = {*owners.values()}
     use = "" if more or not _may_be_nb_uid(first) else f"set NB_UID={first}, or "
     base = case.blueprint.foreign_images[0]
-    yield Problem(
-        "",
-        "",
-        f"{len(others)} volumes belong to another number: {listed}",
-        f"users' volumes that belong to NB_UID={uid}",
-        f"{use}stop these servers and give each volume away: docker run --rm -v VOLUME:/v {base} chown -R {uid} /v",
+    yield Problem.of_no_file(
+        found=f"{len(others)} volumes belong to another number: {listed}",
+        wanted=f"users' volumes that belong to NB_UID={uid}",
+        fix=f"{use}stop these servers and give each volume away: docker run --rm -v VOLUME:/v {base} chown -R {uid} /v",
     )
 
 
@@ -161,12 +157,10 @@ def _taken_ports(case: Case) -> Iterator[Finding]:
             others = [one for one in _holders(case.snapshot, port.address, port.port) if one != spec.name]
             holder = f"the container {others[0]}" if others else case.evidence.listeners.get((port.address, port.port))
             if holder:
-                yield Problem(
-                    "",
-                    "",
-                    f"port {port.port} is taken by {holder}",
-                    f"port {port.port} on {port.address} for the {spec.role}",
-                    f"stop it, or set another {port.key} in .env",
+                yield Problem.of_no_file(
+                    found=f"port {port.port} is taken by {holder}",
+                    wanted=f"port {port.port} on {port.address} for the {spec.role}",
+                    fix=f"stop it, or set another {port.key} in .env",
                 )
 
 
@@ -189,12 +183,10 @@ def full_disk(plan: Plan, snapshot: Snapshot) -> Iterator[Problem]:
     builds = [step.operation.spec for step in plan.steps if isinstance(step.operation, op.ImageBuilt)]
     needed, free = sum(spec.disk for spec in builds), snapshot.engine.free_disk
     if free is not None and needed > free:
-        yield Problem(
-            "",
-            "",
-            f"the engine's disk has {free / _GB:.1f} GB left",
-            f"about {needed / _GB:.0f} GB of disk for building {', '.join(spec.name for spec in builds)}",
-            "make room, for example: docker system df, then docker image prune",
+        yield Problem.of_no_file(
+            found=f"the engine's disk has {free / _GB:.1f} GB left",
+            wanted=f"about {needed / _GB:.0f} GB of disk for building {', '.join(spec.name for spec in builds)}",
+            fix="make room, for example: docker system df, then docker image prune",
         )
 
 

@@ -80,12 +80,10 @@ def problems(found: Found, wanted: Wanted) -> Iterator[Problem]:
     elif _major(found.jupyterhub) != _major(wanted.hub):
         yield _misfit(f"image {wanted.image} has JupyterHub {found.jupyterhub}", wanted)
     elif not found.command:
-        yield Problem(
-            "",
-            "",
-            f"image {wanted.image} has no command {wanted.command[0]}",
-            f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
-            "set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
+        yield Problem.of_no_file(
+            found=f"image {wanted.image} has no command {wanted.command[0]}",
+            wanted=f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
+            fix="set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
         )
 
 
@@ -100,12 +98,10 @@ def unanswered(output: str, wanted: Wanted) -> Problem:
 
 def _misfit(found: str, wanted: Wanted, printed: str = "") -> Problem:
     major = _major(wanted.hub)
-    return Problem(
-        "",
-        "",
-        found,
-        f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
-        f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
+    return Problem.of_no_file(
+        found=found,
+        wanted=f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
+        fix=f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
         f"with RUN pip install jupyterhub=={wanted.hub}, or FROM {wanted.ours}{printed}",
     )
 
