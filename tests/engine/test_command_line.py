@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import docker
 import pytest
@@ -119,6 +121,45 @@ def test_network_and_volumes_make_just_those(client: docker.DockerClient, checko
     assert invoke(checkout, "volumes").returncode == 0
     assert len(client.volumes.list(filters=checkout.own)) == 2
     assert invoke(checkout, "volumes").stdout == "nothing to do\n"
+
+
+def test_volumes_are_made_while_the_one_for_the_certificate_is_still_empty(checkout: Project) -> None:
+    checkout.write_env(SECRETS_VOLUME=f"{checkout.name}-secrets")
+    assert invoke(checkout, "volumes").returncode == 0
+    assert "missing in the volume" in refused(invoke(checkout, "plan"))
+
+
+def test_a_half_edited_env_keeps_nobody_from_stopping_and_removing(
+    client: docker.DockerClient, checkout: Project
+) -> None:
+    checkout.up()
+    with (checkout.root / ".env").open("a") as env:
+        env.write("USER_MEMORY_LIMIT=plenty\nthis line cannot be read\n")
+    for task in ("up", "plan", "check-files"):
+        assert "2 problems" in refused(invoke(checkout, task))
+    status = invoke(checkout, "status")
+    assert (status.returncode, f"{checkout.name}-hub" in status.stdout) == (0, True)
+    assert "USER_MEMORY_LIMIT: 'plenty' is not an amount of memory" in status.stderr
+    assert f"going on with the deployment's name alone, {checkout.name}" in status.stderr
+    assert invoke(checkout, "logs", "--no-follow").returncode == 0
+    assert invoke(checkout, "down").returncode == 0
+    assert {one.status for one in client.containers.list(all=True, filters=checkout.own)} == {"exited"}
+    assert invoke(checkout, "clean").returncode == 0
+    assert client.containers.list(all=True, filters=checkout.own) == []
+
+
+def test_no_container_gets_the_proxies_of_the_operators_docker_configuration(
+    client: docker.DockerClient, checkout: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With them hub and proxy asked each other through the operator's proxy, and every page was 502."""
+    proxy = "http://user:canary-of-a-proxy@127.0.0.1:9"
+    configuration = {"proxies": {"default": {"httpProxy": proxy, "httpsProxy": proxy}}}
+    (tmp_path / "config.json").write_text(json.dumps(configuration))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    checkout.up()
+    containers = client.containers.list(all=True, filters=checkout.own)
+    assert len(containers) == 2
+    assert [one.name for one in containers if "canary" in json.dumps(one.attrs)] == []
 
 
 def assert_up_but_for_a_hub(result: subprocess.CompletedProcess[str]) -> None:
