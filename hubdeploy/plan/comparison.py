@@ -74,6 +74,6 @@ def _text(value: Any) -> str:
 
 def _sentence(changes: list[str]) -> str:
     if not changes:
-        return "written differently"
+        return "the same in another form"
     shown = ", ".join(changes[:_LISTED])
     return shown if len(changes) <= _LISTED else f"{shown} and {len(changes) - _LISTED} more"
