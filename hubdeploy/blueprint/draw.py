@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from hubdeploy.blueprint import images
-from hubdeploy.blueprint.component import Facts
+from hubdeploy.blueprint.component import Component, Facts
 from hubdeploy.blueprint.components import COMPONENTS
-from hubdeploy.blueprint.specs import Blueprint, NetworkSpec, VolumeSpec
+from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, NetworkSpec, VolumeSpec
 from hubdeploy.settings.declarations import Settings
 
 _Named = TypeVar("_Named", NetworkSpec, VolumeSpec)
@@ -16,7 +16,7 @@ _Named = TypeVar("_Named", NetworkSpec, VolumeSpec)
 
 def draw(settings: Settings, facts: Facts) -> Blueprint:
     """Everything that should exist."""
-    containers = tuple(component.container(settings, facts) for component in COMPONENTS)
+    containers = tuple(_container(component, settings, facts) for component in COMPONENTS)
     return Blueprint(
         deployment=settings.name,
         foreign_images=images.foreign(settings),
@@ -26,6 +26,16 @@ def draw(settings: Settings, facts: Facts) -> Blueprint:
         containers=containers,
         contract=next(one.contract for one in containers if one.contract),
     )
+
+
+def _container(component: Component, settings: Settings, facts: Facts) -> ContainerSpec:
+    """The component's container. Raises ValueError for a file that the plan could not read back: such a container would be
+    made anew at each `up`."""
+    spec = component.container(settings, facts)
+    unread = [path for path in spec.all_files if not path.startswith(f"{component.directory}/")]
+    if unread:
+        raise ValueError(f"component {component.role}: {unread} are not in its directory {component.directory}")
+    return spec
 
 
 def networks(settings: Settings) -> tuple[NetworkSpec, ...]:

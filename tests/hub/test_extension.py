@@ -70,6 +70,9 @@ SETTINGS = """\
     authenticator: str = setting("""
 
 
+_LAST_FIELD = "    environment: Mapping[str, str] = field(default_factory=dict)\n"
+
+
 def replace(path: Path, before: str, after: str) -> None:
     text = path.read_text()
     assert text.count(before) == 1, f"{path.name} has it {text.count(before)} times: {before}"
@@ -115,7 +118,7 @@ def extended(
     replace(library / "settings" / "logins.py", '    "shared-password": LoginRow(', LOGIN)
     # A setting of servers: its declaration, the contract's field, and where it acts.
     replace(library / "settings" / "declarations.py", "    authenticator: str = setting(", SETTINGS)
-    replace(library / "contract" / "documents.py", "    grant_sudo: bool\n", "    grant_sudo: bool\n    motto: str\n")
+    replace(library / "contract" / "documents.py", _LAST_FIELD, f'{_LAST_FIELD}    motto: str = "none"\n')
     acts = "    c.ServerSpawner.environment = dict(kind.environment)"
     replace(clone.root / "jupyterhub" / "jupyterhub_config.py", acts, f'{acts} | {{"MOTTO": kind.motto}}')
     clone.shell.update(PASSPHRASE=PASSPHRASE, USER_MOTTO="onward")

@@ -15,7 +15,7 @@ from hubdeploy.family import FAMILY, Member
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = sorted(ROOT.glob("*/Dockerfile"))
-NOTEBOOK_CHAIN = family.with_ancestors(["minimal-notebook"])
+NOTEBOOK_CHAIN = family.with_ancestors(member.name for member in FAMILY.values() if member.serves_users)
 BASED = sorted(member.folder for member in family.FAMILY.values() if member.parent is None)
 LOCKS = sorted([*ROOT.glob("*.lock"), *ROOT.glob("*/*.lock")])
 

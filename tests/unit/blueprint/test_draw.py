@@ -1,0 +1,40 @@
+"""What holds for any list of components."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from hubdeploy import family
+from hubdeploy.blueprint import contexts, draw
+from hubdeploy.blueprint.component import Component, Facts
+from hubdeploy.blueprint.components import COMPONENTS
+from hubdeploy.contract.documents import Secret
+from hubdeploy.settings.declarations import defaults
+from hubdeploy.tls.certificates import Pair
+
+FACTS = Facts(
+    engine_memory=2**33,
+    base_id=None,
+    contexts=dict.fromkeys(family.FAMILY, contexts.Context(())),
+    pair=Pair(b"", Secret(b"")),
+    new_password=Secret("p" * 64),
+)
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda one: one.role)
+def test_a_component_whose_files_could_not_be_read_back_is_a_mistake(
+    component: Component, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind = dataclasses.replace(component, directory=None)
+    monkeypatch.setattr(draw, "COMPONENTS", [blind if one is component else one for one in COMPONENTS])
+    with pytest.raises(ValueError, match=f"component {component.role}: .* are not in its directory"):
+        draw.draw(defaults(), FACTS)
+
+
+def test_each_container_has_the_name_and_the_labels_by_which_it_is_found() -> None:
+    found = defaults(name="lab")
+    for spec in draw.draw(found, FACTS).containers:
+        assert spec.name == draw.container_name(found, spec.role)
+        assert spec.labels == {"hubdeploy.deployment": "lab", "hubdeploy.role": spec.role}
