@@ -19,7 +19,7 @@ from typing import Any
 from hubdeploy import family, files
 from hubdeploy.engine import Engine
 from hubdeploy.errors import DeployError, Problem, Refused, read_text
-from hubdeploy.plan import compatibility
+from hubdeploy.plan import checks, compatibility
 from hubdeploy.plan.compatibility import Found, Wanted
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.settings.declarations import Settings
@@ -58,13 +58,9 @@ def evidence(
 
 def refuse_misfit(settings: Settings, snapshot: Snapshot, engine: Engine, say: Callable[[str], None]) -> None:
     """Raises Refused if DOCKER_NOTEBOOK_IMAGE is foreign, on the engine, and does not fit the hub."""
-    match evidence(settings, snapshot, engine, say):
-        case Problem() as unanswered:
-            raise Refused([unanswered])
-        case (wanted, found):
-            problems = list(compatibility.problems(found, wanted))
-            if problems:
-                raise Refused(problems)
+    problems = tuple(checks.notebook_image(evidence(settings, snapshot, engine, say)))
+    if problems:
+        raise Refused(problems)
 
 
 def _asked(ask: Callable[..., str], wanted: Wanted) -> Found | Problem:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from hubdeploy.blueprint.specs import Blueprint
+from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, PublishedPort
 from hubdeploy.contract import labels
 from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import compatibility
@@ -77,11 +77,15 @@ def ports_to_bind(plan: Plan, blueprint: Blueprint, snapshot: Snapshot) -> tuple
     """The (address, port) pairs that the plan's containers will bind and no container holds."""
     return tuple(
         (port.address, port.port)
-        for spec in blueprint.containers
-        if op.ContainerStarted(spec.name) in [step.operation for step in plan.steps]
-        for port in spec.published
+        for _, port in _ports_to_publish(plan, blueprint)
         if not _holders(snapshot, port.address, port.port)
     )
+
+
+def _ports_to_publish(plan: Plan, blueprint: Blueprint) -> Iterator[tuple[ContainerSpec, PublishedPort]]:
+    """The ports of each container that the plan starts."""
+    started = {step.operation.name for step in plan.steps if isinstance(step.operation, op.ContainerStarted)}
+    return ((spec, port) for spec in blueprint.containers if spec.name in started for port in spec.published)
 
 
 def _certificate(case: Case) -> Iterator[Finding]:
@@ -140,7 +144,12 @@ def _may_be_nb_uid(number: int) -> bool:
 
 
 def _notebook_image(case: Case) -> Iterator[Finding]:
-    match case.evidence.notebook_image:
+    return notebook_image(case.evidence.notebook_image)
+
+
+def notebook_image(evidence: tuple[Wanted, Found] | Problem | None) -> Iterator[Problem]:
+    """What keeps servers of a foreign image from working with the hub; `evidence` as in Evidence."""
+    match evidence:
         case Problem() as unanswered:
             yield unanswered
         case (Wanted() as wanted, Found() as found):
@@ -149,19 +158,15 @@ def _notebook_image(case: Case) -> Iterator[Finding]:
 
 def _taken_ports(case: Case) -> Iterator[Finding]:
     """Ports that the plan's containers are to publish, and that somebody else has."""
-    started = [step.operation for step in case.plan.steps]
-    for spec in case.blueprint.containers:
-        if op.ContainerStarted(spec.name) not in started:
-            continue
-        for port in spec.published:
-            others = [one for one in _holders(case.snapshot, port.address, port.port) if one != spec.name]
-            holder = f"the container {others[0]}" if others else case.evidence.listeners.get((port.address, port.port))
-            if holder:
-                yield Problem.of_no_file(
-                    found=f"port {port.port} is taken by {holder}",
-                    wanted=f"port {port.port} on {port.address} for the {spec.role}",
-                    fix=f"stop it, or set another {port.key} in .env",
-                )
+    for spec, port in _ports_to_publish(case.plan, case.blueprint):
+        others = [one for one in _holders(case.snapshot, port.address, port.port) if one != spec.name]
+        holder = f"the container {others[0]}" if others else case.evidence.listeners.get((port.address, port.port))
+        if holder:
+            yield Problem.of_no_file(
+                found=f"port {port.port} is taken by {holder}",
+                wanted=f"port {port.port} on {port.address} for the {spec.role}",
+                fix=f"stop it, or set another {port.key} in .env",
+            )
 
 
 def _holders(snapshot: Snapshot, address: str, port: int) -> list[str]:

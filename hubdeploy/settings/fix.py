@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import Problem
 from hubdeploy.settings import dotenv
 from hubdeploy.settings.declarations import LOCAL, SHARED, declarations
@@ -26,10 +27,14 @@ _Value = TypeVar("_Value")
 class Fixed:
     """The fixed text, the statements that were replaced, the secrets that were taken out, and the problems that are left."""
 
-    text: str = field(repr=False)
+    written: Secret[str]
     replacements: tuple[Replacement, ...]
     secrets: Mapping[str, dotenv.Entry]
     left: tuple[Problem, ...]
+
+    @property
+    def text(self) -> str:
+        return self.written.reveal()
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Replacement:
 
     first: int
     end: int
-    lines: tuple[str, ...] = field(repr=False)
+    lines: tuple[Secret[str], ...]
     shown_before: tuple[str, ...]
     shown: tuple[str, ...]
 
@@ -64,14 +69,14 @@ def propose(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) 
     replacements.sort(key=lambda one: one.first)
     for one in reversed(replacements):
         ending = "\r" if lines[one.first].endswith("\r") else ""
-        lines[one.first : one.end] = [line + ending for line in one.lines]
+        lines[one.first : one.end] = [line.reveal() + ending for line in one.lines]
     touched = {f"{SHARED}:{one.first + 1}" for one in replacements}
     left = tuple(
         replace(problem, fix=_NEEDED) if problem.key in needed and problem.where.startswith(f"{SHARED}:") else problem
         for problem in problems
         if problem.instead is None or problem.where not in touched
     )
-    return Fixed(text[: len(text) - len(body)] + "\n".join(lines), tuple(replacements), secrets, left)
+    return Fixed(Secret(text[: len(text) - len(body)] + "\n".join(lines)), tuple(replacements), secrets, left)
 
 
 def difference(text: str, fixed: Fixed) -> Iterator[str]:
@@ -123,7 +128,7 @@ def _moved(
     statement = "\n".join(lines[entry.line - 1 : entry.last_line])
     comment = _comment_behind(statement, entry.value, {**{one: known[one].value for one in known}, **environ})
     note = f"#{key} is in {LOCAL}{'  ' + comment if comment else ''}"
-    return Replacement(entry.line - 1, entry.last_line, (note,), _masked(key, entry), (note,))
+    return Replacement(entry.line - 1, entry.last_line, (Secret(note),), _masked(key, entry), (note,))
 
 
 def _comment_behind(statement: str, value: str, environ: Mapping[str, str]) -> str:
@@ -146,7 +151,7 @@ def _set_aside(problem: Problem, entry: dotenv.Entry, lines: Sequence[str]) -> R
     return Replacement(
         entry.line - 1,
         entry.last_line,
-        (reason, *_commented(statement), *instead),
+        tuple(Secret(line) for line in (reason, *_commented(statement), *instead)),
         tuple(shown),
         (reason, *_commented(shown), *instead),
     )
