@@ -1,7 +1,7 @@
 #!/bin/bash
 # Fills PREFIX with a Python distribution: install-distribution.sh anaconda|miniforge|wheels PREFIX
-# What it installs is pinned: installers by SHA-256, packages by the hashes of the .lock files beside it. It leaves
-# PREFIX writable for the group `users`, and nothing else behind.
+# What it installs is pinned: installers by SHA-256, packages by the hashes of the .lock files beside it. PREFIX is root's:
+# users' own packages lie in their homes. It leaves nothing else behind.
 set -euo pipefail
 
 distribution=$1
@@ -126,8 +126,6 @@ install_locked() { # LOCK-FILE
 
 require_python /usr/bin/python3 "the base image" "set BASE_IMAGE to one that has it, such as ubuntu:24.04"
 
-# What group members make here later stays the group's, by the folders' setgid bit.
-umask 002
 case $distribution in
     wheels)
         /usr/bin/python3 -m venv --without-pip "$prefix"
@@ -139,6 +137,6 @@ case $distribution in
     *)
         fail "anaconda, miniforge or wheels as PYTHON_DISTRIBUTION" "'$distribution'" "set it in .env" ;;
 esac
-chgrp -R users "$prefix"
-chmod -R g+rwX "$prefix"
-find "$prefix" -type d -exec chmod g+s {} +
+chmod -R go-w "$prefix"
+# pip of this prefix: who may not write to it reads so, instead of getting packages in a home that a volume will hide.
+printf '[install]\nuser = false\n' > "$prefix/pip.conf"

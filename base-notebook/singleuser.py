@@ -2,15 +2,18 @@
 
 `jupyterhub.singleuser` imports the hub's handlers, and with them its database, for names that a server with Jupyter
 Server 2 never uses. Here stand-ins have these names. Asked for any other name, a stand-in imports the real module.
-requests, which JupyterLab imports for lists of extensions, gets a stand-in too. quick.py does the rest.
+requests, which JupyterLab imports for lists of extensions, gets a stand-in too. quick.py does the rest. Before all that,
+home.py makes the user's home ready.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+import home
 import quick
 
 
@@ -71,4 +74,5 @@ def single_user_server() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
+    home.prepare(os.environ)
     single_user_server()()

@@ -19,6 +19,7 @@ from contract.documents import (
     ServerKind,
     from_bytes,
 )
+from safe_start import SafeStartHandler
 from spawner import ServerSpawner
 
 HERE = Path(__file__).parent
@@ -42,6 +43,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
     # the page that offers to start a server again says how the last one ended; its reader may be an admin
     c.JupyterHub.template_paths = [str(HERE / "templates")]
     c.JupyterHub.template_vars = {"end_of_server": lambda reader: ServerSpawner.end_of_server}
+    c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler)]
     # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
 
@@ -88,8 +90,8 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.network_name = kind.network_name
     c.ServerSpawner.use_internal_ip = True
     c.ServerSpawner.remove = True
-    # for a cold disk and many starts at once
-    c.ServerSpawner.start_timeout = 120
+    # for a cold disk and many starts at once, and for a safe start after an ordinary one
+    c.ServerSpawner.start_timeout = 180
     # a starting hub stops the servers that do not answer within this time
     c.ServerSpawner.http_timeout = 60
     c.ServerSpawner.mem_limit = kind.memory_limit

@@ -32,13 +32,25 @@ LOG_LINES = 15
 NOT_WRITABLE = 73
 # Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
+# Seconds of start_timeout that an ordinary start leaves for a safe one after it.
+SAFE_START_WITHIN = 60
+# A tmpfs in each server: sockets and the like, which must not fill a home, nor be missing in a full one.
+RUNTIME_DIRECTORY = "/run/notebook"
+# The number of the group `users`, in every Debian and Ubuntu, and in docker-stacks.
+USERS = 100
+# Where the home's volume lies in a safe start that cannot use it as the home.
+ASIDE = "my-home"
+# What a start with the option {SAFE_START: True} is.
+SAFE_START = "safe_start"
 
 
 class ServerFailed(HTTPError):
     """A server did not start. JupyterHub logs it without a traceback, as any HTTPError, and shows the user its
-    `jupyterhub_html_message`."""
+    `jupyterhub_html_message`. `by_home`: something in the user's home may be the cause."""
 
-    def __init__(self, reason: str, log_tail: str = "") -> None:
+    def __init__(self, reason: str, log_tail: str = "", *, by_home: bool = False) -> None:
+        self.cause = reason
+        self.by_home = by_home
         self.jupyterhub_message = f"{reason}\n{log_tail}".rstrip()
         self.jupyterhub_html_message = f"<p>{html.escape(reason)}</p>"
         if log_tail:
@@ -63,7 +75,7 @@ def process_options(*, ours: bool, sudo: bool, nb_uid: int) -> dict[str, Any]:
 
 def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, notebook_dir: str) -> dict[str, str]:
     """The start script's environment: sudo or not; for a foreign image also the new name of its user."""
-    environment = {"GRANT_SUDO": "yes"} if sudo else {}
+    environment = {"JUPYTER_RUNTIME_DIR": f"{RUNTIME_DIRECTORY}/runtime"} | ({"GRANT_SUDO": "yes"} if sudo else {})
     if not ours:
         environment |= {
             "NB_USER": nb_user,
@@ -71,6 +83,9 @@ def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, note
             "CHOWN_HOME": "yes",
             # the engine makes the mount point and the folders above it as root, and CHOWN_HOME is not recursive
             "CHOWN_EXTRA": ",".join(folders_below_home(nb_user, notebook_dir)),
+            # root hands over what has the name, never what a link in the home leads to
+            "CHOWN_HOME_OPTS": "--no-dereference",
+            "CHOWN_EXTRA_OPTS": "--no-dereference",
         }
     return environment
 
@@ -99,6 +114,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     # The container's id; DockerSpawner sets it.
     object_id: str
+    # Why this start is a safe one, as a sentence; empty for an ordinary one.
+    _safe_because = ""
+    # A safe start mounts the home's volume beside the home.
+    _home_aside = False
     # User -> how their last server ended by itself, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
 
@@ -123,15 +142,34 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     def may_sudo(self) -> bool:
         return self.grant_sudo or self.user.name in self.sudo_users
 
+    @property
+    def home(self) -> str:
+        return f"/home/{self.nb_user}"
+
     def get_env(self) -> dict[str, str]:
         environment: dict[str, str] = super().get_env()
-        return environment | start_environment(
+        environment |= start_environment(
             ours=self.ours,
             sudo=self.may_sudo,
             nb_user=self.nb_user,
             nb_uid=self.nb_uid,
             notebook_dir=self.notebook_dir,
         )
+        if self._safe_because:
+            # home.py of our images does the rest
+            environment |= {"NOTEBOOK_SAFE_START": self._safe_because, "JUPYTERHUB_ROOT_DIR": self.home}
+        return environment
+
+    @property
+    def mount_binds(self) -> list[dict[str, Any]]:
+        """The volumes. A safe start of a foreign image, and one past a link in the home, has an empty home instead of the
+        user's, which is a folder in it then."""
+        mounts: list[dict[str, Any]] = super().mount_binds
+        if self._safe_because and self._home_aside:
+            for mount in mounts:
+                if mount["Target"] == self.home:
+                    mount["Target"] = f"{self.home}/{ASIDE}"
+        return mounts
 
     def create_options(self) -> dict[str, Any]:
         """Arguments of the container's creation that depend on the user."""
@@ -151,6 +189,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
         del options["user"]
         options["pids_limit"] = self.pids_limit
+        options["tmpfs"] = {RUNTIME_DIRECTORY: f"uid={self.nb_uid},gid={USERS},mode=0700,size=64m"}
         # with it the engine would also remove the log that says why a server ended; see poll()
         options["auto_remove"] = False
         if self.mem_limit is not None:
@@ -165,7 +204,25 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         """
         self._stages: list[str] = []
         self._ends.pop(self.user.name, None)
+        self._home_aside = not self.ours
+        self._safe_because = "You asked for it." if self.user_options.get(SAFE_START) is True else ""
+        if self._safe_because:
+            # the hub keeps the options of a start for the next one, and undoes what is not committed
+            self.orm_spawner.user_options = {}
+            self.db.commit()
         deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
+        if not self._safe_because:
+            try:
+                return await self._start_once(deadline - SAFE_START_WITHIN)
+            except ServerFailed as failure:
+                if not failure.by_home:
+                    raise
+                self._safe_because = f"The ordinary start failed. {failure.cause}"
+            self._stage("The ordinary start failed; a safe start leaves settings and packages aside")
+        return await self._start_once(deadline)
+
+    async def _start_once(self, deadline: float) -> tuple[str, int]:
+        """An ordinary start or a safe one, as `_safe_because` says. A server that failed is removed."""
         try:
             address, port = await self._start_container()
             self._stage("Waiting for JupyterLab to answer")
@@ -192,8 +249,18 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         return created
 
     async def start_object(self) -> None:
+        if process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)["user"] == "0":
+            await self._refuse_links()
         self._stage("Starting the container")
         await super().start_object()
+
+    async def _refuse_links(self) -> None:
+        """A link in the home, where the notebook directory's volume belongs, would lead the engine to put the user's files
+        into a folder of the system, which root reads before it drops to the user."""
+        _, found = await self.docker("get_archive", self.object_id, self.notebook_dir)
+        if found["linkTarget"]:
+            self._home_aside = True
+            raise ServerFailed(f"{self.notebook_dir} is a link to {found['linkTarget']}.", by_home=True)
 
     async def remove_object(self) -> None:
         """By force: a server that the hub lost track of may still run, and it has the name."""
@@ -229,8 +296,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                 await self._fail_if_exited()
                 next_exit_check = time.monotonic() + EXIT_CHECK_STEP
             if time.monotonic() >= deadline:
-                reason = f"The server did not answer within {self.start_timeout - TIMEOUT_MARGIN} seconds."
-                raise ServerFailed(reason, await self._last_words())
+                raise ServerFailed("The server did not answer in time.", await self._last_words(), by_home=True)
             await asyncio.sleep(ANSWER_STEP)
 
     async def _fail_if_exited(self) -> None:
@@ -243,6 +309,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def _ended(self, state: dict[str, Any], when: str = "") -> ServerFailed:
         """How the server ended (`state` is the engine's), what can be done, and the end of its log."""
+        by_home = False
         if state["OOMKilled"]:
             how = "was killed as it ran out of memory"
             limit = f", now {self.mem_limit // 1024**2} MiB" if self.mem_limit else ""
@@ -253,10 +320,11 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         else:
             how = f"ended with exit code {state['ExitCode']}"
             fix = f"The operator sees this with `./invoke logs --user {self.user.name}`."
-        return ServerFailed(f"The server {how}{when}. {fix}", await self._last_words())
+            by_home = True
+        return ServerFailed(f"The server {how}{when}. {fix}", await self._last_words(), by_home=by_home)
 
     def _chown_command(self) -> str:
-        mount = self.mount_binds[0]
+        mount = next(one for one in self.mount_binds if one["Target"] == self.notebook_dir)
         volume = f"-v {mount['Source']}:{mount['Target']}"
         return f"docker run --rm --user 0 --entrypoint chown {volume} {self.image} -R {self.nb_uid}:users {mount['Target']}"
 

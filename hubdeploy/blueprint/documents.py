@@ -62,13 +62,19 @@ def server_kind(settings: Settings, engine_memory: int) -> ServerKind:
         "image": settings.notebook_image,
         "ours": settings.notebook_member is not None,
         "server_name": settings.server_name_template,
-        "volumes": (Volume(settings.user_volume, settings.notebook_dir),),
+        "volumes": user_volumes(settings),
         # Rounded, as an engine in a virtual machine reports a few pages more or less after each start.
         "memory_limit": settings.memory_limit or engine_memory // 2 // (64 * _MIB) * (64 * _MIB),
         "environment": {},
     }
     same = {one.name: getattr(settings, one.name) for one in fields(ServerKind) if one.name not in derived}
     return ServerKind(**derived, **same)
+
+
+def user_volumes(settings: Settings) -> tuple[Volume, ...]:
+    """The volumes of each user: the home, unless it is not kept, then the notebook directory in it."""
+    homes = [Volume(template, settings.home) for template in settings.volume_templates[:-1]]
+    return (*homes, Volume(settings.user_volume, settings.notebook_dir))
 
 
 def secrets(settings: Settings, proxy_api_password: Secret[str]) -> Secrets:

@@ -72,7 +72,7 @@ class Deployment:
             self.settings.name,
             names=draw.names(self.settings),
             directories=draw.directories() if files else {},
-            is_users=functools.partial(volume_names.may_name, self.settings.user_volume),
+            is_users=functools.partial(volume_names.may_be_named, self.settings.volume_templates),
         )
 
     def draw(self) -> Drawn:

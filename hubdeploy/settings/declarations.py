@@ -143,8 +143,18 @@ class Settings:
         more="The files in users' volumes belong to it."
     )  # fmt: skip
     notebook_dir: str = setting(
-        "DOCKER_NOTEBOOK_DIR", "where a user's volume is mounted, under /home/NB_USER", readers.container_path,
-        derive=lambda s: f"/home/{s.nb_user}/work", derivation="/home/NB_USER/work", example="/home/cryptic/notebooks"
+        "DOCKER_NOTEBOOK_DIR", "where a user's volume is mounted: /home/NB_USER, or a folder in it",
+        readers.container_path,
+        derive=lambda s: f"{s.home}/work", derivation="/home/NB_USER/work", example="/home/cryptic/notebooks"
+    )  # fmt: skip
+    home_volume: str = setting(
+        "HOME_VOLUME", "volume of each user's home; none: what lies outside DOCKER_NOTEBOOK_DIR goes at each stop",
+        volume_names.template_or_none,
+        derive=lambda s: f"{s.name}-home-{volume_names.ESCAPED}" if s.may_keep_home else volume_names.NONE,
+        derivation="NAME-home-{username}; none unless DOCKER_NOTEBOOK_DIR is a folder of the home itself",
+        example="none", since="1.1",
+        more="The user's settings, keys, history and own packages are kept in it. {username} is as in USER_VOLUME."
+        " docs/homes.md says what lies where, and what a user can do if something in the home is broken."
     )  # fmt: skip
     notebook_image: str = setting(
         "DOCKER_NOTEBOOK_IMAGE", "image of users' servers; ours is built, any other is pulled", readers.image_reference,
@@ -252,6 +262,23 @@ class Settings:
         """The URL that a user types, without a slash at the end; the default port is left out."""
         host = f"[{self.hub_host}]" if ":" in self.hub_host else self.hub_host
         return f"https://{host}" if self.hub_port == 443 else f"https://{host}:{self.hub_port}"
+
+    @property
+    def home(self) -> str:
+        """The home of NB_USER in a server."""
+        return f"/home/{self.nb_user}"
+
+    @property
+    def may_keep_home(self) -> bool:
+        """Whether a volume can be the home, around the notebook directory's: in a lasting home a user could move a folder
+        on the way to a deeper one, and put a link there that leads the engine elsewhere."""
+        return self.notebook_dir.rpartition("/")[0] == self.home
+
+    @property
+    def volume_templates(self) -> tuple[str, ...]:
+        """The templates of each user's volumes."""
+        homes = () if self.home_volume == volume_names.NONE else (self.home_volume,)
+        return (*homes, self.user_volume)
 
     @property
     def hub_name(self) -> str:

@@ -89,6 +89,8 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
     entries, found = dotenv.parse(text, source=name, environ=environ)
     for problem in found:
         noticed.unread(_nameable(problem), name)
+    # A value that was lost there may be a secret that stands elsewhere, too.
+    noticed.local_unread |= name == LOCAL and any(problem.key not in entries for problem in found)
     if name == LOCAL and stat.S_IMODE(path.stat().st_mode) & 0o077:
         noticed.problems.append(
             Problem(name, "", "can be read by others", "mode 0600, as it holds secrets", f"chmod 600 {name}")

@@ -44,13 +44,20 @@ def contradictions(s: Settings, where: Where, doubtful: Collection[str] = ()) ->
 
 
 def _directory(s: Settings) -> _Contradictions:
-    home = f"/home/{s.nb_user}"
-    if not s.notebook_dir.startswith(home + "/"):
+    if s.notebook_dir != s.home and not s.notebook_dir.startswith(s.home + "/"):
         found = f"{s.notebook_dir} lies outside the home of NB_USER={s.nb_user}"
-        fix = f"delete the line (it derives: {home}/work), or set NB_USER to the owner of that home"
-        yield _Contradiction(
-            "DOCKER_NOTEBOOK_DIR NB_USER", found, f"a path under {home}", fix, _instead_of_directory(s)
-        )
+        fix = f"delete the line (it derives: {s.home}/work), or set NB_USER to the owner of that home"
+        wanted = f"{s.home}, or a path under it"
+        yield _Contradiction("DOCKER_NOTEBOOK_DIR NB_USER", found, wanted, fix, _instead_of_directory(s))
+    elif s.home_volume != volume_names.NONE and not s.may_keep_home:
+        keys, wanted = "HOME_VOLUME DOCKER_NOTEBOOK_DIR NB_USER", f"a notebook directory such as {s.home}/work"
+        if s.notebook_dir == s.home:
+            found = f"{s.home_volume} would be the home, and DOCKER_NOTEBOOK_DIR={s.notebook_dir} is the home already"
+            fix = "delete the line: USER_VOLUME keeps the whole home"
+        else:
+            found = f"a volume cannot be the home while DOCKER_NOTEBOOK_DIR={s.notebook_dir} lies deeper than one folder in it"
+            fix = "set DOCKER_NOTEBOOK_DIR to a folder of the home itself, or delete the line"
+        yield _Contradiction(keys, found, wanted, fix)
 
 
 def _instead_of_directory(s: Settings) -> tuple[str, ...] | None:
@@ -62,7 +69,13 @@ def _instead_of_directory(s: Settings) -> tuple[str, ...] | None:
         readers.user_name(user)
     except readers.Unfit:
         return None
-    return (f"NB_USER={user}",) if home == "/home" and s.notebook_dir.endswith("/work") else None
+    if home != "/home":
+        return None
+    # Where the directory is the home itself, the line stays.
+    return (
+        f"NB_USER={user}",
+        *(() if s.notebook_dir.endswith("/work") else (f"DOCKER_NOTEBOOK_DIR={s.notebook_dir}",)),
+    )
 
 
 def _callback(s: Settings) -> _Contradictions:
@@ -133,15 +146,23 @@ def _names(s: Settings) -> _Contradictions:
         yield _Contradiction("SECRETS_VOLUME DATA_VOLUME_HOST DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
     # Users' names are free, so no other volume may have a name that the template can give.
     others = {"DATA_VOLUME_HOST": s.data_volume, "SECRETS_VOLUME": s.secrets_volume, "": s.proxy_volume}
-    for key, volume in others.items():
-        if volume and volume_names.may_name(s.user_volume, volume):
-            found = f"{volume} is the name of a user's volume (USER_VOLUME={s.user_volume})"
-            yield _Contradiction(f"{key} USER_VOLUME DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
-    unfit = volume_names.unfit_users(s.user_volume, tuple(user.name for user in s.users))
-    if unfit:
-        found = f"{s.user_volume} is no name that Docker takes for {', '.join(unfit)}"
-        fix = f"write {volume_names.ESCAPED} instead, or take these users off the list"
-        yield _Contradiction("USER_VOLUME", found, "letters, digits and _ . - in a volume's name", fix)
+    users = tuple(user.name for user in s.users)
+    for own, template in (("USER_VOLUME", s.user_volume), ("HOME_VOLUME", s.home_volume)):
+        if template == volume_names.NONE:
+            continue
+        for key, volume in others.items():
+            if volume and volume_names.may_name(template, volume):
+                found = f"{volume} is the name of a user's volume ({own}={template})"
+                yield _Contradiction(f"{key} {own} DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
+        unfit = volume_names.unfit_users(template, users)
+        if unfit:
+            found = f"{template} is no name that Docker takes for {', '.join(unfit)}"
+            fix = f"write {volume_names.ESCAPED} instead, or take these users off the list"
+            yield _Contradiction(own, found, "letters, digits and _ . - in a volume's name", fix)
+    if s.home_volume != volume_names.NONE and volume_names.may_meet(s.home_volume, s.user_volume):
+        found = f"{s.home_volume} and USER_VOLUME={s.user_volume} may name one volume for two users"
+        fix = f"set HOME_VOLUME to a template that begins otherwise, such as home-of-{s.name}-{volume_names.ESCAPED}"
+        yield _Contradiction("HOME_VOLUME USER_VOLUME DOCKER_MACHINE_NAME", found, "templates that never meet", fix)
 
 
 def _images(s: Settings) -> _Contradictions:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from hubdeploy.settings.readers import Unfit
 
 ESCAPED, RAW = "{username}", "{raw_username}"
+NONE = "none"
 _TEMPLATE = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9_.-]{0,62})\{(?:raw_)?username\}([a-zA-Z0-9_.-]{0,62})\Z")
 _IN_A_NAME = re.compile(r"[a-zA-Z0-9_.-]+\Z")
 
@@ -25,11 +27,38 @@ def template(text: str) -> str:
     return text
 
 
+def template_or_none(text: str) -> str:
+    """A template, or NONE: no such volume. Raises Unfit."""
+    if text == NONE:
+        return text
+    try:
+        return template(text)
+    except Unfit as unfit:
+        raise Unfit(unfit.found, f"{unfit.wanted}; or {NONE}", unfit.fix) from None
+
+
 def may_name(template: str, volume: str) -> bool:
     """True if the template gives some user this volume."""
-    before, _, rest = template.partition("{")
-    after = rest.partition("}")[2]
+    before, after = _around_user(template)
     return volume.startswith(before) and volume.endswith(after) and len(volume) > len(before + after)
+
+
+def may_be_named(templates: Collection[str], volume: str) -> bool:
+    """True if one of the templates gives some user this volume."""
+    return any(may_name(template, volume) for template in templates)
+
+
+def may_meet(one: str, other: str) -> bool:
+    """True if two templates may give the same name, to one user or to two."""
+    (before, after), (also_before, also_after) = _around_user(one), _around_user(other)
+    starts = before.startswith(also_before) or also_before.startswith(before)
+    return starts and (after.endswith(also_after) or also_after.endswith(after))
+
+
+def _around_user(template: str) -> tuple[str, str]:
+    """What stands before and after the user's name."""
+    before, _, rest = template.partition("{")
+    return before, rest.partition("}")[2]
 
 
 def unfit_users(template: str, users: tuple[str, ...]) -> tuple[str, ...]:

@@ -99,14 +99,21 @@ def _server_kind(s: Settings) -> Readings:
         ("DOCKER_NOTEBOOK_DIR", "notebook_dir", s.notebook_dir),
         ("DOCKER_NETWORK_NAME", "network_name", s.network_name),
         ("names of servers", "server_name", s.server_name_template),
-        ("USER_VOLUME", "volumes[0].name", s.user_volume),
-        ("DOCKER_NOTEBOOK_DIR", "volumes[0].target", s.notebook_dir),
         ("USER_MEMORY_LIMIT", "memory_limit", memory(s)),
         ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
     ):
         yield Reading(key, f"contract.kinds[0].{name}", value)
+    for number, (key, volume, target) in enumerate(_volumes(s)):
+        yield Reading(key, f"contract.kinds[0].volumes[{number}].name", volume)
+        yield Reading("NB_USER DOCKER_NOTEBOOK_DIR", f"contract.kinds[0].volumes[{number}].target", target)
+
+
+def _volumes(s: Settings) -> list[tuple[str, str, str]]:
+    """Key, name's template and mount point of each of a user's volumes."""
+    kept = [("HOME_VOLUME", s.home_volume, f"/home/{s.nb_user}")] if s.home_volume != "none" else []
+    return [*kept, ("USER_VOLUME HOME_VOLUME", s.user_volume, s.notebook_dir)]
 
 
 def objects(s: Settings, leaves: Leaves) -> Readings:
@@ -160,17 +167,21 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
 
 
 def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Readings:
-    volume = f"{at}.HostConfig.Mounts[0]"
-    carried = f"{volume}.VolumeOptions.Labels"
     # As DockerSpawner escapes all but small letters and digits.
     escaped = "".join(c if c.isalnum() else f"-{ord(c):02x}" for c in name)
     names = {"username": escaped, "raw_username": name}
     yield Reading("names of servers", f"{at}.Name", s.server_name_template.format(**names))
-    yield Reading("USER_VOLUME", f"{volume}.Source", s.user_volume.format(**names))
-    for place in (f"{at}.Labels", carried):
-        yield Reading("DOCKER_MACHINE_NAME", f"{place}.{labels.DEPLOYMENT}", s.name)
-    yield Reading("a volume's role", f"{carried}.{labels.ROLE}", "volume")
-    yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
+    for number, (key, template, target) in enumerate(_volumes(s)):
+        volume = f"{at}.HostConfig.Mounts[{number}]"
+        carried = f"{volume}.VolumeOptions.Labels"
+        yield Reading(key, f"{volume}.Source", template.format(**names))
+        yield Reading("NB_USER DOCKER_NOTEBOOK_DIR", f"{volume}.Target", target)
+        yield Reading("no path of the host", f"{volume}.Type", "volume")
+        yield Reading("users write to their volumes", f"{volume}.ReadOnly", False)
+        yield Reading("DOCKER_MACHINE_NAME", f"{carried}.{labels.DEPLOYMENT}", s.name)
+        yield Reading("a volume's role", f"{carried}.{labels.ROLE}", "volume")
+        yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
+    yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
     yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
@@ -189,7 +200,6 @@ def _process(s: Settings, at: str, sudo: bool) -> Readings:
     yield Reading("DOCKER_SPAWN_CMD", f"{at}.Cmd", tuple(s.spawn_command))
     yield Reading("DOCKER_NOTEBOOK_IMAGE", f"{at}.Image", s.notebook_image)
     yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)
-    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.HostConfig.Mounts[0].Target", s.notebook_dir)
     yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.WorkingDir", s.notebook_dir)
 
 
@@ -205,8 +215,11 @@ def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     yield Reading("NB_UID", f"{at}.Env.NB_UID", str(s.nb_uid) if foreign else ABSENT)
     yield Reading("a volume's owner", f"{at}.Env.CHOWN_HOME", "yes" if foreign else ABSENT)
     below = PurePosixPath(s.notebook_dir)
-    folders = ",".join(str(one) for one in reversed([below, *below.parents[:-3]]))
-    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.Env.CHOWN_EXTRA", folders if foreign else ABSENT)
+    folders = ",".join(str(one) for one in reversed([below, *below.parents]) if len(one.parts) > 3)
+    yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.Env.CHOWN_EXTRA", (folders or "") if foreign else ABSENT)
+    for name in ("CHOWN_HOME_OPTS", "CHOWN_EXTRA_OPTS"):
+        yield Reading("root follows no link", f"{at}.Env.{name}", "--no-dereference" if foreign else ABSENT)
+    yield Reading("the runtime directory", f"{at}.Env.JUPYTER_RUNTIME_DIR", "/run/notebook/runtime")
     yield Reading("USER_MEMORY_LIMIT", f"{at}.Env.MEM_LIMIT", str(memory(s)))
     yield Reading("USER_CPU_LIMIT", f"{at}.Env.CPU_LIMIT", str(s.cpu_limit) if s.cpu_limit else ABSENT)
 
@@ -219,6 +232,8 @@ def _resources(s: Settings, at: str) -> Readings:
     yield Reading("USER_CPU_LIMIT", f"{host}.CpuPeriod", 100_000 if s.cpu_limit else ABSENT)
     yield Reading("USER_CPU_LIMIT", f"{host}.CpuQuota", int(s.cpu_limit * 100_000) if s.cpu_limit else ABSENT)
     yield Reading("USER_PIDS_LIMIT", f"{host}.PidsLimit", s.pids_limit)
+    owner = f"uid={s.nb_uid},gid=100,mode=0700,size=64m"
+    yield Reading("NB_UID", f"{host}.Tmpfs./run/notebook", owner)
 
 
 def memory(s: Settings) -> int:

@@ -21,7 +21,13 @@ _GITHUB = ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
 
 
 def _home(s: Settings) -> _Strategy:
-    return st.sampled_from([f"/home/{s.nb_user}/{folder}" for folder in _FOLDERS])
+    return st.sampled_from([f"/home/{s.nb_user}", *(f"/home/{s.nb_user}/{folder}" for folder in _FOLDERS)])
+
+
+def _home_volume(s: Settings) -> _Strategy:
+    in_the_home = s.notebook_dir.removeprefix(f"/home/{s.nb_user}/")
+    kept = "/" not in in_the_home
+    return st.sampled_from(["none", *(["homes.{username}", f"{s.name}-home-{{raw_username}}"] if kept else [])])
 
 
 def _callback(s: Settings) -> _Strategy:
@@ -48,6 +54,7 @@ def _network(s: Settings) -> _Strategy:
 _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "DOCKER_NETWORK_NAME": _network,
     "DOCKER_NOTEBOOK_DIR": _home,
+    "HOME_VOLUME": _home_volume,
     "DOCKER_NOTEBOOK_IMAGE": _notebook_image,
     "OAUTH_CALLBACK_URL": _callback,
 }
@@ -108,7 +115,10 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
             [
                 {"NB_USER": "eve", "DOCKER_NOTEBOOK_DIR": "/home/cryptic/work"},
                 {"DOCKER_NOTEBOOK_DIR": "/home/cryptically/work", "NB_USER": "cryptic"},
-                {"DOCKER_NOTEBOOK_DIR": f"/home/{s.nb_user}"},
+                {"DOCKER_NOTEBOOK_DIR": f"/home/{s.nb_user}", "HOME_VOLUME": "home-{username}"},
+                {"DOCKER_NOTEBOOK_DIR": f"/home/{s.nb_user}/a/b", "HOME_VOLUME": "home-{username}"},
+                {"HOME_VOLUME": "a-home-{username}", "USER_VOLUME": "a-{raw_username}"},
+                {"HOME_VOLUME": "a-home-{raw_username}", "DATA_VOLUME_HOST": "a-home-b"},
                 {"OAUTH_CALLBACK_URL": "https://localhost:8443/hub/oauth_callback", "HUB_PORT": "443"},
                 {"OAUTH_CALLBACK_URL": f"{s.public_url}/hub/oauth_callback?next=1"},
                 {"OAUTH_CALLBACK_URL": f"{s.public_url}/oauth_callback"},

@@ -33,7 +33,13 @@ def _relation(named: str, derived_from: str = "") -> Callable[[Agrees], Relation
 
 @_relation("NB_USER DOCKER_NOTEBOOK_DIR")
 def notebooks_in_the_home(s: Settings, users: Users) -> bool:
-    return s.notebook_dir.startswith(f"/home/{s.nb_user}/")
+    return f"{s.notebook_dir}/".startswith(f"/home/{s.nb_user}/")
+
+
+@_relation("HOME_VOLUME DOCKER_NOTEBOOK_DIR", "NB_USER")
+def homes_around_the_notebooks(s: Settings, users: Users) -> bool:
+    home, _, folder = s.notebook_dir.removeprefix("/home/").partition("/")
+    return s.home_volume == "none" or (bool(folder) and "/" not in folder) or home != s.nb_user
 
 
 @_relation("HUB_HOST HUB_PORT OAUTH_CALLBACK_URL")
@@ -103,14 +109,52 @@ def users_apart_from_the_proxys(s: Settings, users: Users) -> bool:
     return not _is_a_users(s, f"{s.name}-proxy")
 
 
+@_relation("HOME_VOLUME DATA_VOLUME_HOST", "DOCKER_MACHINE_NAME DOCKER_NOTEBOOK_DIR NB_USER")
+def data_apart_from_homes(s: Settings, users: Users) -> bool:
+    return not _is_of(s.home_volume, s.data_volume)
+
+
+@_relation("HOME_VOLUME SECRETS_VOLUME", "DOCKER_MACHINE_NAME DOCKER_NOTEBOOK_DIR NB_USER")
+def certificates_apart_from_homes(s: Settings, users: Users) -> bool:
+    return not _is_of(s.home_volume, s.secrets_volume or "")
+
+
+@_relation("HOME_VOLUME", "DOCKER_MACHINE_NAME DOCKER_NOTEBOOK_DIR NB_USER")
+def homes_apart_from_the_proxys(s: Settings, users: Users) -> bool:
+    return not _is_of(s.home_volume, f"{s.name}-proxy")
+
+
 def _is_a_users(s: Settings, volume: str) -> bool:
-    start, end = s.user_volume.split("{")[0], s.user_volume.split("}")[1]
+    return _is_of(s.user_volume, volume)
+
+
+def _is_of(template: str, volume: str) -> bool:
+    if template == "none":
+        return False
+    start, end = template.split("{")[0], template.split("}")[1]
     return volume.startswith(start) and volume.endswith(end) and len(volume) > len(start + end)
+
+
+@_relation("HOME_VOLUME USER_VOLUME", "DOCKER_MACHINE_NAME DOCKER_NOTEBOOK_DIR NB_USER")
+def homes_apart_from_notebooks(s: Settings, users: Users) -> bool:
+    """No user's home is a volume of notebooks: the longer of the two beginnings differs from the other's, or the ends do."""
+    if s.home_volume == "none":
+        return True
+    (start, end), (other_start, other_end) = (
+        (t.split("{")[0], t.split("}")[1]) for t in (s.home_volume, s.user_volume)
+    )
+    one, two = sorted((start, other_start), key=len), sorted((end, other_end), key=len)
+    return not (one[1].startswith(one[0]) and two[1].endswith(two[0]))
 
 
 @_relation("USER_VOLUME")
 def volumes_for_every_name(s: Settings, users: Users) -> bool:
     return "{raw_username}" not in s.user_volume or not any("@" in name for name in users)
+
+
+@_relation("HOME_VOLUME", "DOCKER_NOTEBOOK_DIR NB_USER")
+def homes_for_every_name(s: Settings, users: Users) -> bool:
+    return "{raw_username}" not in s.home_volume or not any("@" in name for name in users)
 
 
 @_relation("DOCKER_NETWORK_NAME", "DOCKER_MACHINE_NAME")

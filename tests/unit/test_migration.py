@@ -37,7 +37,8 @@ def mounted(user: str, found: Settings, folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(type(server), "get_env", lambda self: {})
     server._stages = []
     asyncio.run(server.create_object())
-    (mount,) = engine.created["host_config"]["Mounts"]
+    home, mount = engine.created["host_config"]["Mounts"]
+    assert (home["Source"], home["Target"]) == ("crypticlabs-jupyterhub-home-octo-2dcat", "/home/cryptic")
     assert engine.created["name"].startswith("crypticlabs-jupyterhub-user-"), "the container's name is the deployment's"
     return str(mount["Source"])
 

@@ -158,7 +158,10 @@ def test_all_images_are_made_by_the_same_installer() -> None:
 def test_a_build_needs_only_the_kernel_of_the_distribution() -> None:
     # An installer from the folder must bring Python. A kernel is added if it brings none, and pip is not needed.
     text = "\n".join(code_lines(ROOT / "base-notebook" / "Dockerfile"))
-    assert set(re.findall(r"/opt/conda/bin/\S+(?: -m \S+)?", text)) == {"/opt/conda/bin/python -m ipykernel"}
+    assert set(re.findall(r"/opt/conda/bin/\S+(?: -m \S+)?", text)) == {
+        "/opt/conda/bin/python -m ipykernel",
+        '/opt/conda/bin/python"|"/usr/local/lib/notebook/kernel-python"|\'',
+    }
 
 
 @pytest.mark.parametrize("member", FAMILY.values(), ids=lambda member: member.name)
