@@ -207,6 +207,13 @@ def _limits_beyond_the_host(case: Case) -> Iterator[Finding]:
             yield Caution(found, "one server can take all CPUs: set less")
 
 
+def _no_admin(case: Case) -> Iterator[Finding]:
+    """A hub on which nobody may open the admin page, unless an admin there made others."""
+    if not any(user.admin for user in case.blueprint.contract.users):
+        found = "userlist names no admin: nobody on it may open the admin page"
+        yield Caution(found, "write the flag admin behind a name: `kaben admin`")
+
+
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _strangers,
     _certificate,
@@ -215,4 +222,5 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _taken_ports,
     _full_disk,
     _limits_beyond_the_host,
+    _no_admin,
 )

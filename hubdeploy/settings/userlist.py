@@ -1,16 +1,23 @@
-"""Reads `userlist`: one user a line, then flags. It never guesses: what cannot be read is a problem with its line."""
+"""Reads `userlist`: one user a line, then flags. It never guesses: what cannot be read is a problem with its line.
+
+A word behind a name is never shown, as people write passwords there.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
+from hubdeploy.settings import volume_names
 
 FLAGS = ("admin", "sudo")
-# GitHub's own limit is 39; JupyterHub takes more. A container's name begins with the deployment's and ends at 63.
-_USER = re.compile(r"[a-z0-9](?:[a-z0-9._@-]{0,62}[a-z0-9])?\Z")
+_LONGEST = 64
+# What people write between a name and what follows it: in lists, in tables, in files of passwords.
+_SEPARATORS = re.compile(r"[,;|:=]")
 
 
 def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
@@ -23,9 +30,8 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
         if not words:
             continue
         where = f"{source}:{number}"
-        name, flags = words[0].lower(), words[1:]
-        found = [_bad_name(where, name)] if _USER.match(name) is None else []
-        found += [_bad_flag(where, name, flag) for flag in flags if flag not in FLAGS]
+        name, flags = _normalized(words[0]), words[1:]
+        found = _problems(where, name, flags)
         user = User(name, admin="admin" in flags, sudo="sudo" in flags)
         if name in users and users[name][0] != user:
             found.append(
@@ -53,17 +59,67 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     return tuple(user for user, _ in users.values()), problems
 
 
+def _normalized(name: str) -> str:
+    """A name in lower case, as JupyterHub makes it, and composed, as keyboards write it at a login."""
+    return unicodedata.normalize("NFC", name.lower())
+
+
+def _problems(where: str, name: str, flags: Sequence[str]) -> list[Problem]:
+    """What is wrong with a line. Where a sign follows the name, the words behind it are no flags, and need no message."""
+    separator = _SEPARATORS.search(name)
+    if separator:
+        return [_separated(where, name[: separator.start()], separator[0])]
+    unknown = [flag for flag in flags if flag not in FLAGS]
+    found = [] if _is_spelled(name) and _is_short(name) else [_bad_name(where, name)]
+    if unknown:
+        found.append(_unknown_word(where, name, unknown[0], "second" if flags[0] == unknown[0] else "further"))
+    return found
+
+
+def _is_spelled(name: str) -> bool:
+    """Whether a name has the characters that the hub takes, and that a shell, a URL and a list show as they are. GitHub has
+    accounts that begin with _ or end with -."""
+    letters = all(_is_letter(one) or one in "._@-" for one in name)
+    return letters and name[0] not in ".@-" and not unicodedata.combining(name[0]) and name[-1] not in ".@"
+
+
+def _is_short(name: str) -> bool:
+    return len(name) <= _LONGEST and volume_names.escaped_length(name) <= volume_names.LONGEST_ESCAPED
+
+
+def _is_letter(character: str) -> bool:
+    """A letter, a mark on one, or a digit, of any script."""
+    category = unicodedata.category(character)
+    return category[0] in "LM" or category == "Nd"
+
+
 def _bad_name(where: str, name: str) -> Problem:
-    wanted = "letters, digits and . _ @ - inside, at most 64 characters"
-    return Problem(
-        where, _printable(name), "is not a user name", wanted, "write the name as GitHub (or your login) spells it"
-    )
+    shown = _printable(name)
+    if _is_spelled(name):
+        wanted = f"at most {_LONGEST} characters, fewer where letters lie beyond a to z"
+        return Problem(where, shown, "is too long", wanted, "choose a shorter name")
+    wanted = f"letters, digits and _ . @ - , at most {_LONGEST}; no . @ - first, no . @ last"
+    return Problem(where, shown, "is not a user name", wanted, "write the name as GitHub (or your login) spells it")
 
 
-def _bad_flag(where: str, name: str, flag: str) -> Problem:
-    close = get_close_matches(flag, FLAGS, n=1)
-    hint = f"did you mean {close[0]}?" if close else "take the flag away"
-    return Problem(where, _printable(name), f"has the unknown flag {_printable(flag)}", " or ".join(FLAGS), hint)
+def _separated(where: str, name: str, separator: str) -> Problem:
+    wanted = "one user a line, then flags, with blanks between: `kaben admin`"
+    fix = "write one user a line, and blanks between a name and its flags"
+    if separator in ":=|":
+        fix = "take away what follows the name, or write blanks in front of flags; passwords do not stand here"
+    return Problem(where, _printable(name), f"has the sign {separator} behind it", wanted, fix)
+
+
+def _unknown_word(where: str, name: str, word: str, which: str) -> Problem:
+    # Of a password nothing must show, so a flag is suggested for what is almost one only.
+    close = get_close_matches(word.lower(), FLAGS, n=1, cutoff=0.8)
+    if re.search(r"[,;]", word):
+        hint = "write one user a line, and blanks between flags"
+    elif close:
+        hint = f"did you mean {close[0]}?"
+    else:
+        hint = "take it away: a name has no blanks, and passwords do not stand here"
+    return Problem(where, _printable(name), f"has a {which} word that is no flag", " or ".join(FLAGS), hint)
 
 
 def _printable(word: str) -> str:

@@ -14,6 +14,10 @@ ESCAPED, RAW = "{username}", "{raw_username}"
 NONE = "none"
 _TEMPLATE = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9_.-]{0,62})\{(?:raw_)?username\}([a-zA-Z0-9_.-]{0,62})\Z")
 _IN_A_NAME = re.compile(r"[a-zA-Z0-9_.-]+\Z")
+# The engine makes a folder for each volume, and a folder's name has at most 255 bytes.
+_LONGEST = 255
+# Leaves room for NAME-user- of the longest deployment's name: 64 characters of which each is escaped.
+LONGEST_ESCAPED = 192
 
 
 def template(text: str) -> str:
@@ -62,5 +66,17 @@ def _around_user(template: str) -> tuple[str, str]:
 
 
 def unfit_users(template: str, users: tuple[str, ...]) -> tuple[str, ...]:
-    """The users whose names, as they are, cannot be part of a volume's name; none if the template escapes them."""
-    return tuple(user for user in users if RAW in template and _IN_A_NAME.match(user) is None)
+    """The users for whom the template gives no name that the engine takes: their names, as they are, hold other
+    characters, or it is too long."""
+    raw = RAW in template
+    around = len(template) - len(RAW if raw else ESCAPED)
+    return tuple(
+        user
+        for user in users
+        if (raw and _IN_A_NAME.match(user) is None) or around + (len(user) if raw else escaped_length(user)) > _LONGEST
+    )
+
+
+def escaped_length(user: str) -> int:
+    """The length of a name as DockerSpawner escapes it: - and two digits for each byte of all but a-z and digits."""
+    return sum(1 if one.isascii() and one.isalnum() else 3 * len(one.encode()) for one in user)

@@ -167,9 +167,7 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
 
 
 def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Readings:
-    # As DockerSpawner escapes all but small letters and digits.
-    escaped = "".join(c if c.isalnum() else f"-{ord(c):02x}" for c in name)
-    names = {"username": escaped, "raw_username": name}
+    names = {"username": escaped(name), "raw_username": name}
     yield Reading("names of servers", f"{at}.Name", s.server_name_template.format(**names))
     for number, (key, template, target) in enumerate(_volumes(s)):
         volume = f"{at}.HostConfig.Mounts[{number}]"
@@ -234,6 +232,12 @@ def _resources(s: Settings, at: str) -> Readings:
     yield Reading("USER_PIDS_LIMIT", f"{host}.PidsLimit", s.pids_limit)
     owner = f"uid={s.nb_uid},gid=100,mode=0700,size=64m"
     yield Reading("NB_UID", f"{host}.Tmpfs./run/notebook", owner)
+
+
+def escaped(name: str) -> str:
+    """A user's name as DockerSpawner escapes all but small letters and digits."""
+    plain = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
+    return "".join(chr(byte) if byte in plain else f"-{byte:02x}" for byte in name.encode())
 
 
 def memory(s: Settings) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from hubdeploy.settings.declarations import Settings
+from tests.agreement import insides
 
 # Users by name, with their flags.
 Users = Mapping[str, frozenset[str]]
@@ -149,12 +150,19 @@ def homes_apart_from_notebooks(s: Settings, users: Users) -> bool:
 
 @_relation("USER_VOLUME")
 def volumes_for_every_name(s: Settings, users: Users) -> bool:
-    return "{raw_username}" not in s.user_volume or not any("@" in name for name in users)
+    return _names_every_one(s.user_volume, users)
 
 
 @_relation("HOME_VOLUME", "DOCKER_NOTEBOOK_DIR NB_USER")
 def homes_for_every_name(s: Settings, users: Users) -> bool:
-    return "{raw_username}" not in s.home_volume or not any("@" in name for name in users)
+    return s.home_volume == "none" or _names_every_one(s.home_volume, users)
+
+
+def _names_every_one(template: str, users: Users) -> bool:
+    around = re.sub(r"\{.*\}", "", template)
+    if "{raw_username}" in template:
+        return all(re.fullmatch(r"[a-z0-9_.-]+", name) and len(around + name) < 256 for name in users)
+    return all(len(around + insides.escaped(name)) < 256 for name in users)
 
 
 @_relation("DOCKER_NETWORK_NAME", "DOCKER_MACHINE_NAME")

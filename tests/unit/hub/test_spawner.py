@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,10 @@ import pytest
 from docker.errors import ImageNotFound
 from docker.types import HostConfig
 from dockerspawner import DockerSpawner
+from jupyterhub.auth import Authenticator
 
+from hubdeploy.contract import labels
+from hubdeploy.settings import userlist
 from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import contract
 
@@ -111,6 +115,19 @@ def test_a_server_begins_in_the_notebook_directory(make: Make, ours: bool) -> No
     """Found by the matrix: in a foreign image a kernel without a path started in the image's own folder."""
     options = created(make, "ann", ours=ours, notebook_dir="/home/cryptic/notebooks")
     assert options["working_dir"] == "/home/cryptic/notebooks"
+
+
+@pytest.mark.parametrize("name", ["octo-", "_build", "bob@example.org", "müller", "日本", "ü" * 32])
+def test_a_name_of_the_list_is_the_hubs_and_gives_names_that_the_engine_takes(make: Make, name: str) -> None:
+    assert [user.name for user in userlist.parse(name, source="userlist")[0]] == [name]
+    login = Authenticator()
+    assert login.validate_username(name)
+    assert login.normalize_username(name.upper()) == name
+    options = created(make, name)
+    names = [options["name"], options["host_config"]["Mounts"][0]["Source"]]
+    # As the engine checks them; a volume is a folder too.
+    assert all(re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", one) and len(one) < 256 for one in names)
+    assert options["labels"][labels.USER] == name
 
 
 def test_limits_reach_the_engine(make: Make) -> None:

@@ -249,6 +249,12 @@ def test_limits_beyond_the_host_are_a_caution(found: Settings) -> None:
     ]
 
 
+def test_a_list_without_an_admin_is_a_caution(found: Settings) -> None:
+    drawn = drawn_blueprint(dataclasses.replace(found, users=found.users[1:]))
+    (caution,) = findings(drawn, up(drawn))
+    assert caution.startswith("userlist names no admin")
+
+
 def test_users_volumes_of_another_number_are_named_with_the_way_out(found: Settings) -> None:
     drawn = drawn_blueprint(found)
     theirs = VolumeState("lab-user-ann", {}, users=True)

@@ -27,6 +27,29 @@ def test_names_are_lower_case_as_the_hub_makes_them() -> None:
     assert parse("Kaben admin\n", source="userlist")[0] == (User("kaben", admin=True),)
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("octo-", "octo-"),
+        ("_build", "_build"),
+        ("jana_a", "jana_a"),
+        ("nadia.tschechow", "nadia.tschechow"),
+        ("bob@example.org", "bob@example.org"),
+        ("MÜLLER", "müller"),
+        ("İnci", "i\u0307nci"),
+        ("日本", "日本"),
+        ("mu\u0308ller", "müller"),
+        ("ü" * 32, "ü" * 32),
+    ],
+)
+def test_names_that_the_hub_takes_are_taken(written: str, name: str) -> None:
+    assert parse(f"{written} admin", source="userlist") == ((User(name, admin=True),), [])
+
+
+def test_one_name_composed_and_decomposed_is_one_user() -> None:
+    assert parse("müller\nmu\u0308ller\n", source="userlist") == ((User("müller"),), [])
+
+
 def test_a_form_feed_makes_no_user_of_the_flag_behind_it() -> None:
     assert parse("kaben\x0cadmin\n", source="userlist") == ((User("kaben", admin=True),), [])
 
@@ -39,12 +62,27 @@ def test_the_same_line_twice_is_no_problem() -> None:
     ("text", "where", "words"),
     [
         ("kaben admn", "userlist:1", "did you mean admin?"),
-        ("kaben boss", "userlist:1", "unknown flag boss"),
+        ("kaben boss", "userlist:1", "a second word that is no flag"),
+        ("kaben admin boss", "userlist:1", "a further word that is no flag"),
+        ("kaben Admin", "userlist:1", "did you mean admin?"),
+        ("admin admin\nlannq lannq", "userlist:2", "passwords do not stand here"),
+        ("ada lovelace", "userlist:1", "a name has no blanks"),
+        ("ada,grace", "userlist:1", "one user a line"),
+        ("ada, grace", "userlist:1", "one user a line"),
+        ("ada,admin", "userlist:1", "blanks between a name and its flags"),
+        ("ada admin,sudo", "userlist:1", "blanks between flags"),
+        ("ada admin, sudo", "userlist:1", "blanks between flags"),
+        ("ada admin ,sudo", "userlist:1", "blanks between flags"),
         ("ka/ben", "userlist:1", "is not a user name"),
+        ("-a", "userlist:1", "is not a user name"),
+        ("a.", "userlist:1", "is not a user name"),
+        ("ab\u200bc", "userlist:1", "ab\\u200bc"),
+        ("ü" * 33, "userlist:1", "is too long"),
+        ("x" * 65, "userlist:1", "is too long"),
         ("../x admin", "userlist:1", "is not a user name"),
         ("kaben admin\nkaben", "userlist:2", "other flags here than on line 1"),
         ("ann\x1b[31m", "userlist:1", "ann\\x1b[31m"),
-        ("ann \x1b[31m", "userlist:1", "unknown flag \\x1b[31m"),
+        ("ann \x1b[31m", "userlist:1", "no flag"),
         ("", "userlist", "names no user"),
         ("# nobody\n", "userlist", "names no user"),
     ],
@@ -53,6 +91,15 @@ def test_what_cannot_be_meant_is_refused_with_its_line(text: str, where: str, wo
     _, problems = parse(text, source="userlist")
     assert [problem.where for problem in problems] == [where]
     assert words in str(problems[0])
+
+
+@pytest.mark.parametrize(
+    "line", ["ada {}", "ada admin {}", "ada {} admin", "ada,{}", "ada:{}", "ada={}", "ada;{} x", "ada, {}"]
+)
+def test_nothing_behind_a_name_is_printed_as_people_write_passwords_there(line: str) -> None:
+    _, problems = parse(line.format("s3cret-of-ada"), source="userlist")
+    assert "s3cret" not in str(problems) + "".join(map(str, problems))
+    assert [problem.key for problem in problems] == ["ada"]
 
 
 def test_the_older_layouts_userlist_is_a_link_to_the_list_and_goes_into_no_image() -> None:
