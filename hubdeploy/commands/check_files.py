@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from hubdeploy import files
@@ -49,7 +49,7 @@ def fix_env(root: Path, environ: Mapping[str, str]) -> bool:
         env_local.remember(root / LOCAL, secrets, f"moved here from {SHARED}, which is committed")
     files.replace(root / FIXED, fixed.text.encode(), mode=stat.S_IMODE(path.stat().st_mode))
     print("\n".join(fix.difference(text, fixed)))
-    print(_next_steps(secrets))
+    print(_next_steps(secrets, fixed.left_out))
     # What is wrong with .env.local as a whole is its mode, which remembering a secret has fixed.
     left = [problem for problem in fixed.left if not (secrets and problem.where == LOCAL)]
     if left:
@@ -94,8 +94,10 @@ def _refuse_another(path: Path, text: str) -> None:
         )
 
 
-def _next_steps(secrets: Mapping[str, str]) -> str:
+def _next_steps(secrets: Mapping[str, str], left_out: Collection[str]) -> str:
     moved = f"\nnow in {LOCAL}: {', '.join(secrets)}. Where a commit holds them, renew them" if secrets else ""
+    if left_out:
+        moved += f"\nleft out, as nothing here reads them: {', '.join(left_out)}. {SHARED} alone holds them: keep what you need"
     return f"""{moved}
 {FIXED} is {SHARED} with these lines changed; {SHARED} itself is as it was. Read it, then
 

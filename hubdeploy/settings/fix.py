@@ -1,7 +1,8 @@
 """What a program can fix in `.env`: gives the fixed text and what it moves. Pure: reads and writes nothing.
 
-Nothing is lost: a secret goes to `.env.local`, any other statement stays as a comment under the reason, and all other
-lines stay as they are. The difference can be shown: values that are secret, or may be, are masked in it.
+A secret of a setting goes to `.env.local`, and a secret of another service is left out: nothing here reads it. Any other
+statement that is taken out stays as a comment under the reason, and all other lines stay as they are. The difference can
+be shown: values that are secret, or may be, are masked in it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import Problem
-from hubdeploy.settings import dotenv
+from hubdeploy.settings import dotenv, unknown_keys
 from hubdeploy.settings.declarations import LOCAL, SHARED, declarations
 
 # The fixed text goes into this file, which a person then moves over .env.
@@ -25,11 +26,13 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Fixed:
-    """The fixed text, the statements that were replaced, the secrets that were taken out, and the problems that are left."""
+    """The fixed text, the statements that were replaced, the secrets that go to `.env.local`, the keys of secrets that are
+    left out, and the problems that are left."""
 
     written: Secret[str]
     replacements: tuple[Replacement, ...]
     secrets: Mapping[str, dotenv.Entry]
+    left_out: tuple[str, ...]
     left: tuple[Problem, ...]
 
     @property
@@ -76,7 +79,9 @@ def propose(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) 
         for problem in problems
         if problem.instead is None or problem.where not in touched
     )
-    return Fixed(Secret(text[: len(text) - len(body)] + "\n".join(lines)), tuple(replacements), secrets, left)
+    left_out = tuple(key for key in fixable if _is_left_out(key, entries[key]))
+    whole = Secret(text[: len(text) - len(body)] + "\n".join(lines))
+    return Fixed(whole, tuple(replacements), secrets, left_out, left)
 
 
 def difference(text: str, fixed: Fixed) -> Iterator[str]:
@@ -91,6 +96,12 @@ def difference(text: str, fixed: Fixed) -> Iterator[str]:
 
 def _is_secret(key: str) -> bool:
     return key in declarations() and declarations()[key][1].secret
+
+
+def _is_left_out(key: str, entry: dotenv.Entry) -> bool:
+    """Whether a statement holds a secret of another service, which the fixed file must not carry on."""
+    foreign = key not in declarations() and unknown_keys.is_secret_of_others(key)
+    return foreign and not entry.bare and not dotenv.is_unset(entry.value)
 
 
 def _needed(
@@ -146,14 +157,15 @@ def _set_aside(problem: Problem, entry: dotenv.Entry, lines: Sequence[str]) -> R
     statement = [line.rstrip("\r") for line in lines[entry.line - 1 : entry.last_line]]
     # An unknown key may be the misspelled key of a secret.
     shown = statement if problem.key in declarations() else _masked(problem.key, entry)
+    kept = [f"{problem.key}=***"] if _is_left_out(problem.key, entry) else statement
     reason = f"# {problem.key}: {problem.found}: {problem.fix}"
     instead = problem.instead or ()
     return Replacement(
         entry.line - 1,
         entry.last_line,
-        tuple(Secret(line) for line in (reason, *_commented(statement), *instead)),
+        tuple(Secret(line) for line in (reason, *_commented(kept), *instead)),
         tuple(shown),
-        (reason, *_commented(shown), *instead),
+        (reason, *_commented(shown if kept is statement else kept), *instead),
     )
 
 

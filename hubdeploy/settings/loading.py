@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import InputError, Problem, read_text
-from hubdeploy.settings import dotenv, readers, rules, userlist
+from hubdeploy.settings import dotenv, readers, rules, unknown_keys, userlist
 from hubdeploy.settings.declarations import DERIVED, LOCAL, NAME, SHARED, SHELL, Declaration, Settings, declarations
 
 
@@ -100,9 +99,9 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
         where = f"{name}:{entry.line}"
         if key not in known:
             # A key that the file sets already cannot be the one that was meant.
-            meant = _meant(key, known.keys() - entries.keys())
-            noticed.problems.append(_nameable(_unknown(where, key, meant)))
-            noticed.doubtful.update(meant)
+            free = known.keys() - entries.keys()
+            noticed.problems.append(_nameable(unknown_keys.problem(where, key, free)))
+            noticed.doubtful.update(filter(None, [unknown_keys.meant(key, free)]))
             del entries[key]
         elif name == SHARED and known[key][1].secret and not entry.bare and not dotenv.is_unset(entry.value):
             message = "is a secret in a file that is committed"
@@ -112,20 +111,10 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
     return entries
 
 
-def _unknown(where: str, key: str, meant: Sequence[str]) -> Problem:
-    fix = f"did you mean {meant[0]}?" if meant else "delete the line; ./invoke config lists every setting"
-    return Problem(where, key, "is not a setting", "a setting of docs/settings.md", fix, instead=())
-
-
 def _nameable(problem: Problem) -> Problem:
     """The problem, without its key unless that looks like one: it may be half of a secret that was broken into two lines."""
-    looks_like_a_key = re.fullmatch(r"[A-Z][A-Z0-9_]*", problem.key) or _meant(problem.key, declarations())
+    looks_like_a_key = re.fullmatch(r"[A-Z][A-Z0-9_]*", problem.key) or unknown_keys.is_like_one(problem.key)
     return problem if looks_like_a_key else replace(problem, key="")
-
-
-def _meant(key: str, known: Collection[str]) -> list[str]:
-    """The known setting that is most like a misspelled `key`: a list of at most one."""
-    return get_close_matches(key.upper(), known, n=1)
 
 
 def _read_userlist(root: Path, problems: list[Problem]) -> tuple[User, ...]:

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from difflib import get_close_matches
 from textwrap import fill
 from typing import Any
 
 from hubdeploy.errors import DeployError
+from hubdeploy.settings import unknown_keys
 from hubdeploy.settings.declarations import Declaration, declarations, defaults
 
 # How each of the two files is made anew; tests compare them.
@@ -67,12 +67,8 @@ def explanation(key: str) -> str:
     """One setting in words; raises DeployError for an unknown key."""
     declared = declarations()
     if key not in declared:
-        close = get_close_matches(key.upper(), declared, n=1)
-        raise DeployError(
-            wanted="a setting's key",
-            found=f"{key} is not a setting",
-            fix=f"did you mean {close[0]}?" if close else "./invoke config lists every setting",
-        )
+        unknown = unknown_keys.problem("", key, declared)
+        raise DeployError(wanted="a setting's key", found=f"{key} {unknown.found}", fix=unknown.fix)
     declaration = declared[key][1]
     rows = [("meaning", _meaning(declaration)), *_facts(declaration)]
     return "\n".join([key, *(f"  {name + ':':9} {value}" for name, value in rows)])

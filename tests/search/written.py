@@ -32,7 +32,7 @@ _LINE_FLAWS = (
 )
 _PLACEHOLDERS = ("<client ID for your GitHub OAuth application>", "<>", "<a>b>", "<'>")
 # The last two are half of a secret that was broken into two lines.
-_UNKNOWN = ("PATH", "COMPOSE_PROJECT_NAME", "X", "canary", f"{CANARY}9")
+_UNKNOWN = ("PATH", "COMPOSE_PROJECT_NAME", "GOOGLE_CLIENT_SECRET", "POSTGRES_DB", "X", "canary", f"{CANARY}9")
 _OPEN_TO_OTHERS = (0o644, 0o640, 0o604, 0o660, 0o611)
 
 
