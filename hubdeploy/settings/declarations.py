@@ -27,10 +27,12 @@ NAME = "DOCKER_MACHINE_NAME"
 
 @dataclass(frozen=True)
 class Declaration:
-    """One setting: its key, how text becomes a value, and what it is when nobody sets it."""
+    """One setting: its key, how text becomes a value, what that value is beside the settings above, and what it is when
+    nobody sets it."""
 
     key: str
     read: Callable[[str], Any]
+    complete: Callable[[Settings, Any], Any]
     derive: Callable[[Settings], Any]
     derivation: str
     meaning: str
@@ -53,6 +55,7 @@ def setting(
     default: Any = None,
     derive: Callable[[Settings], Any] | None = None,
     derivation: str | None = None,
+    complete: Callable[[Settings, Any], Any] | None = None,
     secret: bool = False,
     more: str = "",
     group: str = "",
@@ -61,7 +64,8 @@ def setting(
     """A field of Settings that is set by `key`.
 
     `meaning` is what the value is, in a few words; `more` are whole sentences that docs/settings.md adds. `derivation`
-    says in words what `default` or `derive` gives, `example` is a value that somebody could write, `since` the version
+    says in words what `default` or `derive` gives, `complete` what a value that was read is beside the settings above,
+    `example` is a value that somebody could write, `since` the version
     that brought the setting. `group` begins a group in the documents; without it the setting joins the group of the
     setting above. `written`: the committed .env sets it; every other setting is a comment there.
     """
@@ -71,6 +75,7 @@ def setting(
     declared = Declaration(
         key,
         typed,
+        complete or (lambda _, value: value),
         derive or (lambda _: default),
         default_text,
         meaning,
@@ -157,10 +162,12 @@ class Settings:
         " docs/homes.md says what lies where, and what a user can do if something in the home is broken."
     )  # fmt: skip
     notebook_image: str = setting(
-        "DOCKER_NOTEBOOK_IMAGE", "image of users' servers; ours is built, any other is pulled", readers.image_reference,
-        derive=lambda s: f"{s.image_namespace}/base-notebook:{s.image_tag}",
+        "DOCKER_NOTEBOOK_IMAGE", "image of users' servers; ours is built, any other is pulled", readers.notebook_image,
+        derive=lambda s: s.image_reference("base-notebook"),
+        complete=lambda s, name: s.image_reference(name) if name in family.FAMILY else name,
         derivation="IMAGE_NAMESPACE/base-notebook:IMAGE_TAG", example="quay.io/jupyter/scipy-notebook:2026-11-01",
-        more="Ours are base-notebook and minimal-notebook. docs/images.md says what an image of others must have."
+        more="Ours are base-notebook and minimal-notebook: the name alone is enough. docs/images.md says what an image of others"
+        " must have."
     )  # fmt: skip
     spawn_command: tuple[str, ...] = setting(
         "DOCKER_SPAWN_CMD", "command that starts a server", readers.command,

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from hubdeploy import family
+
 _DEPLOYMENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?\Z")
 _RESOURCE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}\Z")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
@@ -117,6 +119,11 @@ def image_reference(text: str) -> str:
     if at:
         return f"{repository.removesuffix(last)}{last.partition(':')[0]}@{digest}"
     return repository if ":" in last else f"{repository}:latest"
+
+
+def notebook_image(text: str) -> str:
+    """An image's name, as image_reference gives it; the bare name of one of our family stays as it is."""
+    return text if text in family.FAMILY else image_reference(text)
 
 
 def _without_default_registry(text: str) -> str:

@@ -183,9 +183,8 @@ def _images(s: Settings) -> _Contradictions:
         fix = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
         yield _Contradiction(f"{keys} IMAGE_TAG", found, wanted, fix, _naming(s, last))
     elif image and image not in serving:
-        ours = " or ".join(f"{s.image_namespace}/{name}" for name in serving)
         found = f"{s.notebook_image} is not a notebook image of ours (IMAGE_NAMESPACE={s.image_namespace})"
-        yield _Contradiction(keys, found, f"{ours}, or an image of others", "name one of these")
+        yield _Contradiction(keys, found, f"{' or '.join(serving)}, or an image of others", "name one of these")
     elif image and tag != s.image_tag:
         found = f"has the tag {tag} but IMAGE_TAG is {s.image_tag}"
         fix = f"write the tag {s.image_tag}, or set IMAGE_TAG={tag}"

@@ -17,6 +17,8 @@ _Strategy = st.SearchStrategy[str]
 _FOLDERS = ("work", "a/b", "notebooks", "x" * 200, "ü", "日本", "w=x", "-x", ".hidden", "a/b/c/d/e")
 _LOOPBACK = ("127.0.0.1", "::1", "127.255.0.1")
 _AT_HOME = ("localhost", "127.0.0.1", "::1", "LOCALHOST", "127.0.0.2")
+# Names of ours that mean ours without a namespace; the first two serve users.
+_BARE = ("base-notebook", "minimal-notebook", "anaconda3", "hub", "proxy")
 _GITHUB = ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
 
 
@@ -41,7 +43,7 @@ def _callback(s: Settings) -> _Strategy:
 def _notebook_image(s: Settings) -> _Strategy:
     tags = [f":{s.image_tag}", *([""] if s.image_tag == "latest" else [])]
     ours = [f"{s.image_namespace}/{name}{tag}" for name in ("base-notebook", "minimal-notebook") for tag in tags]
-    return st.one_of(st.sampled_from(ours), texts("DOCKER_NOTEBOOK_IMAGE", legal=True))
+    return st.one_of(st.sampled_from([*ours, *_BARE[:2]]), texts("DOCKER_NOTEBOOK_IMAGE", legal=True))
 
 
 def _network(s: Settings) -> _Strategy:
@@ -76,6 +78,8 @@ def nothing() -> Settings:
 def with_text(s: Settings, key: str, text: str | None) -> Settings:
     attribute, declaration = declarations()[key]
     value = read(key, text) if text and not means_nothing(text) else declaration.derive(s)
+    if key == "DOCKER_NOTEBOOK_IMAGE" and value in _BARE:
+        value = f"{s.image_namespace}/{value}:{s.image_tag}"
     return dataclasses.replace(s, **{attribute: value})
 
 
@@ -138,6 +142,7 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"DOCKER_NETWORK_NAME": f"{s.name}-proxy-api"},
                 {"DOCKER_NOTEBOOK_IMAGE": f"{s.image_namespace}/hub:{s.image_tag}"},
                 {"DOCKER_NOTEBOOK_IMAGE": f"{s.image_namespace}/base-notebook:0.0.0"},
+                {"DOCKER_NOTEBOOK_IMAGE": "proxy"},
                 {"BASE_IMAGE": f"{s.image_namespace}/base-notebook:{s.image_tag}"},
             ]
         )

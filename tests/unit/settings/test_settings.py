@@ -133,6 +133,11 @@ REFUSED = {
     "no port": ("HUB_PORT=70000", "", "from 1 to 65535"),
     "no file": ("EXTRA_CA_BUNDLE=/nowhere/ca.pem", "", "is not a file"),
     "tag of our image": ("DOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/base-notebook:0.0.0", "", "IMAGE_TAG"),
+    "the bare name of an image that serves nobody": (
+        "DOCKER_NOTEBOOK_IMAGE=hub",
+        "",
+        "is not a notebook image of ours",
+    ),
     "no notebook image of ours": ("DOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/hub:latest", "", "minimal-notebook"),
 }
 
@@ -234,6 +239,18 @@ def test_keys_that_cannot_be_read_may_be_githubs(root: Path) -> None:
     keys = "GITHUB_CLIENT_ID=id\nGITHUB_CLIENT_SECRET='a b'\n"
     assert "ADMIN_PASSWORD" not in refusal(root, "HUB_HOST=hub.example.org", same + keys)
     assert "ADMIN_PASSWORD" in refusal(root, "AUTHENTICATOR=shared-password", same + keys)
+
+
+@pytest.mark.parametrize("name", ["base-notebook", "minimal-notebook"])
+def test_the_bare_name_of_a_notebook_image_means_ours(root: Path, name: str) -> None:
+    found = load(root, f"IMAGE_NAMESPACE=acme/lab\nIMAGE_TAG=autumn\nDOCKER_NOTEBOOK_IMAGE={name}")
+    assert found.notebook_image == f"acme/lab/{name}:autumn"
+    assert found.notebook_member == name
+
+
+@pytest.mark.parametrize("name", ["minimal-notebook:2026", "jupyter/minimal-notebook", "library/minimal-notebook"])
+def test_the_same_name_with_more_to_it_is_an_image_of_others(root: Path, name: str) -> None:
+    assert load(root, f"DOCKER_NOTEBOOK_IMAGE={name}").notebook_member is None
 
 
 def test_a_misspelt_key_is_suggested_once_only(root: Path) -> None:
