@@ -25,7 +25,15 @@ from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.errors import EngineError
-from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
+from hubdeploy.plan.snapshot import (
+    ContainerState,
+    EngineFacts,
+    ImageState,
+    Neighbour,
+    NetworkState,
+    Snapshot,
+    VolumeState,
+)
 
 
 def context_paths(folder: Path) -> list[str]:
@@ -90,7 +98,25 @@ def snapshot(
         servers=tuple(servers.values()),
         port_holders=_port_holders(listed),
         own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
+        neighbours=_neighbours(deployment, states, volumes),
     )
+
+
+def _neighbours(
+    deployment: str, states: Sequence[ContainerState], volumes: Sequence[Mapping[str, Any]]
+) -> dict[str, Neighbour]:
+    carried = [(one["Name"], one.get("Labels") or {}) for one in volumes]
+    owners = [one.labels.get(labels.DEPLOYMENT) for one in states]
+    owners += [found.get(labels.DEPLOYMENT) for _, found in carried]
+    return {
+        other: Neighbour(
+            tuple(sorted(one.name for one in states if _is_of(other, one))),
+            tuple(
+                sorted(name for name, found in carried if labels.UID in found and found.get(labels.DEPLOYMENT) == other)
+            ),
+        )
+        for other in sorted({owner for owner in owners if owner} - {deployment})
+    }
 
 
 def _facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:

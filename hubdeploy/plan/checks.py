@@ -161,12 +161,35 @@ def _taken_ports(case: Case) -> Iterator[Finding]:
     for spec, port in _ports_to_publish(case.plan, case.blueprint):
         others = [one for one in _holders(case.snapshot, port.address, port.port) if one != spec.name]
         holder = f"the container {others[0]}" if others else case.evidence.listeners.get((port.address, port.port))
+        neighbours = case.snapshot.neighbours.items()
+        owner = next((name for name, one in neighbours if others and others[0] in one.containers), None)
         if holder:
+            stop = f"stop that deployment (DOCKER_MACHINE_NAME={owner} ./invoke down)" if owner else "stop it"
             yield Problem.of_no_file(
-                found=f"port {port.port} is taken by {holder}",
+                found=f"port {port.port} is taken by {holder}{f' of the deployment {owner}' if owner else ''}",
                 wanted=f"port {port.port} on {port.address} for the {spec.role}",
-                fix=f"stop it, or set another {port.key} in .env",
+                fix=f"{stop}, or set another {port.key} in .env",
             )
+
+
+def _users_volumes_of_others(case: Case) -> Iterator[Finding]:
+    """The first `up` under a name, while another deployment holds users' volumes: after a change of DOCKER_MACHINE_NAME users
+    would find empty ones."""
+    deployment, snapshot = case.blueprint.deployment, case.snapshot
+    carried = [one.labels for one in (*snapshot.containers.values(), *snapshot.servers)]
+    carried += [one.labels for one in snapshot.volumes.values()]
+    if any(one.get(labels.DEPLOYMENT) == deployment for one in carried):
+        return
+    left = {
+        name: [volume for volume in other.user_volumes if volume not in snapshot.volumes]
+        for name, other in snapshot.neighbours.items()
+    }
+    holders = ", ".join(f"{name} ({len(volumes)})" for name, volumes in left.items() if volumes)
+    if holders:
+        found = (
+            f"other deployments on this engine hold users' volumes: {holders}; {deployment} is new and begins without"
+        )
+        yield Caution(found, "if this deployment had one of these names, set DOCKER_MACHINE_NAME back to it")
 
 
 def _holders(snapshot: Snapshot, address: str, port: int) -> list[str]:
@@ -220,6 +243,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _volume_owners,
     _notebook_image,
     _taken_ports,
+    _users_volumes_of_others,
     _full_disk,
     _limits_beyond_the_host,
     _no_admin,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hubdeploy.contract import labels
@@ -98,11 +98,20 @@ class ContainerState:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """Another deployment on the same engine: the names of its containers, and of its users' volumes."""
+
+    containers: tuple[str, ...] = ()
+    user_volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything that carries the deployment's label, and whoever else holds a name or port that it wants.
 
     Images by reference; networks, volumes and containers by name. `servers` are users' containers.
-    `port_holders`: published (address, TCP port) -> names of the running containers that hold it.
+    `port_holders`: published (address, TCP port) -> names of the running containers that hold it. `neighbours`: the other
+    deployments on this engine, by name.
     """
 
     engine: EngineFacts
@@ -113,6 +122,7 @@ class Snapshot:
     servers: tuple[ContainerState, ...]
     port_holders: Mapping[tuple[str, int], tuple[str, ...]]
     own_images: tuple[ImageState, ...] = ()
+    neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
 
     @property
     def components(self) -> tuple[ContainerState, ...]:

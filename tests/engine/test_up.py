@@ -343,8 +343,23 @@ def test_a_taken_port_is_refused_and_the_container_that_holds_it_is_named(
     one.up()
     port = dict(line.split("=", 1) for line in (one.root / ".env").read_text().splitlines())["HUB_PORT"]
     other.write_env(HUB_PORT=port)
-    with pytest.raises(DeployError, match=f"port {port} is taken by the container {one.name}-proxy"):
+    with pytest.raises(DeployError, match=f"port {port} is taken by the container {one.name}-proxy") as refused:
         other.up()
+    assert f"of the deployment {one.name}\n" in str(refused.value)
+    assert f"DOCKER_MACHINE_NAME={one.name} ./invoke down" in str(refused.value)
+
+
+def test_another_name_is_warned_of_the_users_volumes_under_the_old_one(
+    client: docker.DockerClient, up: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carried = {labels.DEPLOYMENT: up.name, labels.UID: "1000"}
+    client.volumes.create(f"{up.name}-user-ann", labels=carried)
+    up.down()
+    up.write_env(DOCKER_MACHINE_NAME=f"{up.name}-new")
+    up.show_plan()
+    (warning,) = [line for line in capsys.readouterr().out.splitlines() if "users' volumes" in line]
+    assert f" {up.name} (1)" in warning
+    assert f"{up.name}-new is new" in warning
 
 
 def test_a_port_that_another_program_holds_is_refused_before_anything_is_made(

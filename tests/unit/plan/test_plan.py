@@ -18,7 +18,15 @@ from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import Problem
 from hubdeploy.plan import checks, reconcile, removal
 from hubdeploy.plan.checks import Case, Evidence
-from hubdeploy.plan.snapshot import ContainerState, EngineFacts, ImageState, NetworkState, Snapshot, VolumeState
+from hubdeploy.plan.snapshot import (
+    ContainerState,
+    EngineFacts,
+    ImageState,
+    Neighbour,
+    NetworkState,
+    Snapshot,
+    VolumeState,
+)
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls.certificates import Pair
@@ -247,6 +255,33 @@ def test_limits_beyond_the_host_are_a_caution(found: Settings) -> None:
         "USER_MEMORY_LIMIT is 16.0 GiB, the engine has 8.0\n  do:     one server can take all memory: set less",
         "USER_CPU_LIMIT is 8, the engine has 2 CPUs\n  do:     one server can take all CPUs: set less",
     ]
+
+
+def test_another_deployment_that_holds_the_port_is_named_with_how_to_stop_it(found: Settings) -> None:
+    snapshot = empty(
+        port_holders={("0.0.0.0", 443): ("old-proxy",)}, neighbours={"old": Neighbour(("old-hub", "old-proxy"))}
+    )
+    assert findings(drawn_blueprint(found), snapshot) == [
+        "port 443 is taken by the container old-proxy of the deployment old\n"
+        "  wanted: port 443 on 127.0.0.1 for the proxy\n"
+        "  do:     stop that deployment (DOCKER_MACHINE_NAME=old ./invoke down), or set another HUB_PORT in .env"
+    ]
+
+
+def test_a_new_name_is_warned_of_the_users_volumes_of_another_deployment(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    old = {"old": Neighbour((), ("old-user-ann", "old-user-bob")), "empty": Neighbour(("empty-hub",))}
+    assert findings(drawn, empty(neighbours=old)) == [
+        "other deployments on this engine hold users' volumes: old (2); lab is new and begins without\n"
+        "  do:     if this deployment had one of these names, set DOCKER_MACHINE_NAME back to it"
+    ]
+    assert findings(drawn, dataclasses.replace(up(drawn), neighbours=old)) == []
+
+
+def test_users_volumes_that_the_template_names_are_used_and_need_no_warning(found: Settings) -> None:
+    theirs = VolumeState("old-user-ann", {labels.DEPLOYMENT: "old", labels.UID: "1000"}, users=True)
+    snapshot = empty(volumes={theirs.name: theirs}, neighbours={"old": Neighbour((), (theirs.name,))})
+    assert findings(drawn_blueprint(dataclasses.replace(found, user_volume="old-user-{username}")), snapshot) == []
 
 
 def test_a_list_without_an_admin_is_a_caution(found: Settings) -> None:
