@@ -15,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
+import events
 from contract import labels
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound
 from dockerspawner import DockerSpawner
+from ends import End, Events, end, last_words
 from tornado.web import HTTPError
 from traitlets import Bool, Dict, Int, Set, Unicode
 
@@ -27,9 +29,9 @@ from traitlets import Bool, Dict, Int, Set, Unicode
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
 ANSWER_STEP = 0.05
 EXIT_CHECK_STEP = 0.25
-LOG_LINES = 15
-# Exit code of start-singleuser.sh if the user could not save a file.
-NOT_WRITABLE = 73
+# Lines of a server's log that are read for its last words, most of which may be about requests.
+LOG_LINES = 200
+ASK_OPERATOR = "Tell the operator, and show them this page."
 # Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
 # Seconds of start_timeout that an ordinary start leaves for a safe one after it.
@@ -46,15 +48,15 @@ SAFE_START = "safe_start"
 
 class ServerFailed(HTTPError):
     """A server did not start. JupyterHub logs it without a traceback, as any HTTPError, and shows the user its
-    `jupyterhub_html_message`. `by_home`: something in the user's home may be the cause."""
+    `jupyterhub_html_message`. `end` has the text of the hub's log."""
 
-    def __init__(self, reason: str, log_tail: str = "", *, by_home: bool = False) -> None:
-        self.cause = reason
-        self.by_home = by_home
-        self.jupyterhub_message = f"{reason}\n{log_tail}".rstrip()
+    def __init__(self, end: End) -> None:
+        self.end = end
+        self.jupyterhub_message = end.for_user
+        reason, _, words = end.for_user.partition("\n")
         self.jupyterhub_html_message = f"<p>{html.escape(reason)}</p>"
-        if log_tail:
-            self.jupyterhub_html_message += f"<pre>{html.escape(log_tail)}</pre>"
+        if words:
+            self.jupyterhub_html_message += f"<pre>{html.escape(words)}</pre>"
         super().__init__(500, self.jupyterhub_message)
 
     def __str__(self) -> str:
@@ -215,9 +217,9 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             try:
                 return await self._start_once(deadline - SAFE_START_WITHIN)
             except ServerFailed as failure:
-                if not failure.by_home:
+                if not failure.end.by_home:
                     raise
-                self._safe_because = f"The ordinary start failed. {failure.cause}"
+                self._safe_because = f"The ordinary start failed. {failure.end.reason}"
             self._stage("The ordinary start failed; a safe start leaves settings and packages aside")
         return await self._start_once(deadline)
 
@@ -228,7 +230,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             self._stage("Waiting for JupyterLab to answer")
             await self._wait_until_it_answers(address, port, deadline)
         except ServerFailed as failure:
-            self._log_message(failure.jupyterhub_message, logging.ERROR)
+            self._log_message(failure.end.for_operator, logging.ERROR)
             await self._remove_if_any()
             raise
         return address, port
@@ -237,10 +239,11 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         try:
             place: tuple[str, int] = await super().start()
         except ImageNotFound as error:
-            reason = f"The image {self.image} is not on this host. The operator gets it with `./invoke up`."
-            raise ServerFailed(reason) from error
+            fix = f"The image {self.image} is not on this host; `./invoke up` gets it."
+            raise ServerFailed(End("The server has no image.", ASK_OPERATOR, fix)) from error
         except APIError as error:
-            raise ServerFailed(f"The engine refused to start the server: {error.explanation}") from error
+            refusal = End("The engine refused to start the server.", ASK_OPERATOR, str(error.explanation))
+            raise ServerFailed(refusal) from error
         return place
 
     async def create_object(self) -> dict[str, Any]:
@@ -260,7 +263,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         _, found = await self.docker("get_archive", self.object_id, self.notebook_dir)
         if found["linkTarget"]:
             self._home_aside = True
-            raise ServerFailed(f"{self.notebook_dir} is a link to {found['linkTarget']}.", by_home=True)
+            raise ServerFailed(End(f"{self.notebook_dir} is a link to {found['linkTarget']}.", by_home=True))
 
     async def remove_object(self) -> None:
         """By force: a server that the hub lost track of may still run, and it has the name."""
@@ -279,8 +282,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             container = await self.get_object()
             if container is not None:
                 ended = await self._ended(container["State"])
-                self._ends[self.user.name] = ended.jupyterhub_message
-                self._log_message(ended.jupyterhub_message, logging.WARNING)
+                self._ends[self.user.name] = ended.for_user
+                self._log_message(ended.for_operator, logging.WARNING)
             await self._remove_if_any()
         return status
 
@@ -296,46 +299,51 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                 await self._fail_if_exited()
                 next_exit_check = time.monotonic() + EXIT_CHECK_STEP
             if time.monotonic() >= deadline:
-                raise ServerFailed("The server did not answer in time.", await self._last_words(), by_home=True)
+                reason = "The server did not answer in time."
+                raise ServerFailed(End(reason, ASK_OPERATOR, last_words=last_words(await self._log()), by_home=True))
             await asyncio.sleep(ANSWER_STEP)
 
     async def _fail_if_exited(self) -> None:
         container = await self.get_object()
         if container is None:
-            raise ServerFailed("The server's container was removed while it started.")
+            raise ServerFailed(End("The server's container was removed while it started.", "Start it again."))
         state = container["State"]
         if not state["Running"]:
-            raise await self._ended(state, " while it started")
+            raise ServerFailed(await self._ended(state, starting=True))
 
-    async def _ended(self, state: dict[str, Any], when: str = "") -> ServerFailed:
+    async def _ended(self, state: dict[str, Any], *, starting: bool = False) -> End:
         """How the server ended (`state` is the engine's), what can be done, and the end of its log."""
-        by_home = False
-        if state["OOMKilled"]:
-            how = "was killed as it ran out of memory"
-            limit = f", now {self.mem_limit // 1024**2} MiB" if self.mem_limit else ""
-            fix = f"The operator gives servers more with USER_MEMORY_LIMIT{limit}."
-        elif state["ExitCode"] == NOT_WRITABLE and self.ours:
-            how = "could not write to its volume"
-            fix = f"The operator makes the volume the user's with `{self._chown_command()}`."
-        else:
-            how = f"ended with exit code {state['ExitCode']}"
-            fix = f"The operator sees this with `./invoke logs --user {self.user.name}`."
-            by_home = True
-        return ServerFailed(f"The server {how}{when}. {fix}", await self._last_words(), by_home=by_home)
+        return end(
+            state,
+            await self._events(state),
+            await self._log(),
+            starting=starting,
+            memory=self.mem_limit,
+            chown=self._chown_command() if self.ours else None,
+        )
+
+    async def _events(self, state: dict[str, Any]) -> Events:
+        def read() -> Events:
+            return events.around_end(self.client, self.object_id, state)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, read)
+        except DockerException as error:
+            self._log_message(f"the engine's events cannot be read: {error}", logging.WARNING)
+            return Events()
 
     def _chown_command(self) -> str:
         mount = next(one for one in self.mount_binds if one["Target"] == self.notebook_dir)
         volume = f"-v {mount['Source']}:{mount['Target']}"
         return f"docker run --rm --user 0 --entrypoint chown {volume} {self.image} -R {self.nb_uid}:users {mount['Target']}"
 
-    async def _last_words(self) -> str:
-        """The end of the container's log, with a line above it that says so; empty if it wrote nothing."""
+    async def _log(self) -> str:
+        """The end of the container's log."""
         try:
             log: bytes = await self.docker("logs", self.object_id, tail=LOG_LINES)
         except DockerException as error:
             return f"(no log: {error})"
-        words = log.decode(errors="replace").strip()
-        return f"Its last words:\n{words}" if words else ""
+        return log.decode(errors="replace")
 
     def _stage(self, message: str) -> None:
         self._stages.append(message)

@@ -98,7 +98,7 @@ class Kernel:
 
     def run(self, code: str) -> str:
         """What the code printed; raises AssertionError if it raised an exception."""
-        request = self._send(code)
+        request = self.send(code)
         printed: list[str] = []
         deadline = time.monotonic() + _RUN_WITHIN
         while time.monotonic() < deadline:
@@ -120,7 +120,8 @@ class Kernel:
     def close(self) -> None:
         self.socket.close()
 
-    def _send(self, code: str) -> str:
+    def send(self, code: str) -> str:
+        """Has the code run and does not wait for it; the id of the request."""
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": self._id}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
         header |= {"version": "5.3", "date": ""}

@@ -22,7 +22,7 @@ from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _TABLE = "failing servers, seconds from the fact to the user's page and to the operator's log"
-_USERS = ("greedy", "mistaken", "locked", "late", "ending")
+_USERS = ("greedy", "mistaken", "locked", "late", "ending", "frugal")
 _PASSWORD = "password of these tests"
 _TOLD_WITHIN = 30
 # Seconds; JupyterHub checks running servers each half minute.
@@ -60,10 +60,17 @@ def _make_volume_of_root(clone: Clone, user: str) -> None:
     volumes.fill(clone.client, name, clone.settings.notebook_image, {"notes.txt": b"of another machine"})
 
 
+# What happened -> the user, what the page says, and what the log says besides.
 _FAILURES = {
-    "killed for memory": ("greedy", "was killed as it ran out of memory while it started", "USER_MEMORY_LIMIT, now 256 MiB"),
-    "a mistake in the start script": ("mistaken", "load-the-module-of-our-lab: command not found", "ended with exit code 127"),
-    "a volume that is not writable": ("locked", "it belongs to UID 0", "docker run --rm --user 0 --entrypoint chown"),
+    "killed for memory": (
+        "greedy", "The server ran out of memory while it started. Its limit is 256 MiB.", "with USER_MEMORY_LIMIT",
+    ),
+    "a mistake in the start script": (
+        "mistaken", "load-the-module-of-our-lab: command not found", "ended with exit code 127 while it started",
+    ),
+    "a volume that is not writable": (
+        "locked", "it belongs to UID 0", "docker run --rm --user 0 --entrypoint chown",
+    ),
 }  # fmt: skip
 
 
@@ -71,11 +78,13 @@ _FAILURES = {
 def test_user_and_operator_read_why_a_server_did_not_start(
     troubled: Clone, page: Page, artifacts: Path, pytestconfig: pytest.Config, what: str
 ) -> None:
-    user, *texts = _FAILURES[what]
+    user, for_both, for_operator = _FAILURES[what]
     since = time.time()
-    on_page = _start_in_vain(troubled, page, user, texts)
+    on_page = _start_in_vain(troubled, page, user, [for_both])
+    for operators in ("docker run", "invoke", "USER_MEMORY_LIMIT"):
+        expect(page.locator("body")).not_to_contain_text(operators)
     page.screenshot(path=artifacts / f"failed-{user}.png")
-    in_log = _read_in_log(troubled, user, texts)
+    in_log = _read_in_log(troubled, user, [for_both, for_operator])
     fact = _ended_at(troubled, user, since)
     reports.add_row(pytestconfig, _TABLE, (what, f"{on_page - fact:.1f}", f"{in_log - fact:.1f}"))
     assert not troubled.has_container(troubled.server_name(user))
@@ -85,7 +94,7 @@ def test_the_command_in_the_message_makes_the_volume_the_users(troubled: Clone) 
     person = _logged_in(troubled, "locked")
     person.call("POST", "/hub/api/users/locked/server")
     until(lambda: "chown" in troubled.invoke("logs", "--user", "locked"), _TOLD_WITHIN, "the message is in the log")
-    shown = re.search(r"with `(docker run [^`]*)`", troubled.invoke("logs", "--user", "locked"))
+    shown = re.search(r"`(docker run [^`]*)`", troubled.invoke("logs", "--user", "locked"))
     assert shown
     subprocess.run(shlex.split(shown[1]), check=True, timeout=60)
     person.start_server()
@@ -97,7 +106,7 @@ def test_a_missing_image_is_reported_and_up_brings_it_back(
     texts = (f"The image {troubled.settings.notebook_image} is not on this host", "./invoke up")
     troubled.client.images.remove(troubled.settings.notebook_image, force=True, noprune=True)
     fact = time.time()
-    on_page = _start_in_vain(troubled, page, "late", texts)
+    on_page = _start_in_vain(troubled, page, "late", ["The server has no image. Tell the operator"])
     page.screenshot(path=artifacts / "failed-late.png")
     in_log = _read_in_log(troubled, "late", texts)
     reports.add_row(pytestconfig, _TABLE, ("an image that is gone", f"{on_page - fact:.1f}", f"{in_log - fact:.1f}"))
@@ -112,7 +121,7 @@ def test_the_page_of_a_stopped_server_says_how_it_ended(
     window.log_in(page, troubled.url, "ending", _PASSWORD)
     fact = time.time()
     troubled.container(troubled.server_name("ending")).kill()
-    ended = page.get_by_text("The server ended with exit code 137")
+    ended = page.get_by_text("The server was stopped from outside. Start it again.")
 
     def is_shown() -> bool:
         page.goto(f"{troubled.url}/user/ending/lab")
@@ -121,9 +130,27 @@ def test_the_page_of_a_stopped_server_says_how_it_ended(
     until(is_shown, _FOUND_WITHIN, "the page says how the server ended")
     on_page = time.time()
     page.screenshot(path=artifacts / "ended-by-itself.png")
-    in_log = _read_in_log(troubled, "ending", ["The server ended with exit code 137"])
+    in_log = _read_in_log(troubled, "ending", ["The server was stopped from outside", "its exit code is 137"])
     row = ("a running server that ended", f"{on_page - fact:.1f}", f"{in_log - fact:.1f}")
     reports.add_row(pytestconfig, _TABLE, row)
+
+
+def test_a_kernel_that_ran_out_of_memory_is_no_reason_for_a_later_shutdown(troubled: Clone, page: Page) -> None:
+    frugal = _logged_in(troubled, "frugal")
+    frugal.start_server()
+    kernel = frugal.open_kernel()
+    kernel.send(f"x = b'x' * {_GREED}")
+    server = troubled.server_name("frugal")
+    until(lambda: bool(_recorded(troubled, "frugal", "oom")), _TOLD_WITHIN, "the kernel ran out of memory")
+    assert troubled.container(server).status == "running"
+    frugal.call("POST", "/user/frugal/api/shutdown").raise_for_status()
+    until(lambda: not troubled.has_container(server), _FOUND_WITHIN, "the hub has removed the server")
+    window.log_in(page, troubled.url, "frugal", _PASSWORD)
+    page.goto(f"{troubled.url}/user/frugal/lab")
+    expect(page.locator("body")).to_contain_text("The server was shut down.")
+    expect(page.locator("body")).not_to_contain_text("memory")
+    expect(page.locator("body")).not_to_contain_text("last words")
+    assert "memory" not in troubled.invoke("logs", "--user", "frugal")
 
 
 def _logged_in(clone: Clone, user: str) -> Person:
@@ -152,10 +179,13 @@ def _read_in_log(clone: Clone, user: str, texts: Iterable[str]) -> float:
 
 def _ended_at(clone: Clone, user: str, since: float) -> float:
     """The time at which the user's container ended, in the engine's record, as seconds since the epoch."""
-    found = list(
-        clone.client.events(
-            since=int(since), until=int(time.time()) + 1, decode=True,
-            filters={"event": "die", "container": clone.server_name(user)},
-        )
+    return _recorded(clone, user, "die", since)[-1]
+
+
+def _recorded(clone: Clone, user: str, event: str, since: float = 0) -> list[float]:
+    """The times of one kind of event of the user's container that the engine still knows, as seconds since the epoch."""
+    found = clone.client.events(
+        since=int(since), until=int(time.time()) + 1, decode=True,
+        filters={"event": event, "container": clone.server_name(user)},
     )  # fmt: skip
-    return float(found[-1]["timeNano"]) / 1e9
+    return [float(one["timeNano"]) / 1e9 for one in found]

@@ -7,7 +7,7 @@ import copy
 import logging
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,14 +25,19 @@ from tests.unit.hub.hub_image import contract
 
 DROPPED_TO = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE"]
 RUNNING = {"Running": True}
+ENDED = "2026-11-27T13:00:00.000000000Z"
+KILLED_FOR_MEMORY = [{"Action": action, "timeNano": 1_795_784_400 * 10**9} for action in ("oom", "die")]
 Make = Callable[..., Any]
 
 
 class FakeEngine:
     """Replaces docker-py's client; remembers the requests."""
 
-    def __init__(self, state: dict[str, Any] | None = None, log: bytes = b"") -> None:
+    def __init__(
+        self, state: dict[str, Any] | None = None, log: bytes = b"", recorded: Iterable[dict[str, Any]] = ()
+    ) -> None:
         self.state = state or RUNNING
+        self.recorded = recorded
         self.log = log
         self.created: dict[str, Any] = {}
         self.removed: list[str] = []
@@ -45,13 +50,16 @@ class FakeEngine:
         return {"Id": "0123456789"}
 
     def inspect_container(self, name: str) -> dict[str, Any]:
-        return {"Id": "0123456789", "State": {"Error": "", "FinishedAt": "now", **self.state}}
+        return {"Id": "0123456789", "State": {"Error": "", "FinishedAt": ENDED, **self.state}}
 
     def remove_container(self, name: str, **options: Any) -> None:
         self.removed.append(name)
 
     def logs(self, name: str, tail: int) -> bytes:
         return self.log
+
+    def events(self, **arguments: Any) -> Iterator[dict[str, Any]]:
+        yield from self.recorded
 
 
 @pytest.fixture
@@ -201,26 +209,46 @@ def test_start_returns_when_the_server_answers_and_not_before(make: Make, monkey
 
 
 @pytest.mark.parametrize(
-    ("state", "message"),
+    ("state", "page", "log"),
     [
-        ({"ExitCode": 7, "OOMKilled": False}, r"exit code 7 while it started\. .* `./invoke logs --user ann`"),
-        ({"ExitCode": 137, "OOMKilled": True}, r"ran out of memory .* USER_MEMORY_LIMIT, now 1024 MiB"),
+        (
+            {"ExitCode": 7, "OOMKilled": False},
+            "The server ended with exit code 7 while it started.",
+            "The server ended with exit code 7 while it started.",
+        ),
+        (
+            {"ExitCode": 137, "OOMKilled": True},
+            "The server ran out of memory while it started. Its limit is 1024 MiB.",
+            "Servers get more with USER_MEMORY_LIMIT",
+        ),
         (
             {"ExitCode": 73, "OOMKilled": False},
-            r"could not write to its volume .* -v lab-user-ann:/home/cryptic/work lab/base-notebook:latest -R 1000:users",
+            "The server could not write to your files while it started. Show this page to the operator.",
+            "-v lab-user-ann:/home/cryptic/work lab/base-notebook:latest -R 1000:users",
         ),
     ],
 )
-def test_a_server_that_exits_fails_with_its_last_words_and_what_to_do(
-    make: Make, monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], message: str
+def test_a_server_that_exits_fails_with_a_reason_for_the_user_and_a_remedy_for_the_operator(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    state: dict[str, Any],
+    page: str,
+    log: str,
 ) -> None:
-    engine = FakeEngine({"Running": False, **state}, log=b"<no space left>\n")
-    with pytest.raises(hub_image.load("spawner").ServerFailed, match=message) as failure:
-        asyncio.run(start(make(engine=engine), monkeypatch, ("127.0.0.1", free_port())))
-    assert failure.value.jupyterhub_message.endswith("<no space left>")
+    recorded = KILLED_FOR_MEMORY if state["OOMKilled"] else ()
+    server = make(engine=FakeEngine({"Running": False, **state}, log=b"<no space left>\n", recorded=recorded))
+    monkeypatch.setattr(server.log, "propagate", True)
+    with pytest.raises(hub_image.load("spawner").ServerFailed) as failure:
+        asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
+    shown = failure.value.jupyterhub_message
+    assert shown.startswith(page)
+    assert shown.endswith("<no space left>")
+    assert not re.search("docker run|invoke|_LIMIT", shown)
     assert "<pre>Its last words:\n&lt;no space left&gt;</pre>" in failure.value.jupyterhub_html_message
+    assert log in "\n".join(record.getMessage() for record in caplog.records)
     # An ordinary start that ended is followed by a safe one.
-    assert engine.removed == ["0123456789"] * (2 if state["ExitCode"] == 7 else 1)
+    assert server.client.removed == ["0123456789"] * (2 if state["ExitCode"] == 7 else 1)
 
 
 def test_a_server_that_never_answers_fails_before_the_hub_gives_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,15 +259,18 @@ def test_a_server_that_never_answers_fails_before_the_hub_gives_up(make: Make, m
     assert failure.value.jupyterhub_message.endswith("still thinking")
 
 
-def test_a_missing_image_is_named_with_the_remedy(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Exception, match=r"lab/base-notebook:latest .* `./invoke up`"):
+def test_a_missing_image_is_named_to_the_operator_with_the_remedy(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(hub_image.load("spawner").ServerFailed) as failure:
         asyncio.run(start(make(), monkeypatch, ImageNotFound("gone")))
+    assert "lab/base-notebook:latest is not on this host; `./invoke up`" in failure.value.end.for_operator
+    assert failure.value.jupyterhub_message.startswith("The server has no image. Tell the operator")
 
 
 def test_an_exited_server_is_removed_and_its_end_logged(
     make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = FakeEngine({"Running": False, "ExitCode": 137, "OOMKilled": True}, log=b"first\nKilled")
+    state = {"Running": False, "ExitCode": 137, "OOMKilled": True}
+    engine = FakeEngine(state, log=b"first\nKilled", recorded=KILLED_FOR_MEMORY)
     server = make(engine=engine)
     server.object_id = "0123456789"
     monkeypatch.setattr(server.log, "propagate", True)
@@ -247,7 +278,7 @@ def test_an_exited_server_is_removed_and_its_end_logged(
     assert engine.removed == ["0123456789"]
     # As the hub's pages see it: what is configured is copied, and a function is called with the reader first.
     shown = copy.deepcopy(server.config.JupyterHub.template_vars)["end_of_server"](server.user)
-    assert shown("ann").startswith("The server was killed as it ran out of memory")
+    assert shown("ann").startswith("The server ran out of memory")
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert logged[-2:] == ["server of ann: first", "server of ann: Killed"]
 
