@@ -16,9 +16,10 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 import events
-from contract import labels
+from contract import labels, logs
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.types import LogConfig
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from tornado.web import HTTPError
@@ -192,6 +193,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         del options["user"]
         options["pids_limit"] = self.pids_limit
         options["tmpfs"] = {RUNTIME_DIRECTORY: f"uid={self.nb_uid},gid={USERS},mode=0700,size=64m"}
+        options["log_config"] = LogConfig(type=logs.DRIVER, config=logs.OPTIONS)
         # with it the engine would also remove the log that says why a server ended; see poll()
         options["auto_remove"] = False
         if self.mem_limit is not None:

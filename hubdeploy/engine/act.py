@@ -16,7 +16,7 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 
 from hubdeploy.blueprint.specs import Attachment, ContainerSpec
-from hubdeploy.contract import labels
+from hubdeploy.contract import labels, logs
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import images, observe
 from hubdeploy.engine.connection import Connection, already_gone, translated
@@ -157,8 +157,7 @@ def _host_config(connection: Connection, spec: ContainerSpec) -> Any:
         memswap_limit=limits.memory,
         nano_cpus=int(limits.cpus * 1e9) if limits.cpus else None,
         pids_limit=limits.pids,
-        # Docker's default keeps every line for ever.
-        log_config=LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
+        log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
     )
 
 

@@ -22,13 +22,15 @@ from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _TABLE = "failing servers, seconds from the fact to the user's page and to the operator's log"
-_USERS = ("greedy", "mistaken", "locked", "late", "ending", "frugal")
+_USERS = ("greedy", "mistaken", "locked", "late", "ending", "frugal", "verbose")
 _PASSWORD = "password of these tests"
 _TOLD_WITHIN = 30
 # Seconds; JupyterHub checks running servers each half minute.
 _FOUND_WITHIN = 60
 # The least that a server may have; the test takes twice as much.
 _MEMORY, _GREED = "256M", 512 * 1024**2
+# Bytes; twice as much as the engine keeps of a log.
+_PRINTED = 60_000_000
 # An operator's own lines at the top of the start script, each of which only one user meets.
 _MISTAKES = f"""
 case "${{JUPYTERHUB_USER:-}}" in
@@ -151,6 +153,15 @@ def test_a_kernel_that_ran_out_of_memory_is_no_reason_for_a_later_shutdown(troub
     expect(page.locator("body")).not_to_contain_text("memory")
     expect(page.locator("body")).not_to_contain_text("last words")
     assert "memory" not in troubled.invoke("logs", "--user", "frugal")
+
+
+def test_a_server_that_prints_without_end_does_not_fill_the_disk(troubled: Clone) -> None:
+    _logged_in(troubled, "verbose").start_server()
+    server = troubled.container(troubled.server_name("verbose"))
+    printed = f"yes {'x' * 1000} | head -c {_PRINTED} > /proc/1/fd/1"
+    assert server.exec_run(["sh", "-c", printed]).exit_code == 0
+    assert 10_000_000 < len(server.logs()) < 30_000_000
+    server.remove(force=True)
 
 
 def _logged_in(clone: Clone, user: str) -> Person:

@@ -144,6 +144,11 @@ def test_limits_reach_the_engine(make: Make) -> None:
     assert host["CpuQuota"] / host["CpuPeriod"] == 1.5
 
 
+def test_a_log_has_bounds_whatever_the_engines_default_is(make: Make) -> None:
+    log = created(make, "ann")["host_config"]["LogConfig"]
+    assert log == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
+
+
 def test_no_cpu_limit_is_no_cpu_limit(make: Make) -> None:
     assert "CpuQuota" not in created(make, "ann", cpu_limit=None)["host_config"]
 
