@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -123,6 +124,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _home_aside = False
     # User -> how their last server ended by itself, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
+    # All spawners share it; the first server that runs makes it.
+    _end_watch: ClassVar[events.EndWatch | None] = None
+    # The container that is watched.
+    _watched = ""
 
     # DockerSpawner queues the calls of all users on one thread. Here are several, each with its own APIClient.
     _executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
@@ -275,19 +280,39 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             if error.status_code not in (404, 409):
                 raise
 
+    def start_polling(self) -> None:
+        """Besides JupyterHub's own poll, the engine's word that the server ended polls at once."""
+        super().start_polling()
+        if ServerSpawner._end_watch is None:
+            carried = {key: self.labels[key] for key in (labels.DEPLOYMENT, labels.ROLE)}
+            ServerSpawner._end_watch = events.EndWatch(partial(APIClient, version="auto"), carried)
+        self._watched = self.object_id
+        ServerSpawner._end_watch.follow(self._watched, self.poll_and_notify)
+
+    def stop_polling(self) -> None:
+        super().stop_polling()
+        if ServerSpawner._end_watch is not None:
+            ServerSpawner._end_watch.forget(self._watched)
+
+    @cached_property
+    def _one_poll(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
     async def poll(self) -> int | str | None:
         """None while the server runs. A server that exited is removed; the end of its log goes into the hub's log."""
-        if not self.object_id:
-            return 0
-        status: int | str | None = await super().poll()
-        if status is not None and self.object_id:
-            container = await self.get_object()
-            if container is not None:
-                ended = await self._ended(container["State"])
-                self._ends[self.user.name] = ended.for_user
-                self._log_message(ended.for_operator, logging.WARNING)
-            await self._remove_if_any()
-        return status
+        # One at a time: a second one would find the container half removed, and its log gone.
+        async with self._one_poll:
+            if not self.object_id:
+                return 0
+            status: int | str | None = await super().poll()
+            if status is not None and self.object_id:
+                container = await self.get_object()
+                if container is not None:
+                    ended = await self._ended(container["State"])
+                    self._ends[self.user.name] = ended.for_user
+                    self._log_message(ended.for_operator, logging.WARNING)
+                await self._remove_if_any()
+            return status
 
     async def _remove_if_any(self) -> None:
         if self.object_id:
