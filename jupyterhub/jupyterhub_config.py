@@ -19,6 +19,7 @@ from contract.documents import (
     ServerKind,
     from_bytes,
 )
+from routes import Routes
 from safe_start import SafeStartHandler
 from spawner import ServerSpawner
 
@@ -50,15 +51,15 @@ def configure_hub(c: Any, contract: Contract) -> None:
 
 def configure_proxy(c: Any, contract: Contract, secrets: Secrets) -> None:
     proxy = contract.proxy
-    c.JupyterHub.proxy_class = "traefik_file"
-    c.TraefikFileProviderProxy.should_start = False
+    c.JupyterHub.proxy_class = Routes
+    c.Routes.should_start = False
     # the deployment writes the API's router: with a second one here, a changed password would lock the hub out
-    c.TraefikFileProviderProxy.enable_setup_dynamic_config = False
-    c.TraefikFileProviderProxy.traefik_entrypoint = "https"
-    c.TraefikFileProviderProxy.traefik_api_url = proxy.api_url
-    c.TraefikFileProviderProxy.traefik_api_username = proxy.api_user
-    c.TraefikFileProviderProxy.traefik_api_password = secrets.proxy_api_password.reveal()
-    c.TraefikFileProviderProxy.dynamic_config_file = proxy.rules_file
+    c.Routes.enable_setup_dynamic_config = False
+    c.Routes.traefik_entrypoint = "https"
+    c.Routes.traefik_api_url = proxy.api_url
+    c.Routes.traefik_api_username = proxy.api_user
+    c.Routes.traefik_api_password = secrets.proxy_api_password.reveal()
+    c.Routes.dynamic_config_file = proxy.rules_file
 
 
 def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:

@@ -18,6 +18,10 @@ DYNAMIC_DIRECTORY = "/etc/traefik/dynamic"
 HTTPS_PORT = 8443
 API_ADDRESS = "proxy-admin:8099"
 API_USER = "hub"
+# Where the proxy's container serves its pages to Traefik alone; start-proxy.sh listens there.
+PAGES_ADDRESS = "127.0.0.1:8083"
+# Middlewares that put a page in the place of Traefik's own words; jupyterhub/routes.py names them in the hub's routes.
+HUB_AWAY, SERVER_AWAY = "hub-away", "server-away"
 
 # An upload or a long poll may take this long; Traefik's own limit of 60 s breaks off slow uploads.
 _PATIENCE = "10m"
@@ -39,8 +43,9 @@ def static_config() -> bytes:
                 "providersThrottleDuration": "0s",
                 "file": {"directory": DYNAMIC_DIRECTORY, "watch": True},
             },
-            # a removed container does not refuse connections: 504 after 2 s instead of 502 after up to 14 s
-            "serversTransport": {"forwardingTimeouts": {"dialTimeout": "2s"}},
+            # A removed container does not refuse connections: 504 after this time instead of 502 after up to 14 s. The
+            # kernel sends a first packet that was lost again after 1 s.
+            "serversTransport": {"forwardingTimeouts": {"dialTimeout": "1200ms"}},
         }
     )
 
@@ -76,6 +81,7 @@ def dynamic_files(api_password: Secret[str], served: Pair) -> dict[str, Secret[b
         f"{folder}/cert.pem": Secret(served.certificate),
         f"{folder}/key.pem": served.key,
         "api.toml": Secret(_toml({"http": _api_router(api_password.reveal())})),
+        "pages.toml": Secret(_toml({"http": _page_service()})),
         "tls.toml": Secret(_toml(tls)),
     }
 
@@ -89,6 +95,29 @@ def _api_router(password: str) -> dict[str, Any]:
     }
     login = {"basicAuth": {"users": [f"{API_USER}:{_password_hash(password)}"]}}
     return {"routers": {"proxy-api": router}, "middlewares": {"hub-only": login}}
+
+
+def _page_service() -> dict[str, Any]:
+    """Pages in the place of 502 and 504, which keep their status; and one where no route leads, as the hub writes none
+    before its first start. Programs, which ask for no HTML, get Traefik's own words."""
+    away = {
+        name: {"errors": {"status": ["502", "504"], "service": "pages", "query": page}}
+        for name, page in ((HUB_AWAY, "/hub.html"), (SERVER_AWAY, "/server.html"))
+    }
+    # Traefik's own service for nothing answers with 418.
+    no_route = {"status": ["418"], "statusRewrites": {"418": 503}, "service": "pages", "query": "/hub.html"}
+    router = {
+        "rule": "PathPrefix(`/`) && HeaderRegexp(`Accept`, `text/html`)",
+        "priority": 1,
+        "entryPoints": ["https"],
+        "service": "noop@internal",
+        "middlewares": ["no-route"],
+    }
+    return {
+        "routers": {"no-route": router},
+        "middlewares": {**away, "no-route": {"errors": no_route}},
+        "services": {"pages": {"loadBalancer": {"servers": [{"url": f"http://{PAGES_ADDRESS}"}]}}},
+    }
 
 
 def _password_hash(password: str) -> str:

@@ -115,7 +115,9 @@ def _proxy(s: Settings) -> Readings:
     yield Reading("the proxy's API address", f"{at}.Networks[1].Aliases", (routing.API_ADDRESS.partition(":")[0],))
     folder = routing.DYNAMIC_DIRECTORY
     pair = (f"{folder}/certs/current/cert.pem", f"{folder}/certs/current/key.pem")
-    paths = (f"{proxy.DIRECTORY}/traefik.toml", *pair, f"{folder}/api.toml", f"{folder}/tls.toml")
+    shown = (f"{proxy.PAGES_DIRECTORY}/hub.html", f"{proxy.PAGES_DIRECTORY}/server.html")
+    dynamic = (f"{folder}/{name}.toml" for name in ("api", "pages", "tls"))
+    paths = (f"{proxy.DIRECTORY}/traefik.toml", *shown, *pair, *dynamic)
     yield Reading("where the proxy's files lie", f"{at}.filled.paths", paths)
 
 

@@ -4,7 +4,7 @@ writes into the volume which both mount.
 
 from __future__ import annotations
 
-from hubdeploy.blueprint import routing
+from hubdeploy.blueprint import pages, routing
 from hubdeploy.blueprint.component import Component, Facts, own_labels
 from hubdeploy.blueprint.documents import proxy_api_password
 from hubdeploy.blueprint.specs import (
@@ -23,6 +23,9 @@ from hubdeploy.settings.declarations import Settings
 
 ROLE = "proxy"
 DIRECTORY = "/etc/traefik"
+# What start-proxy.sh serves.
+PAGES_DIRECTORY = f"{DIRECTORY}/pages"
+_SUBJECTS = {"api.toml": "the password of the proxy's API", "pages.toml": "the pages of a hub that is away"}
 CONSEQUENCE = Consequence(Severity.CONNECTIONS_BLINK, "the proxy restarts, connections blink")
 
 
@@ -41,13 +44,20 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         ),
         published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),
         files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
-        live_files=dict(_live_file(name, content) for name, content in dynamic.items()),
+        live_files=_pages() | dict(_live_file(name, content) for name, content in dynamic.items()),
     )
 
 
 def _live_file(name: str, content: Secret[bytes]) -> tuple[str, LiveFile]:
-    subject = "the password of the proxy's API" if name == "api.toml" else "the certificate"
+    subject = _SUBJECTS.get(name, "the certificate")
     return f"{routing.DYNAMIC_DIRECTORY}/{name}", LiveFile(content, subject)
+
+
+def _pages() -> dict[str, LiveFile]:
+    return {
+        f"{PAGES_DIRECTORY}/{name}": LiveFile(Secret(page), _SUBJECTS["pages.toml"])
+        for name, page in pages.pages().items()
+    }
 
 
 def networks(settings: Settings) -> tuple[NetworkSpec, ...]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
-from hubdeploy.blueprint import routing
+import pytest
+
+from hubdeploy.blueprint import pages, routing
+from hubdeploy.blueprint.components import proxy
 from hubdeploy.contract.documents import Secret
 from hubdeploy.tls.certificates import Pair
 
+PROXY = Path(__file__).parents[3] / "proxy"
 PASSWORD = "a-long-random-password"
 
 
@@ -87,3 +93,38 @@ def test_a_password_that_looks_like_toml_stays_a_password() -> None:
         for name, secret in routing.dynamic_files(Secret('"]\n[http]'), Pair(b"C", Secret(b"K"))).items()
     }
     assert set(toml(content["api.toml"])) == {"http"}
+
+
+def test_pages_take_the_place_of_the_proxys_words_and_keep_the_status() -> None:
+    http = toml(files()["pages.toml"])["http"]
+    errors = {name: one["errors"] for name, one in http["middlewares"].items()}
+    assert {name: one["query"] for name, one in errors.items()} == {
+        "hub-away": "/hub.html",
+        "server-away": "/server.html",
+        "no-route": "/hub.html",
+    }
+    assert errors["hub-away"]["status"] == errors["server-away"]["status"] == ["502", "504"]
+    assert all(one["query"].removeprefix("/") in pages.pages() for one in errors.values())
+
+
+def test_no_route_is_taken_by_the_page_before_any_of_the_hubs() -> None:
+    (router,) = toml(files()["pages.toml"])["http"]["routers"].values()
+    assert router["priority"] == 1
+    assert "text/html" in router["rule"]
+
+
+def test_the_proxys_image_serves_the_pages_where_traefik_asks_for_them() -> None:
+    script, dockerfile = ((PROXY / name).read_text() for name in ("start-proxy.sh", "Dockerfile"))
+    assert f"busybox httpd -p {routing.PAGES_ADDRESS} -h {proxy.PAGES_DIRECTORY}\n" in script
+    assert f"http://{routing.PAGES_ADDRESS}/hub.html" in dockerfile
+    assert f"mkdir {proxy.DIRECTORY} {proxy.PAGES_DIRECTORY}\n" in dockerfile
+    (server,) = toml(files()["pages.toml"])["http"]["services"]["pages"]["loadBalancer"]["servers"]
+    assert server["url"] == f"http://{routing.PAGES_ADDRESS}"
+
+
+@pytest.mark.parametrize("name", pages.pages())
+def test_a_page_needs_no_other_file(name: str) -> None:
+    page = pages.pages()[name].decode()
+    assert not re.search(r"""\b(src|href|url)\b\s*[=(]\s*["'/]""", page)
+    assert "$" not in page
+    assert 'role="status"' in page

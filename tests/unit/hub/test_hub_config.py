@@ -10,7 +10,6 @@ import pytest
 from jupyterhub.app import JupyterHub
 from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 from jupyterhub.httpclient import JupyterHubHTTPClient
-from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
 from oauthenticator.github import GitHubOAuthenticator
 from traitlets.config import Config
 
@@ -39,8 +38,8 @@ def github(load: Load, **traits: str) -> GitHubOAuthenticator:
 )
 def test_every_setting_is_one_that_its_class_knows(load: Load, login: Login, authenticator: type) -> None:
     config = load(login)
-    spawner = config.JupyterHub.spawner_class
-    classes = {one.__name__: one for one in (JupyterHub, JupyterHubHTTPClient, TraefikFileProviderProxy, spawner)}
+    ours = (config.JupyterHub.proxy_class, config.JupyterHub.spawner_class)
+    classes = {one.__name__: one for one in (JupyterHub, JupyterHubHTTPClient, *ours)}
     # The class in use must know all traits in the section of all authenticators.
     classes["Authenticator"] = authenticator
     unknown = [
@@ -67,7 +66,7 @@ def test_every_page_names_the_deployment(load: Load) -> None:
 
 
 def test_the_hub_neither_starts_nor_sets_up_the_proxy(load: Load) -> None:
-    settings = load().TraefikFileProviderProxy
+    settings = load().Routes
     assert (settings.should_start, settings.enable_setup_dynamic_config) == (False, False)
     assert settings.traefik_api_password == API_PASSWORD
 
