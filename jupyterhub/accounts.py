@@ -80,6 +80,7 @@ def decide_on_database(users: Iterable[User], data: Path, stop_server: StopServe
     if not database.columns_of(file, orm.User.__tablename__):
         return decide(users, [], record)
     with orm.new_session_factory(database.url(file))() as session:
+        database.restore_names(session)
         changes = decide(users, (user.name for user in session.query(orm.User)), record)
         take_away(session, changes, stop_server)
     return changes

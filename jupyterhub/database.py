@@ -1,6 +1,7 @@
-"""Brings JupyterHub's database to the schema of this JupyterHub, and keeps a copy of the old file.
+"""Brings JupyterHub's database to the schema of this JupyterHub, keeps a copy of the old file, and repairs accounts that
+lost their name.
 
-Never touches a database that is up to date. It may be killed at any point and run again.
+Never touches a database that is up to date and whole. It may be killed at any point and run again.
 """
 
 import logging
@@ -8,9 +9,11 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote
 
 from jupyterhub import dbutil, orm
 from sqlalchemy import create_engine, inspect
+from sqlalchemy.orm import Session
 
 log = logging.getLogger("database")
 
@@ -62,3 +65,21 @@ def carry_users_over(file: Path) -> None:
     log.warning(
         "the database is older than JupyterHub 0.9: its %d users came over, tokens and groups did not", len(users)
     )
+
+
+def restore_names(session: Session) -> None:
+    """Gives a user without a name the name that their running server was registered under, and removes the row where there
+    is none or another row has it. A change in JupyterHub 6.1.1's admin page left such rows (see users.py); with one of
+    them the page lists nobody."""
+    for user in session.query(orm.User).filter(orm.User.name.is_(None)).all():
+        registered = (spawner.oauth_client_id for spawner in user._orm_spawners if spawner.name == "")
+        # JupyterHub's own pattern of a default server's client id
+        name = unquote((next(registered, "") or "").removeprefix("jupyterhub-user-"))
+        if name and orm.User.find(session, name) is None:
+            user.name = name
+            log.warning("user %d had lost the name %s and has it again", user.id, name)
+        else:
+            log.warning("user %d had lost the name and is removed: add them again if the userlist does not", user.id)
+            session.delete(user)
+        session.flush()
+    session.commit()

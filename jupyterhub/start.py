@@ -18,7 +18,7 @@ with quick.imports():
     from contract.documents import CONTRACT_FILE, Contract, from_bytes
     from docker import APIClient
     from docker.errors import DockerException, NotFound
-    from jupyterhub.app import JupyterHub
+    from hub import Hub
 
 HERE = Path(__file__).parent
 
@@ -51,7 +51,7 @@ def main() -> None:
     except DockerException as error:
         sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
     accounts.apply(contract.users, Path(contract.hub.data_dir), ServerRemover(engine, contract.labels))
-    JupyterHub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
+    Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.
     logging.shutdown()
     os._exit(0)

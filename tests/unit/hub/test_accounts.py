@@ -6,6 +6,7 @@ import os
 import sysconfig
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import quote
 
 import alembic.command
 import alembic.config
@@ -125,6 +126,27 @@ def test_an_older_deployments_database_is_taken_over(hub: Hub) -> None:
     hub.start(*listed("kaben* ann"))
     hub.start(*listed("kaben*"))
     assert hub.users() == {"kaben", "zoe"}
+
+
+def test_an_account_that_lost_its_name_has_it_again_if_its_server_knows_it(hub: Hub) -> None:
+    """What the admin page of JupyterHub 6.1.1 left: a row without a name, whose server may still run."""
+    hub.start(*listed("kaben* ann"))
+    hub.add_by_admin("zoë@example.org")
+    hub.add_by_admin("yan")
+    with orm.new_session_factory(hub.url)() as session:
+        for name in ("zoë@example.org", "ann"):
+            client = orm.OAuthClient(identifier=f"jupyterhub-user-{quote(name)}")
+            session.add(orm.Spawner(name="", user=orm.User.find(session, name), oauth_client=client))
+        for name in ("zoë@example.org", "yan", "ann"):
+            orm.User.find(session, name).name = None
+        # A hub that started meanwhile made the listed user anew.
+        session.add(orm.User(name="ann"))
+        session.commit()
+        kept = session.query(orm.Spawner).first().user_id
+    hub.start(*listed("kaben* ann"))
+    assert hub.users() == {"kaben", "ann", "zoë@example.org"}
+    with orm.new_session_factory(hub.url)() as session:
+        assert orm.User.find(session, "zoë@example.org").id == kept
 
 
 def test_an_older_schema_is_upgraded_after_a_backup(hub: Hub) -> None:

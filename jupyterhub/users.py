@@ -1,0 +1,78 @@
+"""The hub's API of users, where JupyterHub's own would do harm. `hub.py` puts these handlers in front of JupyterHub's.
+
+They refuse a name under which no server could start, before anything is added, and they keep JupyterHub from taking a
+user's name away. Everything else JupyterHub's own handlers do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from jupyterhub.apihandlers.users import UserAPIHandler, UserListAPIHandler
+from spawner import ServerSpawner
+from tornado.web import HTTPError
+
+# The engine keeps a volume in a folder of its name.
+LONGEST_VOLUME_NAME = 255
+_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
+_SHOWN = 40
+
+
+def obstacle(name: str, volumes: Iterable[str]) -> str:
+    """Why no server could start for a user of this name, in a sentence that says what to do; empty if one could.
+    `volumes` are DockerSpawner's templates of the names of a user's volumes."""
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    for template in volumes:
+        volume = template.format(username=ServerSpawner._escape(name), raw_username=name)
+        if len(volume) > LONGEST_VOLUME_NAME:
+            over = len(volume) - LONGEST_VOLUME_NAME
+            return (
+                f"The name {shown} is too long by {over} characters: the engine could not make the user's volume."
+                " Choose a shorter name."
+            )
+        if _VOLUME_NAME.match(volume) is None:
+            return (
+                f"The engine could not make a volume for the name {shown}. Choose a name of letters, digits and _ . - ."
+            )
+    return ""
+
+
+class _Guarded:
+    """Looks at a request's body before JupyterHub's handler does."""
+
+    def refuse_unfit(self, names: Iterable[Any]) -> None:
+        volumes = [mount["source"] for mount in self.config.ServerSpawner.mounts]  # type: ignore[attr-defined]
+        for name in names:
+            found = obstacle(self.authenticator.normalize_username(name), volumes)  # type: ignore[attr-defined]
+            if found:
+                raise HTTPError(400, found)
+
+
+class UserHandler(_Guarded, UserAPIHandler):  # type: ignore[misc]  # jupyterhub has no types
+    """/users/NAME: adds one user, or changes one."""
+
+    def get_json_body(self) -> Any:
+        body = super().get_json_body()
+        if self.request.method == "POST":
+            self.refuse_unfit(self.path_args)
+        elif self.request.method == "PATCH" and isinstance(body, dict) and isinstance(body.get("name"), str):
+            # The admin page sends the name along when it changes something else. JupyterHub 6.1.1 then stores no name,
+            # and can never list its users again.
+            if body["name"] == self.path_args[0]:
+                del body["name"]
+            else:
+                self.refuse_unfit([body["name"]])
+        return body
+
+
+class UserListHandler(_Guarded, UserListAPIHandler):  # type: ignore[misc]
+    """/users: lists all, or adds some."""
+
+    def get_json_body(self) -> Any:
+        body = super().get_json_body()
+        names = body.get("usernames") if isinstance(body, dict) else None
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            self.refuse_unfit(names)
+        return body

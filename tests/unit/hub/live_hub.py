@@ -1,0 +1,105 @@
+"""A real JupyterHub with the image's own modules and configuration, as a process that listens on the loopback address.
+
+It has no proxy and no engine, so it answers pages and API, and starts no server.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from hubdeploy import contract as shared
+from hubdeploy.contract.documents import CONTRACT_FILE, SECRETS_FILE, Contract, to_bytes
+from tests import hub_modules
+from tests.unit.hub import hub_image
+
+ADMIN, TOKEN = "kaben", "token-of-the-tests"
+_STARTS_WITHIN = 60
+_CONFIG = f"""
+from jupyterhub.proxy import Proxy
+
+class NoProxy(Proxy):
+    should_start = False
+    async def add_route(self, routespec, target, data): pass
+    async def delete_route(self, routespec): pass
+    async def get_all_routes(self): return {{}}
+    async def check_routes(self, *args, **kwargs): pass
+
+load_subconfig("jupyterhub_config.py")
+c.JupyterHub.proxy_class = NoProxy
+c.JupyterHub.api_tokens = {{"{TOKEN}": "{ADMIN}"}}
+c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = "http://127.0.0.1:PORT"
+"""
+
+
+@dataclass(frozen=True)
+class LiveHub:
+    """`folder` holds its documents and its database."""
+
+    url: str
+    folder: Path
+
+    def call(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """A request of the admin's token to the API."""
+        headers = {"Authorization": f"token {TOKEN}"}
+        return requests.request(method, f"{self.url}/hub/api{path}", headers=headers, timeout=30, **arguments)
+
+    def users(self) -> set[str | None]:
+        answer = self.call("GET", "/users")
+        answer.raise_for_status()
+        return {user["name"] for user in answer.json()}
+
+
+@contextmanager
+def running(folder: Path, contract: Contract | None = None, application: str = "hub.Hub") -> Iterator[LiveHub]:
+    """Started, with its files in `folder`; `application` is JupyterHub's own, or ours."""
+    port = free_port()
+    (folder / "contract").unlink(missing_ok=True)
+    (folder / "contract").symlink_to(Path(shared.__file__).parent)
+    contract = contract or hub_image.contract()
+    contract = replace(contract, hub=replace(contract.hub, data_dir=str(folder)))
+    (folder / CONTRACT_FILE).write_bytes(to_bytes(contract))
+    (folder / SECRETS_FILE).write_bytes(to_bytes(hub_image.secrets(contract.login.name)))
+    # The configuration reads its documents beside itself, and is the image's.
+    (folder / "jupyterhub_config.py").write_bytes((hub_modules.FOLDER / "jupyterhub_config.py").read_bytes())
+    (folder / "config_of_tests.py").write_text(_CONFIG.replace("PORT", str(port)))
+    module, _, name = application.rpartition(".")
+    code = f"from {module} import {name}; {name}.launch_instance(['--config=config_of_tests.py'])"
+    path = os.pathsep.join([str(hub_modules.FOLDER), str(folder)])
+    environment = os.environ | {"PYTHONPATH": path, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        hub = LiveHub(f"http://127.0.0.1:{port}", folder)
+        _await(hub, process)
+        yield hub
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _await(hub: LiveHub, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"{hub.url}/hub/health", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError(f"the hub does not answer:\n{(hub.folder / 'log').read_text()}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
