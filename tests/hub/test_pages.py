@@ -1,0 +1,55 @@
+"""The hub's own pages in a real browser: what a lost connection does to a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import docker
+import pytest
+from docker.models.networks import Network
+from playwright.sync_api import Page, expect
+
+from tests.hub import window
+from tests.hub.browser import BrowserMachine
+from tests.hub.clone import Clone
+from tests.hub.person import Person
+from tests.hub.waiting import until
+
+_STOPS_WITHIN = 30
+
+
+@pytest.fixture
+def another_network(client: docker.DockerClient, hub: Clone) -> Iterator[Network]:
+    """A network that the browser can join, which changes its machine's interfaces."""
+    network = client.networks.create(f"{hub.name}-elsewhere", driver="bridge")
+    yield network
+    network.reload()
+    for guest in network.attrs["Containers"]:
+        network.disconnect(guest, force=True)
+    network.remove()
+
+
+def test_stop_my_server_survives_a_change_of_network_interfaces(
+    hub: Clone,
+    page: Page,
+    logged_in: Callable[[str], Person],
+    chromium: BrowserMachine,
+    another_network: Network,
+) -> None:
+    """As on the engine's own machine, where the end of each server takes an interface away."""
+    logged_in("ada").start_server()
+    window.log_in(page, hub.url, "ada", hub.user_password)
+    page.wait_for_function("window._jupyterhub_page_loaded")
+    # A hub that keeps the page waiting, so that the change falls into the request.
+    container = hub.container(hub.settings.hub_name)
+    container.pause()
+    try:
+        with page.expect_request("**/hub/api/users/ada/server*"), page.expect_event("requestfailed"):
+            page.get_by_role("button", name="Stop My Server").click()
+            another_network.connect(chromium.container)
+    finally:
+        container.unpause()
+    expect(page.get_by_role("button", name="Start My Server")).to_be_visible(timeout=window.START_WITHIN)
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    # The repeated request finds the first one at work, and does not wait for it.
+    until(lambda: not hub.has_container(hub.server_name("ada")), _STOPS_WITHIN, "the server is gone")
