@@ -43,7 +43,10 @@ def configure_hub(c: Any, contract: Contract) -> None:
     c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "headers": {DEPLOYMENT_HEADER: contract.deployment}}
     # the page that offers to start a server again says how the last one ended; its reader may be an admin
     c.JupyterHub.template_paths = [str(HERE / "templates")]
-    c.JupyterHub.template_vars = {"end_of_server": lambda reader: ServerSpawner.end_of_server}
+    c.JupyterHub.template_vars = {
+        "end_of_server": lambda reader: ServerSpawner.end_of_server,
+        "listed_users": [user.name for user in contract.users],
+    }
     c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler)]
     # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}

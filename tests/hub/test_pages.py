@@ -1,8 +1,9 @@
-"""The hub's own pages in a real browser: what a lost connection does to a page."""
+"""The hub's own pages in a real browser: what an admin does in the admin page, and what a lost connection does to a page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import docker
 import pytest
@@ -27,6 +28,43 @@ def another_network(client: docker.DockerClient, hub: Clone) -> Iterator[Network
     for guest in network.attrs["Containers"]:
         network.disconnect(guest, force=True)
     network.remove()
+
+
+def test_the_admin_page_survives_an_admin(hub: Clone, page: Page, artifacts: Path) -> None:
+    window.log_in(page, hub.url, "boss", hub.admin_password)
+    window.add_user(page, hub.url, "zoe")
+
+    # The name goes along unchanged, which JupyterHub 6.1.1 alone takes for no name.
+    window.button_of(page, "zoe", "Edit User").click()
+    page.locator("#admin-check").check()
+    page.get_by_test_id("submit").click()
+    for _ in ("at once", "after a reload"):
+        for name in ("zoe", "boss", "ada"):
+            expect(window.user_row(page, name)).to_be_visible()
+        page.reload()
+
+    window.button_of(page, "zoe", "Start Server").click()
+    expect(window.button_of(page, "zoe", "Stop Server")).to_be_visible(timeout=window.START_WITHIN)
+    assert hub.container(hub.server_name("zoe")).status == "running"
+
+    # A start that this page did not ask for.
+    boss = hub.person("boss")
+    assert boss.log_in(hub.admin_password).ok
+    boss.take_token()
+    assert boss.call("POST", "/hub/api/users/guest/server").status_code == 202
+    page.reload()
+    expect(window.button_of(page, "guest", "Stop Server")).to_be_visible(timeout=window.START_WITHIN)
+
+    page.get_by_role("link", name="Add Users").or_(page.get_by_role("button", name="Add Users")).first.click()
+    page.get_by_test_id("user-textarea").fill("a" * 250)
+    page.get_by_test_id("submit").click()
+    expect(page.get_by_role("alert").filter(has_text="Choose a shorter name")).to_be_visible()
+
+    page.goto(f"{hub.url}/hub/admin")
+    window.button_of(page, "guest", "Edit User").click()
+    page.get_by_test_id("delete-user").click()
+    expect(page.get_by_role("status").filter(has_text="guest stands on the userlist")).to_be_visible()
+    page.screenshot(path=artifacts / "admin-page-after-deletion.png")
 
 
 def test_stop_my_server_survives_a_change_of_network_interfaces(

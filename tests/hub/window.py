@@ -85,3 +85,8 @@ def add_user(page: Page, url: str, name: str) -> None:
 def user_row(page: Page, name: str) -> Locator:
     """A user's line in the admin page."""
     return page.get_by_test_id(f"user-name-div-{name}")
+
+
+def button_of(page: Page, name: str, label: str) -> Locator:
+    """A button in a user's line of the admin page."""
+    return page.get_by_test_id(f"user-row-{name}").get_by_role("button", name=label)
