@@ -203,6 +203,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         options["auto_remove"] = False
         if self.mem_limit is not None:
             options["memswap_limit"] = self.mem_limit
+            # /dev/shm, 64 MB by the engine's default; what lies in it counts as the server's memory
+            options["shm_size"] = self.mem_limit
         return options
 
     async def start(self) -> tuple[str, int]:

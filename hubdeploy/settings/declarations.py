@@ -236,7 +236,7 @@ class Settings:
     memory_limit: int | None = setting(
         "USER_MEMORY_LIMIT", "memory of one server, such as 2G", readers.size,
         derivation="half of the engine's memory", example="4G", group="Limits and rights of a server",
-        more="A server gets no swap beyond it."
+        more="A server gets no swap beyond it. /dev/shm has the same size, and what lies there counts as the server's memory."
     )  # fmt: skip
     cpu_limit: float | None = setting(
         "USER_CPU_LIMIT", "CPUs of one server, such as 1.5", readers.cpus, derivation="no limit", example="1.5"

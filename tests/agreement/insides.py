@@ -226,6 +226,7 @@ def _resources(s: Settings, at: str) -> Readings:
     host = f"{at}.HostConfig"
     yield Reading("USER_MEMORY_LIMIT", f"{host}.Memory", memory(s))
     yield Reading("USER_MEMORY_LIMIT", f"{host}.MemorySwap", memory(s))
+    yield Reading("USER_MEMORY_LIMIT", f"{host}.ShmSize", memory(s))
     # The quota is in microseconds of each period, a tenth of a second.
     yield Reading("USER_CPU_LIMIT", f"{host}.CpuPeriod", 100_000 if s.cpu_limit else ABSENT)
     yield Reading("USER_CPU_LIMIT", f"{host}.CpuQuota", int(s.cpu_limit * 100_000) if s.cpu_limit else ABSENT)

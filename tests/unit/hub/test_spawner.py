@@ -149,6 +149,10 @@ def test_a_log_has_bounds_whatever_the_engines_default_is(make: Make) -> None:
     assert log == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
 
 
+def test_shared_memory_is_as_large_as_the_memory_limit(make: Make) -> None:
+    assert created(make, "ann", memory_limit=3 * 2**30)["host_config"]["ShmSize"] == 3 * 2**30
+
+
 def test_no_cpu_limit_is_no_cpu_limit(make: Make) -> None:
     assert "CpuQuota" not in created(make, "ann", cpu_limit=None)["host_config"]
 
