@@ -157,7 +157,9 @@ def _names(s: Settings) -> _Contradictions:
         unfit = volume_names.unfit_users(template, users)
         if unfit:
             found = f"{template} is no name that Docker takes for {', '.join(unfit)}"
-            shorter = "a shorter text around it" if volume_names.ESCAPED in template else f"{volume_names.ESCAPED} instead"
+            shorter = (
+                "a shorter text around it" if volume_names.ESCAPED in template else f"{volume_names.ESCAPED} instead"
+            )
             fix = f"write {shorter}, or take these users off the list"
             yield _Contradiction(own, found, "letters, digits and _ . - in a volume's name, at most 255", fix)
     if s.home_volume != volume_names.NONE and volume_names.may_meet(s.home_volume, s.user_volume):
