@@ -39,6 +39,7 @@ _MATRIX = (
     "tests/hub/authority.py", "tests/hub/github_standin.py", "tests/hub/foreign_image.py", "tests/hub/docker_stacks",
 )  # fmt: skip
 _IMAGES = "tests/hub/test_images.py"
+_HOMES = "tests/hub/test_homes.py"
 _SEARCH = "tests/unit/settings/test_settings_search.py"
 _SEARCH_HALF = f"{_SEARCH}::test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere[{{}}]"
 # The hub's own modules run on what was written, on no image.
@@ -56,7 +57,14 @@ _BARE_TEST = "tests/bare/test_bare_machine.py::test_{}"
 GROUPS = (
     Group("matrix-1", tuple(_MATRIX_ROW.format(row) for row in ("01", "06", "07", "08")), _MATRIX, 8),
     Group("matrix-2", tuple(_MATRIX_ROW.format(row) for row in ("09", "10", "11", "12")), _MATRIX, 8),
-    Group("bases", ("tests/hub/test_bases.py",), (*_DEPLOYMENT, "tests/hub/test_bases.py"), 6),
+    Group("bases", ("tests/hub/test_bases.py",), (*_DEPLOYMENT, "tests/hub/test_bases.py", "tests/hub/wheels.py"), 6),
+    Group(
+        "homes",
+        (f"{_HOMES}::test_nothing_in_a_home_keeps_its_user_out",
+         f"{_HOMES}::test_an_extension_of_the_users_own_does_not_keep_them_out"),
+        (*_DEPLOYMENT, _HOMES, "tests/hub/wheels.py", "tests/hub/window.py", "tests/hub/browser.py"),
+        8,
+    ),
     Group(
         "minimal-notebook",
         (f"{_IMAGES}::test_notebook_becomes_a_pdf", f"{_IMAGES}::test_minimal_notebook_has_its_tools"),
@@ -76,7 +84,8 @@ GROUPS = (
     Group(
         "upgrade",
         ("tests/hub/test_upgrade.py",),
-        (*_DEPLOYMENT, "tests/hub/test_upgrade.py", "tests/hub/test_replacement.py"),
+        (*_DEPLOYMENT, "tests/hub/test_upgrade.py", "tests/hub/test_replacement.py", _HOMES, "tests/hub/wheels.py",
+         "tests/hub/window.py"),
         6,
     ),
     Group(

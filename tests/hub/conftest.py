@@ -21,7 +21,7 @@ from tests.hub.github_standin import GitHubStandIn
 from tests.hub.person import Person
 
 ARTIFACTS = CHECKOUT / "tests" / "artifacts"
-USERLIST = "boss admin\nada\ngrace\nlinus\nsam sudo\nleaver\nguest\n"
+USERLIST = "boss admin\nada\ngrace\nlinus\nsam sudo\nleaver\nguest\nkeeper\nbreaker\n"
 GITHUB_USERLIST = "octoadmin admin\noctocat\nhubot\n"
 _LIVING = pytest.StashKey[list[Clone]]()
 

@@ -63,6 +63,10 @@ class Person:
         self.token = answer.json()["token"]
         self._program.headers["Authorization"] = f"token {self.token}"
 
+    def post_as_another_site(self, path: str) -> requests.Response:
+        """What a form of another site would send: the browser's cookies, and no token of the hub's page."""
+        return self._window.post(f"{self.url}{path}", data={}, timeout=_ANSWER_WITHIN)
+
     def call(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """A request with the token, and without cookies."""
         return self._program.request(method, f"{self.url}{path}", timeout=_ANSWER_WITHIN, **arguments)

@@ -143,9 +143,10 @@ def _assert_server_is_as_set(stage: Stage, user: str) -> None:
     image = client.images.get(settings.notebook_image)
     assert server["Image"] == image.id
     assert list(server["NetworkSettings"]["Networks"]) == [settings.network_name]
-    assert [(mount["Name"], mount["Destination"]) for mount in server["Mounts"]] == [
-        (stage.clone.server_name(user), settings.notebook_dir)
-    ]
+    kept = {settings.home_volume.format(username=user): settings.home} if settings.home_volume != "none" else {}
+    assert {mount["Name"]: mount["Destination"] for mount in server["Mounts"]} == {
+        stage.clone.server_name(user): settings.notebook_dir, **kept,
+    }  # fmt: skip
     assert "Health" not in server["State"], "an image's own health check would run"
     # Our image names its user; a foreign image gets the user's name when it starts.
     config = image.attrs["Config"] if stage.ours else server["Config"]

@@ -15,11 +15,13 @@ import pytest
 
 from tests.hub.clone import CHECKOUT, Clone, copy_checkout
 from tests.hub.person import Person
+from tests.hub.test_homes import stop
 from tests.hub.test_replacement import TICKING, Watch, identities
 from tests.hub.waiting import until
+from tests.hub.wheels import WHEEL_NAME, make_wheel
 
-# The last commit before version 1.0.0.
-BEFORE = "f449c57"
+# Version 1.0.0.
+BEFORE = "ad4702a"
 PASSWORD = "a-password-of-grace"
 # The owner's files in a checkout, which git does not have.
 _OWN = (".env", ".env.local", "userlist", "jupyterhub/secrets")
@@ -31,7 +33,7 @@ def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_sessi
 ) -> None:
     clone = new_clone("boss admin\ngrace\n", USER_PASSWORD=PASSWORD)
     replace_code(clone.root, lay_out_the_version_before)
-    up = [sys.executable, "-m", "hubdeploy.commandline", "up", "--yes"]
+    up = [sys.executable, "-m", "hubdeploy.commands.commandline", "up", "--yes"]
     subprocess.run(up, cwd=clone.root, env=clone.environ, stdin=subprocess.DEVNULL, capture_output=True, check=True)
     # A browser keeps the certificate that it trusts, wherever the checkout's files are moved.
     trusted = tmp_path / "trusted.crt"
@@ -42,6 +44,7 @@ def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_sessi
     grace.start_server()
     kernel = grace.open_kernel()
     kernel.run(TICKING)
+    kernel.run("open('/home/cryptic/work/of-version-1.txt', 'w').write('kept')")
     before, volumes = identities(clone), names_of_volumes(clone, client)
 
     with Watch(grace, kernel) as watch:
@@ -55,11 +58,28 @@ def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_sessi
     after = identities(clone)
     assert {name for name in before if before[name] != after[name]} == {clone.settings.hub_name}
     assert "the hub restarts, sessions go on" in planned
-    assert "contract.json: the same in another form; secrets.json: the same in another form" in planned
     assert watch.failures == []
     assert names_of_volumes(clone, client) == volumes
     assert kernel.run("ticking.set(); print(kept + 1)").replace("tick\n", "") == "42\n"
     assert "nothing to do" in clone.up()
+    kernel.close()
+    _assert_home_lasts(clone, grace)
+
+
+def _assert_home_lasts(clone: Clone, grace: Person) -> None:
+    """After a stop and a start her files are where they were, in a home that lasts."""
+    stop(clone, grace)
+    grace.start_server()
+    kernel = grace.open_kernel()
+    assert kernel.run("print(open('/home/cryptic/work/of-version-1.txt').read())") == "kept\n"
+    install = f"%pip install --quiet --no-index /tmp/{WHEEL_NAME.format('trial')}"
+    kernel.run(f"{make_wheel('trial')}\nget_ipython().run_line_magic('pip', '{install.removeprefix('%pip ')}')")
+    kernel.close()
+    stop(clone, grace)
+    grace.start_server()
+    kernel = grace.open_kernel()
+    assert kernel.run("import trial; print(trial.answer)") == "42\n"
+    kernel.close()
 
 
 def replace_code(root: Path, lay_out: Callable[[Path], None]) -> None:
