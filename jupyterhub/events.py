@@ -8,13 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import ends
 from docker import APIClient
-from docker.errors import DockerException
-from requests import RequestException
-from urllib3.exceptions import HTTPError
 
 log = logging.getLogger("events")
 
@@ -22,36 +20,31 @@ log = logging.getLogger("events")
 BEFORE, AFTER = 90.0, 1.0
 # Seconds between two tries to reach an engine that went away: the first pause, which doubles, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-# What a stream that breaks off raises; docker-py translates none of it.
-BREAKS = (DockerException, RequestException, HTTPError, OSError, ValueError)
 
 Check = Callable[[], Coroutine[Any, Any, object]]
 
 
 def around_end(client: APIClient, container: str, state: Mapping[str, Any]) -> ends.Events:
     """The events of the container with this id, whose `state` the engine gave. Blocks for AFTER seconds at most, and only
-    where the events decide what is said and have not come yet. Raises DockerException."""
+    where the events decide what is said and have not come yet. Raises DockerException and OSError."""
     ended = ends.seconds(state["FinishedAt"])
     # The engine's clock is this one: the hub runs on the engine's host.
     until = max(time.time(), ended + AFTER) if ends.is_doubtful(state) else time.time()
     asked = {"container": container, "type": "container", "event": ["kill", "oom", "die"]}
     recorded: list[Mapping[str, Any]] = []
     # As text: docker-py cuts a datetime to whole seconds, which would lose the last events.
-    for event in _stream(client, since=f"{ended - BEFORE:.6f}", until=f"{until:.6f}", filters=asked):
-        recorded.append(event)
-        known = ends.events_of(recorded)
-        if known.complete and (ends.is_stopped(state, known) or ends.is_out_of_memory(state, known)):
-            break
-    return ends.events_of(recorded)
-
-
-def _stream(client: APIClient, **arguments: Any) -> Iterator[Mapping[str, Any]]:
-    """The engine's events, one by one; the connection is given up with the loop over them."""
-    stream = client.events(decode=True, **arguments)
+    stream = client.events(decode=True, since=f"{ended - BEFORE:.6f}", until=f"{until:.6f}", filters=asked)
     try:
-        yield from stream
+        for event in stream:
+            recorded.append(event)
+            known = ends.events_of(recorded)
+            if known.complete and (ends.is_stopped(state, known) or ends.is_out_of_memory(state, known)):
+                break
     finally:
-        stream.close()
+        # The engine may have closed it already, at the time `until`.
+        with suppress(OSError):
+            stream.close()
+    return ends.events_of(recorded)
 
 
 class EndWatch:
@@ -90,11 +83,10 @@ class EndWatch:
                 for container in self._ended():
                     pause = FIRST_PAUSE
                     loop.call_soon_threadsafe(self._check, container)
-            except BREAKS as error:
-                log.warning("the engine's events broke off: %s", error)
-            except RuntimeError:
-                # The loop closed: the hub ends.
-                return
+            except Exception as error:
+                # Whatever an engine that goes away looks like from docker-py and the libraries below it.
+                if not loop.is_closed():
+                    log.warning("the engine's events broke off: %s", error)
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 

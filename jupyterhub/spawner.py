@@ -357,7 +357,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, read)
-        except DockerException as error:
+        except (DockerException, OSError) as error:
             self._log_message(f"the engine's events cannot be read: {error}", logging.WARNING)
             return Events()
 
