@@ -39,6 +39,7 @@ body { margin: 0; color: var(--text); background: var(--page); font: 1rem/1.5 sy
   "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif }
 header { padding: 1rem; background: var(--bar); font-size: 1.25rem }
 main { max-width: 36rem; margin: 3rem auto; padding: 0 1rem; text-align: center }
+h1, p { text-wrap: balance }
 h1 { font-size: 1.75rem; font-weight: 500; line-height: 1.2 }
 #waiting { color: var(--soft) }
 #waiting::before { content: ""; display: inline-block; width: .75rem; height: .75rem; margin-right: .5rem; border-radius: 50%;
@@ -59,7 +60,7 @@ document.documentElement.dataset.theme = chosen === "dark" || chosen === "light"
 <main>
 <h1>$title</h1>
 <div role="status"><p id="text">$text</p></div>
-<p id="waiting">This page goes on by itself.</p>
+<p id="waiting">This page loads again as soon as there is an answer.</p>
 <p><a id="home" hidden>The hub's home page</a></p>
 </main>
 <script>
@@ -74,7 +75,8 @@ async function look() {
     const answer = await fetch(location.href, {
       headers: { Accept: "text/html" }, cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(10000),
     });
-    if (![502, 503, 504].includes(answer.status)) return location.reload();
+    // A reload would send a form once more; an address with a hash would only be scrolled to.
+    if (![502, 503, 504].includes(answer.status)) return location.hash ? location.reload() : location.replace(location.href);
   } catch (unreachable) {}
   if (Date.now() - began > 60000) document.getElementById("text").textContent = "$later";
   setTimeout(look, 1000);
