@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hubdeploy.blueprint import routing
 from tests.unit.hub import hub_image
 
 HUB, ANN = ("/", "http://lab-hub:8081", {"hub": True}), ("/user/ann/", "http://172.18.0.2:8888", {"user": "ann"})
+BOB = ("/user/bob@example.org/", ANN[1], {"user": "bob@example.org"})
 # As an earlier version of this project left it: no pages, and no priorities.
 OLD = """
 [http.routers.router__2F]
@@ -102,3 +104,39 @@ def test_routes_of_an_earlier_version_get_their_pages(rules: Path) -> None:
     asyncio.run(story())
     assert set(routers(rules)) == {"router__2F", "page__2F"}
     assert routers(rules)["router__2F"]["rule"] == "PathPrefix(`/`)"
+
+
+def test_a_name_of_several_spellings_is_rewritten_to_the_hubs_own(rules: Path) -> None:
+    asyncio.run(added(rules, HUB, ANN, BOB))
+    drawn = routers(rules)
+    ordinary, several = drawn["router__2Fuser_2Fann_2F"], drawn["router__2Fuser_2Fbob_40example_2Eorg_2F"]
+    assert "middlewares" not in ordinary
+    assert "PathPrefix" in ordinary["rule"]
+    (name,) = several["middlewares"]
+    rewriting = tomllib.loads(rules.read_text())["http"]["middlewares"][name]["replacePathRegex"]
+    for sent in ("/user/bob%40example.org", "/user/bob@example.org"):
+        assert (
+            re.sub(rewriting["regex"], rewriting["replacement"].replace("$1", r"\1"), f"{sent}/lab") == f"{BOB[0]}lab"
+        )
+
+
+def test_the_last_name_of_several_spellings_leaves_no_empty_table(rules: Path) -> None:
+    async def story() -> None:
+        made = await added(rules, HUB, BOB)
+        await made.delete_route(BOB[0])
+
+    asyncio.run(story())
+    assert "middlewares" not in tomllib.loads(rules.read_text())["http"]
+
+
+def test_a_name_with_a_backslash_does_not_break_the_file(rules: Path) -> None:
+    name = r"a\x41"
+    asyncio.run(added(rules, HUB, ("/user/a%5Cx41/", ANN[1], {"user": name})))
+    written = tomllib.loads(rules.read_text())["jupyterhub"]["routes"].values()
+    assert [route["data"] for route in written] == [{"hub": True}, {"user": name}]
+
+
+def test_a_file_that_cannot_be_read_is_written_anew(rules: Path) -> None:
+    rules.write_text('broken = "\\x"')
+    asyncio.run(added(rules, HUB))
+    assert set(routers(rules)) == {"router__2F", "page__2F"}
