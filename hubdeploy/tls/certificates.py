@@ -24,7 +24,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 
 from hubdeploy.contract.documents import Secret
-from hubdeploy.errors import InputError, Problem, read_file, read_text
+from hubdeploy.errors import InputError, Problem, read_file
+from hubdeploy.tls import openssl_conf
 
 VALID_DAYS = 365
 # A self-made certificate with fewer days left than this is made anew.
@@ -35,6 +36,10 @@ LEAST_BITS = 2048
 _COMMENT = x509.ObjectIdentifier("2.16.840.1.113730.1.13")
 _MADE_BY = "self-made by hubdeploy from "
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+# A host's name; an underscore is in names that people have.
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
+_ASCII_ONLY = (NameOID.COUNTRY_NAME, NameOID.EMAIL_ADDRESS)
 _SUBJECT = {
     "C": NameOID.COUNTRY_NAME, "countryname": NameOID.COUNTRY_NAME,
     "ST": NameOID.STATE_OR_PROVINCE_NAME, "stateorprovincename": NameOID.STATE_OR_PROVINCE_NAME,
@@ -91,49 +96,41 @@ def read_request(path: Path, host: str) -> Request:
     """The request in an OpenSSL `req` file: the subject from its distinguished_name section, the key's size from
     default_bits (raised to 2048); names are localhost, 127.0.0.1 and `host`, and what subjectAltName adds.
     """
-    sections = _sections(path)
-    req = sections.get("req", {})
-    section = req.get("distinguished_name", "")
+    sections = openssl_conf.read(path)
+    section = openssl_conf.value(sections, "req", "distinguished_name") or ""
     where = path.name
     if section not in sections:
         fix = "write distinguished_name = SECTION under [ req ] and that section with lines such as CN = localhost"
         raise InputError(
             [Problem(where, "distinguished_name", "names no section of this file", "the subject's section", fix)]
         )
-    subject, problems = [], []
-    for key, value in sections[section].items():
-        if key.endswith(("_default", "_min", "_max")) or not value:
-            continue
-        name = re.sub(r"^\d+\.", "", key)
-        oid = _SUBJECT.get(name) or _SUBJECT.get(name.lower())
-        if oid is None:
-            problems.append(
-                Problem(
-                    where, key, "is not a part of a subject", "C, ST, L, O, OU, CN or emailAddress", "delete the line"
-                )
-            )
-        else:
-            try:
-                x509.NameAttribute(oid, value)
-            except ValueError as error:
-                problems.append(Problem(where, key, str(error), "a value that fits a subject", "correct the value"))
-            subject.append((oid.dotted_string, value))
-    bits = req.get("default_bits", str(LEAST_BITS))
-    if not bits.isdigit() or int(bits) > 8192:
+    subject, problems = _subject(where, sections, section)
+    bits = openssl_conf.value(sections, "req", "default_bits") or str(LEAST_BITS)
+    if not bits.isdecimal() or int(bits) > 8192:
         problems.append(
             Problem(where, "default_bits", f"{bits} is not a key size", f"{LEAST_BITS} to 8192", f"write {LEAST_BITS}")
         )
+    added = []
+    for kind, name in openssl_conf.alternative_names(sections):
+        read = _alternative_name(kind, name)
+        if read is None:
+            shown = f"{kind}:{name}" if kind else name
+            found = f"{shown if shown.isprintable() else ascii(shown)} is no name or address of a host"
+            fix = "write such a name, or take this part away"
+            problems.append(Problem(where, "subjectAltName", found, "DNS:hub.example.org or IP:192.0.2.7", fix))
+        else:
+            added.append(read)
     if problems:
         raise InputError(problems)
     # Equal for HUB_HOST=localhost and 127.0.0.1: after a change nobody must trust a new certificate.
-    names = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *_alternative_names(sections))))
-    return Request(tuple(subject), max(int(bits), LEAST_BITS), names)
+    names = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *added)))
+    return Request(subject, max(int(bits), LEAST_BITS), names)
 
 
 def raised_bits(path: Path) -> str | None:
     """The key size in cert.conf if it is too small and was raised; else None."""
-    asked = _sections(path).get("req", {}).get("default_bits", "")
-    return asked if asked.isdigit() and int(asked) < LEAST_BITS else None
+    asked = openssl_conf.value(openssl_conf.read(path), "req", "default_bits") or ""
+    return asked if asked.isdecimal() and int(asked) < LEAST_BITS else None
 
 
 def new_key(bits: int) -> rsa.RSAPrivateKey:
@@ -226,15 +223,54 @@ def read_bundle(path: Path) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _alternative_names(sections: dict[str, dict[str, str]]) -> list[str]:
-    """The names of every `subjectAltName = DNS:a, IP:b`; `@section` stands for the names in that section."""
-    names: list[str] = []
-    for value in [section["subjectAltName"] for section in sections.values() if "subjectAltName" in section]:
-        if value.startswith("@"):
-            names += sections.get(value[1:], {}).values()
-        else:
-            names += [part.split(":", 1)[1].strip() for part in value.split(",") if ":" in part]
-    return names
+def _subject(
+    where: str, sections: openssl_conf.Sections, section: str
+) -> tuple[tuple[tuple[str, str], ...], list[Problem]]:
+    """The subject's parts as (object id, value), and what is wrong with them."""
+    parts, problems = [], []
+    fields, wrong_lengths = openssl_conf.subject(sections, section)
+    wanted = "a value that fits a subject"
+    if not fields:
+        found = "gives no value: without prompt = no the values there are questions, and KEY_default the answers"
+        fix = "write prompt = no under [ req ] if these are the values"
+        problems.append(Problem(where, section, found, "a subject, such as CN = localhost", fix))
+    problems += [Problem(where, key, found, wanted, "correct the value") for key, found in wrong_lengths]
+    for one in fields:
+        oid = _SUBJECT.get(one.name) or _SUBJECT.get(one.name.lower())
+        if oid is None:
+            known = "C, ST, L, O, OU, CN or emailAddress"
+            problems.append(Problem(where, one.key, "is not a part of a subject", known, "delete the line"))
+            continue
+        try:
+            x509.NameAttribute(oid, one.value)
+            if oid in _ASCII_ONLY:
+                one.value.encode("ascii")
+        except UnicodeEncodeError:
+            problems.append(Problem(where, one.key, "holds letters beyond ASCII", wanted, "write it in ASCII"))
+        except ValueError as error:
+            problems.append(Problem(where, one.key, str(error), wanted, "correct the value"))
+        parts.append((oid.dotted_string, one.value))
+    return tuple(parts), problems
+
+
+def _alternative_name(kind: str, name: str) -> str | None:
+    """A name as it stands in a certificate, in ASCII (IDNA); None if it is no host's."""
+    if kind == "IP":
+        try:
+            return str(ipaddress.ip_address(name))
+        except ValueError:
+            return None
+    if kind != "DNS":
+        return None
+    # Imported here: it is seldom needed.
+    import idna
+
+    wildcard, rest = ("*.", name[2:]) if name.startswith("*.") else ("", name)
+    try:
+        ascii_name = rest.lower() if rest.isascii() else idna.encode(rest, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return None
+    return wildcard + ascii_name if _DNS_NAME.match(ascii_name) else None
 
 
 def _unfit(name: str, found: str, wanted: str) -> InputError:
@@ -251,23 +287,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _sections(path: Path) -> dict[str, dict[str, str]]:
-    """An OpenSSL configuration file as section -> key -> value; keys before the first section belong to `default`."""
-    text = read_text(path, path.name, "the self-made certificate's subject")
-    sections: dict[str, dict[str, str]] = {"default": {}}
-    current = sections["default"]
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.split("#", 1)[0].strip()
-        if line.startswith("[") and line.endswith("]"):
-            current = sections.setdefault(line[1:-1].strip(), {})
-        elif "=" in line:
-            key, value = line.split("=", 1)
-            current[key.strip()] = value.strip()
-        elif line:
-            problem = Problem(
-                f"{path.name}:{number}", "", "cannot be read", "[ section ] or key = value", "correct the line"
-            )
-            raise InputError([problem])
-    return sections

@@ -16,7 +16,7 @@ from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import certificates, selection
 from hubdeploy.tls.certificates import Pair
 
-CONF = "[ req ]\ndefault_bits = 1024\ndistinguished_name = dn\n[ dn ]\nC = US\nO = Cryptic Labs\nCN = localhost\n"
+CONF = "[ req ]\ndefault_bits = 1024\ndistinguished_name = dn\nprompt = no\n[ dn ]\nC = US\nO = Cryptic Labs\nCN = localhost\n"
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_self_made_certificate_without_its_key_is_made_anew(deployment: Settin
 @pytest.mark.parametrize("line", ["C = USA", "CN = " + "x" * 65])
 def test_a_subject_that_fits_no_certificate_is_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "cert.conf"
-    path.write_text(f"[ req ]\ndistinguished_name = dn\n[ dn ]\n{line}\n")
+    path.write_text(f"[ req ]\ndistinguished_name = dn\nprompt = no\n[ dn ]\n{line}\n")
     with pytest.raises(InputError, match=r"cert\.conf: "):
         certificates.read_request(path, "localhost")
 
@@ -193,7 +193,7 @@ def test_a_subject_that_fits_no_certificate_is_refused(tmp_path: Path, line: str
 def test_alternative_names_are_read_from_their_section(tmp_path: Path) -> None:
     path = tmp_path / "cert.conf"
     path.write_text(
-        CONF.replace("= dn\n", "= dn\nx509_extensions = x\n") + "[ x ]\nsubjectAltName = @alt\n[ alt ]\nDNS.1 = b.c\n"
+        CONF.replace("= no\n", "= no\nx509_extensions = x\n") + "[ x ]\nsubjectAltName = @alt\n[ alt ]\nDNS.1 = b.c\n"
     )
     assert "b.c" in certificates.read_request(path, "localhost").names
 
@@ -222,7 +222,7 @@ def test_a_bundle_is_split_without_repeats(tmp_path: Path, pair: Pair) -> None:
     ("text", "words"),
     [
         ("[ req ]\n", "names no section"),
-        ("[ req ]\ndistinguished_name = dn\n[ dn ]\nNOPE = x\n", "is not a part of a subject"),
+        ("[ req ]\ndistinguished_name = dn\nprompt = no\n[ dn ]\nNOPE = x\n", "is not a part of a subject"),
         ("nonsense\n", "cannot be read"),
     ],
 )
