@@ -11,7 +11,6 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from hubdeploy import family, files
@@ -26,13 +25,14 @@ from hubdeploy.errors import Caution, InputError, Problem, Refused
 from hubdeploy.plan import checks, local
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.checks import Case, Evidence
+from hubdeploy.plan.expired import without_serving
 from hubdeploy.plan.images import image_steps
 from hubdeploy.plan.reconcile import reconcile
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import generated, loading, volume_names
 from hubdeploy.settings.declarations import Settings
-from hubdeploy.tls import certificates, selection
+from hubdeploy.tls import certificates, chain, selection
 from hubdeploy.tls.certificates import Pair
 
 # The checkout: where tasks.py and .env lie.
@@ -42,14 +42,15 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True)
 class Drawn:
     """A plan with all that it was drawn from. `settings` hold the passwords that it makes; `pair` is the certificate to
-    serve, and `pair_problems` what is wrong with it."""
+    serve, `about_pair` what was found about it, and `served` the pair that browsers get afterwards, None if any may be."""
 
     plan: Plan
     blueprint: Blueprint
     snapshot: Snapshot
     settings: Settings
     pair: Pair
-    pair_problems: tuple[Problem, ...]
+    about_pair: tuple[Problem | Caution, ...]
+    served: Pair | None
 
     def of(self, plan: Plan) -> Drawn:
         """The same with another plan."""
@@ -79,10 +80,16 @@ class Deployment:
         """The plan from what is to what should be, on one snapshot of the engine."""
         snapshot = self.observe()
         settings, made = generated.completed(self.settings)
-        pair, cause, problems = self._certificate()
+        pair, cause, about_pair = self._certificate()
         blueprint = self.blueprint(settings, snapshot, pair)
         steps = (*local.secret_steps(settings, made), *local.certificate_steps(settings, pair, cause))
-        return Drawn(reconcile(blueprint, snapshot, steps), blueprint, snapshot, settings, pair, problems)
+        plan = whole = reconcile(blueprint, snapshot, steps)
+        if not about_pair and pair.days < 0:
+            expired = f"{settings.certificate_path.name} expired on {pair.expires:%Y-%m-%d}"
+            plan, finding = without_serving(whole, blueprint, snapshot, pair.certificate, expired)
+            about_pair = (finding,)
+        served = pair if plan is whole else None
+        return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served)
 
     def blueprint(self, settings: Settings, snapshot: Snapshot, pair: Pair) -> Blueprint:
         facts = Facts(
@@ -140,7 +147,7 @@ class Deployment:
         base = snapshot.images.get(self.settings.base_image)
         return base.id if base else None
 
-    def _certificate(self) -> tuple[Pair, str | None, tuple[Problem, ...]]:
+    def _certificate(self) -> tuple[Pair, str | None, tuple[Problem | Caution, ...]]:
         """The pair to serve, why it is new, and what is wrong with it: then a pair stands in that nobody will serve."""
         try:
             return *selection.decide(self.settings, self.engine.read_volume), ()
@@ -157,13 +164,15 @@ class Deployment:
         asked = {
             port: self.engine.port_holder(*port) for port in checks.ports_to_bind(drawn.plan, drawn.blueprint, snapshot)
         }
-        brought = not drawn.pair_problems and drawn.pair.made_from is None
+        is_fine = not drawn.about_pair and (drawn.pair.made_from is None or settings.secrets_volume is not None)
+        name = settings.certificate_path.name
+        chain_cautions = chain.cautions(drawn.pair.certificate, name, self._certificates) if is_fine else ()
         return Evidence(
             owners=owners,
             listeners={port: program for port, program in asked.items() if program},
             notebook_image=image_probe.evidence(settings, snapshot, self.engine, self.display.line),
-            certificate=drawn.pair_problems,
-            brought_days=(drawn.pair.expires - datetime.now(UTC)).days if brought else None,
+            certificate=(*drawn.about_pair, *chain_cautions),
+            brought_days=drawn.pair.days if is_fine else None,
         )
 
 

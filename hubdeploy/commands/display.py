@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hubdeploy.blueprint.specs import Severity
@@ -147,5 +146,5 @@ class Display:
             self.line("certificate: none yet; up makes one")
             return
         kind = "brought" if pair.made_from is None else "self-made"
-        days = (pair.expires - datetime.now(UTC)).days
-        self.line(f"certificate: {kind}, valid until {pair.expires:%Y-%m-%d} ({days} days)")
+        valid = f"valid until {pair.expires:%Y-%m-%d} ({pair.days} days)"
+        self.line(f"certificate: {kind}, {valid if pair.days >= 0 else f'expired on {pair.expires:%Y-%m-%d}'}")

@@ -18,7 +18,7 @@ from hubdeploy.errors import DeployError
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import selection
-from hubdeploy.tls.certificates import Pair
+from hubdeploy.tls.certificates import RENEW_DAYS, Pair
 
 
 def show(deployment: NamedDeployment) -> None:
@@ -75,10 +75,20 @@ def _images(snapshot: Snapshot) -> Table:
 def _certificate(settings: Settings, pair: Pair | None) -> str:
     if pair is None:
         return "certificate: none yet"
-    days = (pair.expires - datetime.now(UTC)).days
     where = f" in the volume {settings.secrets_volume}" if settings.secrets_volume else ""
     kind = f"brought{where}" if pair.made_from is None else "self-made"
-    return f"certificate: {kind}, expires {pair.expires:%Y-%m-%d} (in {days} days)"
+    day = f"{pair.expires:%Y-%m-%d}"
+    line = (
+        f"certificate: {kind}, expired on {day}"
+        if pair.days < 0
+        else f"certificate: {kind}, expires {day} (in {pair.days} days)"
+    )
+    renewed_here = pair.made_from is not None and settings.secrets_volume is None
+    return (
+        line
+        if renewed_here or pair.days > RENEW_DAYS
+        else f"{line}\nwarning: bring the certificate's successor, then run ./invoke up"
+    )
 
 
 def _since(state: ContainerState) -> str:

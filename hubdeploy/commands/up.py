@@ -10,7 +10,7 @@ from hubdeploy.engine import Engine
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls.certificates import Pair
 
-Confirm = Callable[[Engine, Settings, Pair], None]
+Confirm = Callable[[Engine, Settings, Pair | None], None]
 
 
 def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachability.confirm) -> None:
@@ -22,7 +22,7 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
     for drawn in plans(deployment):
         deployment.show_and_do(drawn.plan, yes=yes)
     assert drawn is not None
-    confirm(deployment.engine, drawn.settings, drawn.pair)
+    confirm(deployment.engine, drawn.settings, drawn.served)
     deployment.display.greeting(drawn.settings)
 
 

@@ -15,10 +15,10 @@ import certifi
 import requests
 
 from hubdeploy.errors import DeployError
+from hubdeploy.tls.chain import MACHINE_BUNDLES
 
 # A proxy that must look up and re-sign may take seconds; a closed network mostly refuses at once.
 _WITHIN = 10.0
-_MACHINE_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 Verdict = Literal["trusted", "distrusted", "unreachable"]
 Verify = Callable[[str, Path], Verdict]
@@ -27,7 +27,7 @@ Verify = Callable[[str, Path], Verdict]
 def bundles(environ: Mapping[str, str]) -> list[Path]:
     """The files of authorities that this machine's programs trust: the system's, then the files that the environment names."""
     named = [environ.get(key, "") for key in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")]
-    return [Path(name) for name in dict.fromkeys([*_MACHINE_BUNDLES, *named]) if name and Path(name).is_file()]
+    return [Path(name) for name in dict.fromkeys([*MACHINE_BUNDLES, *named]) if name and Path(name).is_file()]
 
 
 def package_index() -> str | None:

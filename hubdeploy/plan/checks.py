@@ -18,10 +18,9 @@ from hubdeploy.plan.containers import held_contract
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import readers
+from hubdeploy.tls.certificates import RENEW_DAYS
 
 _GB = 1000**3
-# By then whoever renews it should have done so: it is usual with a third of 90 days left.
-_RENEW_DAYS = 21
 _EVERYWHERE = {"0.0.0.0", "::"}
 
 
@@ -32,13 +31,13 @@ class Evidence:
     `owners`: volume -> user id, for the volumes of `doubtful_volumes`. `listeners`: (address, port) -> the program of this
     machine that listens there, for ports that no container holds. `notebook_image`: what a foreign image of users' servers
     must fit, and what was found in it (a Problem: it did not answer); None if it is ours, or not on the engine yet.
-    `certificate`: what is wrong with the pair to serve. `brought_days`: how long a brought pair is valid yet.
+    `certificate`: what was found about the pair to serve. `brought_days`: how long a brought pair is valid yet.
     """
 
     owners: Mapping[str, int] = field(default_factory=dict)
     listeners: Mapping[tuple[str, int], str] = field(default_factory=dict)
     notebook_image: tuple[Wanted, Found] | Problem | None = None
-    certificate: tuple[Problem, ...] = ()
+    certificate: tuple[Problem | Caution, ...] = ()
     brought_days: int | None = None
 
 
@@ -91,7 +90,7 @@ def _ports_to_publish(plan: Plan, blueprint: Blueprint) -> Iterator[tuple[Contai
 def _certificate(case: Case) -> Iterator[Finding]:
     yield from case.evidence.certificate
     days = case.evidence.brought_days
-    if days is not None and days < _RENEW_DAYS:
+    if days is not None and days <= RENEW_DAYS:
         yield Caution(f"the certificate that you brought expires in {days} days", "bring its successor")
 
 

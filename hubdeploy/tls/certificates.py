@@ -1,5 +1,5 @@
-"""TLS: makes the self-made certificate, checks any certificate and bundle. No other module imports OpenSSL or cryptography,
-so this one is long.
+"""TLS: makes the self-made certificate, checks any certificate and bundle. No other room imports OpenSSL or cryptography,
+so this module is long.
 
 A self-made certificate has a comment that says so and names its inputs, so a certificate that somebody brought is never
 taken for ours. A key never shows in a repr or a message.
@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
@@ -28,7 +29,8 @@ from hubdeploy.errors import InputError, Problem, read_file
 from hubdeploy.tls import openssl_conf
 
 VALID_DAYS = 365
-# A self-made certificate with fewer days left than this is made anew.
+# A self-made certificate with fewer days left than this is made anew; from then on there is a warning of a brought one.
+# It is usual to renew with a third of 90 days left.
 RENEW_DAYS = 30
 # What every current browser accepts; the old cert.conf asked for 1024.
 LEAST_BITS = 2048
@@ -79,6 +81,11 @@ class Pair:
     @property
     def expires(self) -> datetime:
         return _leaf(self.certificate).not_valid_after_utc
+
+    @property
+    def days(self) -> int:
+        """Whole days that it is valid yet; negative once it has expired."""
+        return (self.expires - datetime.now(UTC)).days
 
     @property
     def made_from(self) -> str | None:
@@ -166,10 +173,10 @@ def make(request: Request) -> Pair:
 
 
 def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
-    """Raises InputError unless the pair belongs together, loads into a TLS context and has not expired."""
+    """Raises InputError unless the pair belongs together and loads into a TLS context. Whether it has expired is not asked."""
     try:
-        leaf = _leaf(pair.certificate)
-    except (ValueError, IndexError):
+        leaf, *others = x509.load_pem_x509_certificates(pair.certificate)
+    except ValueError:
         raise _unfit(certificate_name, "holds no certificate that can be read", "a PEM certificate") from None
     try:
         # The slow test for primes is left out: a key of other numbers belongs to no certificate.
@@ -182,13 +189,20 @@ def check(pair: Pair, *, certificate_name: str, key_name: str) -> None:
         context.use_privatekey(key)  # type: ignore[arg-type]
         context.check_privatekey()
     except (SSL.Error, TypeError):
+        place = next((number for number, one in enumerate(others, start=2) if _is_key_of(key, one)), None)
+        if place:
+            found = f"is in the wrong order: the key belongs to certificate {place} in it"
+            wanted = "the host's own certificate first, then the one that signed it, and so on"
+            problem = Problem(certificate_name, "", found, wanted, "put the certificates into this order")
+            raise InputError([problem]) from None
         raise _unfit(
             key_name, f"does not belong to {certificate_name}", "the key that the certificate was made for"
         ) from None
-    if leaf.not_valid_after_utc <= datetime.now(UTC):
-        raise _unfit(
-            certificate_name, f"expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "a certificate that is valid today"
-        )
+
+
+def _is_key_of(key: PrivateKeyTypes, certificate: x509.Certificate) -> bool:
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
 
 
 def names(pair: Pair) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from hubdeploy.family import FAMILY
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan
+from hubdeploy.tls import certificates, selection
 from tests.engine.project import BASE, Project
 
 NewProject = Callable[[], Project]
@@ -447,6 +448,47 @@ def test_equal_content_under_another_tag_is_tagged_and_not_built(client: docker.
     kinds = {type(step.operation) for step in up.plan().steps}
     assert op.ImageTagged in kinds
     assert op.ImageBuilt not in kinds
+
+
+def bring(project: Project, days: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lays a pair beside the deployment that it did not make, valid for so many days; 0: it has just expired."""
+    settings = project.deployment().settings
+    with monkeypatch.context() as patch:
+        patch.setattr(certificates, "_MADE_BY", "brought by ")
+        patch.setattr(certificates, "VALID_DAYS", days)
+        pair, _ = selection.make(settings, "for this test")
+    settings.certificate_path.write_bytes(pair.certificate)
+    settings.key_path.write_bytes(pair.key.reveal())
+
+
+def test_an_expired_certificate_keeps_nobody_from_losing_access_and_is_not_served_anew(
+    client: docker.DockerClient, up: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bring(up, 20, monkeypatch)
+    up.up()
+    assert "the certificate that you brought expires in 19 days" in capsys.readouterr().out
+    bring(up, 0, monkeypatch)
+    (up.root / "userlist").write_text("kaben\n")
+    before, served = ids(client, up), _certificates(up)
+    up.up()
+    printed = capsys.readouterr().out
+    assert f"{up.name}.crt expired on " in printed
+    assert "it is not served anew, so the proxy stays as it is" in printed
+    after = ids(client, up)
+    assert {name for name in after if before.get(name) != after[name]} == {f"container {up.name}-hub"}
+    assert _certificates(up) == served
+    held = (up.deployment().engine.read_files(f"{up.name}-hub", "/srv/jupyterhub") or {})[CONTRACT_PATH]
+    assert [(user.name, user.admin) for user in from_bytes(Contract, held.reveal()).users] == [("kaben", False)]
+    with pytest.raises(DeployError):
+        status.show(up.named())
+    printed = capsys.readouterr().out
+    assert "certificate: brought, expired on " in printed
+    assert "warning: bring the certificate's successor" in printed
+
+
+def _certificates(project: Project) -> list[bytes]:
+    files = project.deployment().engine.read_files(f"{project.name}-proxy", proxy.DIRECTORY) or {}
+    return sorted(content.reveal() for path, content in files.items() if path.endswith("cert.pem"))
 
 
 def test_certificates_come_from_a_volume_when_one_is_set(

@@ -15,9 +15,11 @@ from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
-from hubdeploy.errors import Problem
+from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import checks, reconcile, removal
+from hubdeploy.plan import operations as op
 from hubdeploy.plan.checks import Case, Evidence
+from hubdeploy.plan.expired import without_serving
 from hubdeploy.plan.snapshot import (
     ContainerState,
     EngineFacts,
@@ -27,6 +29,7 @@ from hubdeploy.plan.snapshot import (
     Snapshot,
     VolumeState,
 )
+from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls.certificates import Pair
@@ -303,10 +306,52 @@ def test_users_volumes_of_another_number_are_named_with_the_way_out(found: Setti
 
 def test_a_brought_certificate_that_ends_soon_is_a_caution_and_a_wrong_one_a_problem(found: Settings) -> None:
     drawn = drawn_blueprint(found)
-    assert findings(drawn, up(drawn), Evidence(brought_days=22)) == []
-    assert "expires in 20 days" in findings(drawn, up(drawn), Evidence(brought_days=20))[0]
+    assert findings(drawn, up(drawn), Evidence(brought_days=31)) == []
+    assert "expires in 30 days" in findings(drawn, up(drawn), Evidence(brought_days=30))[0]
     wrong = Problem("lab.crt", "", "expired on 2026-01-01", "a certificate that is valid today", "bring one")
     assert findings(drawn, up(drawn), Evidence(certificate=(wrong,))) == [str(wrong)]
+
+
+def test_an_expired_certificate_keeps_nobody_from_losing_access(found: Settings) -> None:
+    before = drawn_blueprint(found)
+    after = drawn_blueprint(dataclasses.replace(found, users=found.users[:1]))
+    plan, caution = expired(after, up(before))
+    assert plan == reconcile.reconcile(after, up(before))
+    assert {step.operation.name for step in plan.steps if isinstance(step.operation, op.ContainerStarted)} == {
+        "lab-hub"
+    }
+    assert str(caution).startswith("lab.crt expired on 2026-01-01: browsers refuse it or warn")
+
+
+@pytest.mark.parametrize("proxy", ["serves another", "is gone", "is down", "has another port"])
+def test_no_step_serves_an_expired_certificate_and_the_others_go_on(found: Settings, proxy: str) -> None:
+    before = drawn_blueprint(found, certificate=b"valid" if proxy == "serves another" else b"crt")
+    containers = dict(up(before).containers)
+    if proxy == "is gone":
+        del containers["lab-proxy"]
+    elif proxy == "is down":
+        containers["lab-proxy"] = dataclasses.replace(containers["lab-proxy"], state="exited")
+    snapshot = dataclasses.replace(up(before), containers=containers)
+    changed = dataclasses.replace(found, users=found.users[:1], hub_port=8443 if "port" in proxy else 443)
+    plan, caution = expired(drawn_blueprint(changed), snapshot)
+    assert "container lab-hub is started" in str(plan)
+    assert "lab-proxy" not in str(plan)
+    assert "it is not served anew, so the proxy stays as it is" in str(caution)
+
+
+def test_an_expired_certificate_is_refused_where_no_hub_is_yet_and_where_the_proxy_would_be_cut_off(
+    found: Settings,
+) -> None:
+    assert isinstance(expired(drawn_blueprint(found), empty())[1], Problem)
+    moved = drawn_blueprint(dataclasses.replace(found, network_name="lab-other"))
+    plan, problem = expired(moved, up(drawn_blueprint(found)))
+    assert isinstance(problem, Problem)
+    assert plan == reconcile.reconcile(moved, up(drawn_blueprint(found)))
+
+
+def expired(drawn: Blueprint, snapshot: Snapshot) -> tuple[Plan, Problem | Caution]:
+    plan = reconcile.reconcile(drawn, snapshot)
+    return without_serving(plan, drawn, snapshot, b"crt", "lab.crt expired on 2026-01-01")
 
 
 def test_pulls_come_first_as_a_plan_of_their_own(found: Settings) -> None:

@@ -110,14 +110,16 @@ def test_a_key_of_another_certificate_is_refused(deployment: Settings, pair: Pai
         selection.decide(deployment, no_volume)
 
 
-def test_an_expired_brought_certificate_is_refused(deployment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_brought_certificate_is_kept_and_known_to_be_expired(
+    deployment: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(certificates, "_MADE_BY", "brought by ")
     monkeypatch.setattr(certificates, "VALID_DAYS", 0)
     made, _ = selection.make(deployment, "for this test")
     monkeypatch.undo()
     write(deployment, made)
-    with pytest.raises(InputError, match="expired on"):
-        selection.decide(deployment, no_volume)
+    found, cause = selection.decide(deployment, no_volume)
+    assert (found, cause, found.days) == (made, None, -1)
 
 
 @pytest.mark.parametrize("host", ["hub.example.org", "localhost", "127.0.0.1"])
