@@ -88,7 +88,7 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.pull_policy = "never"
     c.ServerSpawner.cmd = list(kind.spawn_command)
     c.ServerSpawner.default_url = "/lab"
-    c.ServerSpawner.environment = dict(kind.environment)
+    c.ServerSpawner.environment = dict(kind.environment) | {"TZ": kind.timezone}
     c.ServerSpawner.notebook_dir = kind.notebook_dir
     c.ServerSpawner.name_template = kind.server_name
     c.ServerSpawner.network_name = kind.network_name

@@ -114,6 +114,7 @@ class ServerKind:
     pids_limit: int
     grant_sudo: bool
     environment: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "Etc/UTC"
 
     @property
     def fingerprint(self) -> str:

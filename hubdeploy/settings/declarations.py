@@ -16,7 +16,7 @@ from typing import Any
 
 from hubdeploy import family
 from hubdeploy.contract.documents import Secret, User
-from hubdeploy.settings import logins, readers, volume_names
+from hubdeploy.settings import logins, readers, timezones, volume_names
 from hubdeploy.settings.logins import LOGINS, LoginRow
 
 # Where a value comes from: the shell, a file, or nobody set it.
@@ -172,6 +172,11 @@ class Settings:
     spawn_command: tuple[str, ...] = setting(
         "DOCKER_SPAWN_CMD", "command that starts a server", readers.command,
         default=("start-singleuser.sh",), derivation="start-singleuser.sh", example="start-singleuser.sh --debug"
+    )  # fmt: skip
+    timezone: str = setting(
+        "TIMEZONE", "time zone of servers, and of the logs of hub and proxy", timezones.name,
+        derive=lambda _: timezones.of_this_machine(), derivation="the time zone of the machine that runs ./invoke",
+        example="Europe/Berlin", since="1.1", more="Set it where more than one machine operates the deployment."
     )  # fmt: skip
     python_distribution: str = setting(
         "PYTHON_DISTRIBUTION", "what fills /opt/conda: anaconda, miniforge or wheels",

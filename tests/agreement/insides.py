@@ -103,6 +103,7 @@ def _server_kind(s: Settings) -> Readings:
         ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
+        ("TIMEZONE", "timezone", s.timezone),
     ):
         yield Reading(key, f"contract.kinds[0].{name}", value)
     for number, (key, volume, target) in enumerate(_volumes(s)):
@@ -219,6 +220,7 @@ def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
         yield Reading("root follows no link", f"{at}.Env.{name}", "--no-dereference" if foreign else ABSENT)
     yield Reading("the runtime directory", f"{at}.Env.JUPYTER_RUNTIME_DIR", "/run/notebook/runtime")
     yield Reading("USER_MEMORY_LIMIT", f"{at}.Env.MEM_LIMIT", str(memory(s)))
+    yield Reading("TIMEZONE", f"{at}.Env.TZ", s.timezone)
     yield Reading("USER_CPU_LIMIT", f"{at}.Env.CPU_LIMIT", str(s.cpu_limit) if s.cpu_limit else ABSENT)
 
 

@@ -95,6 +95,7 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.Image", f"{s.image_namespace}/{role}:{s.image_tag}")
         yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
         yield Reading(f"the {role}'s role", f"{at}.Labels.{labels.ROLE}", role)
+        yield Reading("TIMEZONE", f"{at}.Env", (f"TZ={s.timezone}",))
         yield Reading("DOCKER_NETWORK_NAME", f"{at}.Networks[0].Name", s.network_name)
         yield Reading("the proxy's network", f"{at}.Networks[1].Name", s.api_network_name)
     yield from _proxy(s)
@@ -151,4 +152,5 @@ def _shape(leaves: Leaves, at: str) -> dict[str, str]:
         networks[0] += " fixed"
     port = f"HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
     ports = f"{of(f'{port}.HostIp')}:{of(f'{port}.HostPort')} to {routing.HTTPS_PORT}" if of(f"{port}.HostIp") else ""
-    return {"mounts": ", ".join(mounts), "networks": ", ".join(networks), "ports": ports}
+    variables = ", ".join(of("Env") or ())
+    return {"environment": variables, "mounts": ", ".join(mounts), "networks": ", ".join(networks), "ports": ports}

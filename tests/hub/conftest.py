@@ -57,7 +57,8 @@ def new_clone(
 @pytest.fixture(scope="session")
 def clone(new_clone: Callable[..., Clone]) -> Clone:
     """The first clone: shared-password login. Not deployed by this fixture; `hub` does."""
-    return new_clone(USERLIST, USER_PASSWORD=canary("user"), ADMIN_PASSWORD=canary("admin"))
+    passwords = {"USER_PASSWORD": canary("user"), "ADMIN_PASSWORD": canary("admin")}
+    return new_clone(USERLIST, TIMEZONE="Asia/Kolkata", **passwords)
 
 
 @pytest.fixture(scope="session")

@@ -370,7 +370,7 @@ def test_notebook_becomes_a_pdf(client: docker.DockerClient, minimal_notebook_im
 
 @pytest.mark.slow
 def test_minimal_notebook_has_its_tools(client: docker.DockerClient, minimal_notebook_image: str) -> None:
-    tools = "git vim emacs gcc make unzip pandoc xelatex"
+    tools = "emacs gcc make pandoc xelatex"
     assert len(output(client, minimal_notebook_image, ["bash", "-lc", f"command -v {tools}"], **PLAIN).split()) == len(
         tools.split()
     )

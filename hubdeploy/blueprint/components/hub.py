@@ -43,6 +43,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             documents.CONTRACT_PATH: documents.contract(settings, facts.engine_memory),
             documents.SECRETS_PATH: documents.secrets(settings, documents.proxy_api_password(facts)),
         },
+        environment={"TZ": settings.timezone},
     )
 
 

@@ -45,6 +45,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),
         files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
         live_files=_pages() | dict(_live_file(name, content) for name, content in dynamic.items()),
+        environment={"TZ": settings.timezone},
     )
 
 
