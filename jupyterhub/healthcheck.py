@@ -9,10 +9,10 @@ HERE = Path(__file__).parent
 
 
 def main() -> int:
-    port = json.loads((HERE / "contract.json").read_text())["hub"]["port"]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
+    hub = json.loads((HERE / "contract.json").read_text())["hub"]
+    connection = http.client.HTTPConnection("127.0.0.1", hub["port"], timeout=4)
     try:
-        connection.request("GET", "/hub/health")
+        connection.request("GET", f"{hub['base_url']}hub/health")
         return 0 if connection.getresponse().status == 200 else 1
     except OSError as error:
         print(f"the hub does not answer: {error}", file=sys.stderr)

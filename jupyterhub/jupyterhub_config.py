@@ -28,6 +28,10 @@ HERE = Path(__file__).parent
 
 def configure_hub(c: Any, contract: Contract) -> None:
     hub = contract.hub
+    # all cookies have this path: another hub on the host name, at another port, gets none of them
+    c.JupyterHub.base_url = hub.base_url
+    # a request outside that path, such as for / or a bookmark of an earlier path, is led inside
+    c.JupyterHub.hub_routespec = "/"
     c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{hub.port}"
     # a name whose address never changes: running servers keep the URL, and the address, for life
     c.JupyterHub.hub_connect_url = hub.connect_url
@@ -109,7 +113,12 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.nb_uid = kind.nb_uid
     c.ServerSpawner.grant_sudo = kind.grant_sudo
     c.ServerSpawner.sudo_users = {user.name for user in contract.users if user.sudo}
-    c.ServerSpawner.labels = {**contract.labels, labels.ROLE: labels.SERVER, labels.FINGERPRINT: kind.fingerprint}
+    c.ServerSpawner.labels = {
+        **contract.labels,
+        labels.ROLE: labels.SERVER,
+        labels.FINGERPRINT: kind.fingerprint,
+        labels.PATH: contract.hub.base_url,
+    }
 
 
 def user_volumes(contract: Contract, kind: ServerKind) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ the engine: it would take every running server for dead.
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import quick
 
@@ -31,8 +32,19 @@ class ServerRemover:
         self.carried = [f"{key}={value}" for key, value in carried.items()]
 
     def __call__(self, user: str) -> None:
-        wanted = [*self.carried, f"{labels.ROLE}={labels.SERVER}", f"{labels.USER}={user}"]
-        for container in self.engine.containers(all=True, filters={"label": wanted}):
+        self._remove(self._servers(f"{labels.USER}={user}"))
+
+    def outside(self, base_url: str) -> None:
+        """Removes the servers that answer below another path: no request reaches them any more."""
+        self._remove(one for one in self._servers() if one["Labels"].get(labels.PATH, "/") != base_url)
+
+    def _servers(self, *more: str) -> list[dict[str, Any]]:
+        wanted = [*self.carried, f"{labels.ROLE}={labels.SERVER}", *more]
+        found: list[dict[str, Any]] = self.engine.containers(all=True, filters={"label": wanted})
+        return found
+
+    def _remove(self, servers: Iterable[dict[str, Any]]) -> None:
+        for container in servers:
             try:
                 # by force: the hub waits for this, and a user who lost access needs no time to save
                 self.engine.remove_container(container["Id"], v=True, force=True)
@@ -50,7 +62,9 @@ def main() -> None:
         engine.ping()
     except DockerException as error:
         sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
-    accounts.apply(contract.users, Path(contract.hub.data_dir), ServerRemover(engine, contract.labels))
+    remove = ServerRemover(engine, contract.labels)
+    remove.outside(contract.hub.base_url)
+    accounts.apply(contract.users, Path(contract.hub.data_dir), remove)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.
     logging.shutdown()

@@ -38,7 +38,12 @@ def contract(settings: Settings, engine_memory: int) -> Contract:
     return Contract(
         deployment=settings.name,
         labels={labels.DEPLOYMENT: settings.name},
-        hub=Hub(connect_url=f"http://{settings.hub_name}:{HUB_PORT}", port=HUB_PORT, data_dir=settings.data_mount),
+        hub=Hub(
+            connect_url=f"http://{settings.hub_name}:{HUB_PORT}",
+            port=HUB_PORT,
+            data_dir=settings.data_mount,
+            base_url=settings.hub_path,
+        ),
         proxy=Proxy(
             api_url=f"http://{routing.API_ADDRESS}",
             api_user=routing.API_USER,

@@ -53,15 +53,21 @@ def trouble(engine: Engine, settings: Settings, pair: Pair | None) -> str:
     if answer["deployment"] != settings.name:
         other = answer["deployment"] or "without a name"
         return f"the hub that answers at {where} is another one: {other}"
+    # A hub leads every request to its own path. The page of another login, such as GitHub's, has a whole URL.
+    if answer["location"].startswith("/") and not answer["location"].startswith(f"{settings.hub_path}hub/"):
+        return (
+            f"the hub at {where} does not answer below HUB_PATH={settings.hub_path}: it leads to {answer['location']}"
+        )
     return ""
 
 
 def _ask(engine: Engine, settings: Settings, address: str) -> dict[str, str]:
+    asked = (settings.hub_host, settings.hub_path, DEPLOYMENT_HEADER)
     if engine.local:
-        return login_page.ask(address, settings.hub_port, settings.hub_host, DEPLOYMENT_HEADER)
+        return login_page.ask(address, settings.hub_port, *asked)
     image = next(one.image_reference(settings) for one in COMPONENTS if one.role == SPAWNER)
     program = Path(login_page.__file__).read_text(encoding="utf-8")
-    command = ("python3", "-c", program, address, str(settings.hub_port), settings.hub_host, DEPLOYMENT_HEADER)
+    command = ("python3", "-c", program, address, str(settings.hub_port), *asked)
     output = engine.run_once(image, command, deployment=settings.name, within=20.0, entrypoint=False, network="host")
     try:
         answer: dict[str, str] = json.loads(output.splitlines()[-1])

@@ -57,11 +57,13 @@ class User:
 
 @dataclass(frozen=True)
 class Hub:
-    """`connect_url`: where users' servers reach the hub; `port`: what it listens on; `data_dir`: where its database lies."""
+    """`connect_url`: where users' servers reach the hub; `port`: what it listens on; `data_dir`: where its database lies;
+    `base_url`: the path below which the hub and all servers answer, with a slash at both ends."""
 
     connect_url: str
     port: int
     data_dir: str
+    base_url: str = "/"
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,13 @@ def _neighbours(
             tuple(
                 sorted(name for name, found in carried if labels.UID in found and found.get(labels.DEPLOYMENT) == other)
             ),
+            tuple(
+                sorted(
+                    (one.labels[labels.HOST], one.labels.get(labels.PATH, "/"))
+                    for one in states
+                    if _is_of(other, one) and one.running and labels.HOST in one.labels
+                )
+            ),
         )
         for other in sorted({owner for owner in owners if owner} - {deployment})
     }

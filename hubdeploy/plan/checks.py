@@ -201,6 +201,19 @@ def _holders(snapshot: Snapshot, address: str, port: int) -> list[str]:
     ]
 
 
+def _shared_cookies(case: Case) -> Iterator[Finding]:
+    """Other deployments that browsers take for this one. A cookie goes to its host name, whatever the port, and to all
+    paths below its own; of two with one name the hub takes either."""
+    for spec in case.blueprint.containers:
+        host, path = spec.labels.get(labels.HOST), spec.labels.get(labels.PATH, "/")
+        addresses = ((other, *where) for other, one in case.snapshot.neighbours.items() for where in one.addresses)
+        for other, their_host, theirs in addresses:
+            if their_host == host and (theirs.startswith(path) or path.startswith(theirs)):
+                found = f"the deployment {other} answers at {host}{theirs}, this one at {host}{path}"
+                fix = "set HUB_PATH in both, such as /physics/ and /chemistry/: neither may begin with the other"
+                yield Caution(f"{found}: a login at one ends the login at the other", fix)
+
+
 def _full_disk(case: Case) -> Iterator[Finding]:
     return full_disk(case.plan, case.snapshot)
 
@@ -243,6 +256,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _notebook_image,
     _taken_ports,
     _users_volumes_of_others,
+    _shared_cookies,
     _full_disk,
     _limits_beyond_the_host,
     _no_admin,

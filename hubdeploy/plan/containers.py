@@ -65,6 +65,12 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
     if spec.image in changed or image is None or image.id != state.image_id:
         causes.append(f"image {spec.image} is new")
     before, after = json_label(state.labels, labels.SHAPE), spec.shape
+    # A label that an earlier version did not write is no reason.
+    causes += [
+        f"{label.removeprefix('hubdeploy.')}: {state.labels[label]} -> {value}"
+        for label, value in spec.labels.items()
+        if state.labels.get(label, value) != value
+    ]
     causes += [
         f"{part}: {before.get(part, 'none')} -> {after.get(part, 'none')}"
         for part in {**after, **before}
@@ -89,7 +95,8 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
 
 
 def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
-    """A hub that starts stops the servers of users who left the userlist. With another database it knows no server at all.
+    """A hub that starts stops the servers of users who left the userlist, and those that answer below another path. With
+    another database it knows no server at all.
 
     Without a contract to compare with, everybody who is not on the list counts: rather asked once too often.
     """
@@ -102,9 +109,10 @@ def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot)
         return tuple(sorted(running))
     held = held_contract(spec, state)
     listed = {user.name for user in blueprint.contract.users}
-    if held is None:
-        return tuple(sorted(running - listed))
-    return tuple(sorted(running & ({user.name for user in held.users} - listed)))
+    left = running - listed if held is None else running & ({user.name for user in held.users} - listed)
+    path = blueprint.contract.hub.base_url
+    outside = {one.user for one in snapshot.servers if one.running and one.labels.get(labels.PATH, "/") != path}
+    return tuple(sorted(left | outside))
 
 
 def held_contract(spec: ContainerSpec, state: ContainerState | None) -> Contract | None:

@@ -99,10 +99,12 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Another deployment on the same engine: the names of its containers, and of its users' volumes."""
+    """Another deployment on the same engine: the names of its containers, and of its users' volumes; the host names and
+    paths under which browsers reach it now."""
 
     containers: tuple[str, ...] = ()
     user_volumes: tuple[str, ...] = ()
+    addresses: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,12 @@ class Settings:
         "HUB_PORT", "port that browsers use, and that the proxy listens on", readers.port,
         default=443, example="8443", written=True
     )  # fmt: skip
+    hub_path: str = setting(
+        "HUB_PATH", "path below which the hub and the users' servers answer", readers.url_path,
+        default="/", example="/physics/", since="1.1",
+        more="Deployments on one host name need a path each, as browsers keep logins by host name and path, not by port:"
+        " see docs/operating.md. A change stops running servers; `plan` names them and `up` asks first."
+    )  # fmt: skip
     bind_address: str = setting(
         "BIND_ADDRESS", "address of the engine's host that the proxy listens on", readers.ip_address,
         derive=lambda s: loopback_address(s.hub_host) or "0.0.0.0",
@@ -202,9 +208,9 @@ class Settings:
     )  # fmt: skip
     callback_url: str = setting(
         "OAUTH_CALLBACK_URL", "authorization callback URL of the GitHub application", readers.url,
-        derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/hub/oauth_callback",
+        derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/HUB_PATH/hub/oauth_callback",
         example="https://jupyter.example.org/hub/oauth_callback", group="Login",
-        more="Port 443 is left out. A URL that disagrees with HUB_HOST and HUB_PORT is refused."
+        more="Port 443 is left out. A URL that disagrees with HUB_HOST, HUB_PORT and HUB_PATH is refused."
     )  # fmt: skip
     github_client_id: str | None = setting(
         "GITHUB_CLIENT_ID", "client ID for your GitHub OAuth application", readers.token,
@@ -273,7 +279,8 @@ class Settings:
     def public_url(self) -> str:
         """The URL that a user types, without a slash at the end; the default port is left out."""
         host = f"[{self.hub_host}]" if ":" in self.hub_host else self.hub_host
-        return f"https://{host}" if self.hub_port == 443 else f"https://{host}:{self.hub_port}"
+        port = "" if self.hub_port == 443 else f":{self.hub_port}"
+        return f"https://{host}{port}{self.hub_path.rstrip('/')}"
 
     @property
     def home(self) -> str:

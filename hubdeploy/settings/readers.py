@@ -38,6 +38,10 @@ _HOST = re.compile(
 )
 # Without @ ? #, which separate a login, a query and a fragment.
 _IN_A_URL = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%-]+\Z")
+# No escaped character: the hub, the proxy and browsers would have to agree on what it stands for.
+_LONGEST_URL_PATH = 100
+_SEGMENT = r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?"
+_URL_PATH = re.compile(rf"(?=.{{1,{_LONGEST_URL_PATH}}}\Z)/?(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 # JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
@@ -244,6 +248,16 @@ def _address(text: str) -> str | None:
 
 def port(text: str) -> int:
     return _integer(text, "a port", 1, 65535)
+
+
+def url_path(text: str) -> str:
+    """A path of a URL, with a slash at both ends; those may be left out."""
+    if _URL_PATH.match(text) is None:
+        wanted = (
+            f"/ or a path such as /physics/ of letters, digits and - _ . inside, at most {_LONGEST_URL_PATH} characters"
+        )
+        raise Unfit("is not the path of a URL", wanted, "write it without host name, port and spaces")
+    return f"/{text.strip('/')}/" if text != "/" else text
 
 
 def url(text: str) -> str:

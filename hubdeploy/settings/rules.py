@@ -81,18 +81,28 @@ def _instead_of_directory(s: Settings) -> tuple[str, ...] | None:
 def _callback(s: Settings) -> _Contradictions:
     expected = f"{s.public_url}/hub/oauth_callback"
     if not _same_url(s.callback_url, expected):
-        wanted = f"{expected}, as HUB_HOST={s.hub_host} and HUB_PORT={s.hub_port} say"
-        fix = "set HUB_HOST and HUB_PORT, delete this line"
-        keys, found = "OAUTH_CALLBACK_URL HUB_HOST HUB_PORT", f"{s.callback_url} is not this hub's"
+        wanted = f"{expected}, as HUB_HOST={s.hub_host}, HUB_PORT={s.hub_port} and HUB_PATH={s.hub_path} say"
+        fix = "set HUB_HOST, HUB_PORT and HUB_PATH, delete this line"
+        keys, found = "OAUTH_CALLBACK_URL HUB_HOST HUB_PORT HUB_PATH", f"{s.callback_url} is not this hub's"
         yield _Contradiction(keys, found, wanted, fix, _instead_of_callback(s))
 
 
 def _instead_of_callback(s: Settings) -> tuple[str, ...] | None:
-    """Host and port as the URL has them, where they differ; None if a person set them, or the URL is no callback URL."""
+    """Host, port and path as the URL has them, where they differ; None if a person set them, or the URL is no callback
+    URL."""
     url = urlsplit(s.callback_url)
-    both = {"HUB_HOST": (url.hostname, s.hub_host), "HUB_PORT": (url.port or 443, s.hub_port)}
+    try:
+        path = readers.url_path(url.path.removesuffix("hub/oauth_callback"))
+    except readers.Unfit:
+        return None
+    both = {
+        "HUB_HOST": (url.hostname, s.hub_host),
+        "HUB_PORT": (url.port or 443, s.hub_port),
+        "HUB_PATH": (path, s.hub_path),
+    }
     differs = {key: in_url for key, (in_url, in_setting) in both.items() if in_url != in_setting}
-    if url.scheme != "https" or url.path != "/hub/oauth_callback" or any(s.is_set(key) for key in differs):
+    is_callback = url.scheme == "https" and url.path.endswith("/hub/oauth_callback")
+    if not is_callback or any(s.is_set(key) for key in differs):
         return None
     return tuple(f"{key}={value}" for key, value in differs.items())
 

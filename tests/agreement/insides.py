@@ -64,6 +64,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the hub's name", "contract.hub.connect_url", connect)
     yield Reading("the hub's port", "contract.hub.port", written.HUB_PORT)
     yield Reading("DATA_VOLUME_CONTAINER", "contract.hub.data_dir", s.data_mount)
+    yield Reading("HUB_PATH", "contract.hub.base_url", s.hub_path)
     yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
     yield Reading("the proxy's API user", "contract.proxy.api_user", routing.API_USER)
     yield Reading(
@@ -118,8 +119,10 @@ def _volumes(s: Settings) -> list[tuple[str, str, str]]:
 
 
 def objects(s: Settings, leaves: Leaves) -> Readings:
-    hub = f"http://{s.hub_name}:{written.HUB_PORT}/hub/"
-    yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{written.HUB_PORT}/hub/")
+    hub = f"http://{s.hub_name}:{written.HUB_PORT}{s.hub_path}hub/"
+    yield Reading("HUB_PATH", "hub.base_url", s.hub_path)
+    yield Reading("all requests reach the hub", "hub.hub_routespec", "/")
+    yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{written.HUB_PORT}{s.hub_path}hub/")
     yield Reading("the hub's name", "hub.hub_connect_url", hub)
     yield Reading("DOCKER_MACHINE_NAME", f"hub.tornado_settings.headers.{DEPLOYMENT_HEADER}", s.name)
     yield Reading("DATA_VOLUME_CONTAINER", "hub.database", f"{s.data_mount}/jupyterhub.sqlite")
@@ -182,6 +185,7 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
         yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
+    yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
     yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
     fingerprint = leaves.get("contract.fingerprint")
@@ -204,7 +208,8 @@ def _process(s: Settings, at: str, sudo: bool) -> Readings:
 
 def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     foreign = notebook(s) is None
-    api = f"http://{s.hub_name}:{written.HUB_PORT}/hub/api"
+    api = f"http://{s.hub_name}:{written.HUB_PORT}{s.hub_path}hub/api"
+    yield Reading("HUB_PATH", f"{at}.Env.JUPYTERHUB_BASE_URL", s.hub_path)
     yield Reading("the hub's name", f"{at}.Env.JUPYTERHUB_API_URL", api)
     yield Reading("the hub's name", f"{at}.Env.JUPYTERHUB_ACTIVITY_URL", f"{api}/users/{name}/activity")
     yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.Env.JUPYTERHUB_ROOT_DIR", s.notebook_dir)

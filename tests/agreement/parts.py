@@ -110,6 +110,8 @@ def _proxy(s: Settings) -> Readings:
     port = f"{at}.HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
     yield Reading("BIND_ADDRESS", f"{port}.HostIp", s.bind_address)
     yield Reading("HUB_PORT", f"{port}.HostPort", str(s.hub_port))
+    yield Reading("HUB_HOST", f"{at}.Labels.{labels.HOST}", s.hub_host)
+    yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
     yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[0].Source", s.proxy_volume)
     yield Reading("where the proxy's files lie", f"{at}.HostConfig.Mounts[0].Target", routing.DYNAMIC_DIRECTORY)
     yield Reading("the proxy's name", f"{at}.Networks[0].Aliases", (s.proxy_name,))

@@ -22,7 +22,7 @@ from tests.hub.person import Person
 
 ARTIFACTS = CHECKOUT / "tests" / "artifacts"
 USERLIST = "boss admin\nada\ngrace\nlinus\nsam sudo\nleaver\nguest\nkeeper\nbreaker\n"
-GITHUB_USERLIST = "octoadmin admin\noctocat\nhubot\n"
+GITHUB_USERLIST = "octoadmin admin\noctocat\nmonalisa\nhubot\n"
 _LIVING = pytest.StashKey[list[Clone]]()
 
 
@@ -93,6 +93,8 @@ def github_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
     gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
     client_id, client_secret = "client-of-the-tests", canary("github")
     with GitHubStandIn(gateway, client_id, client_secret) as github:
+        # A path of its own, so that nobody's login here ends a login at the first.
+        second.set_local(HUB_PATH="/octo/lab-2/")
         second.set_local(GITHUB_URL=github.url, GITHUB_CLIENT_ID=client_id, GITHUB_CLIENT_SECRET=client_secret)
         second.up()
         yield second

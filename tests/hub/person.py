@@ -33,6 +33,11 @@ class Person:
         self._window = self._new_session()
         self._program = self._new_session()
 
+    @property
+    def base_url(self) -> str:
+        """The path below which the deployment answers, with a slash at both ends."""
+        return f"{urlsplit(self.url).path}/"
+
     def _new_session(self) -> requests.Session:
         session = requests.Session()
         session.verify = self.certificate
@@ -44,7 +49,7 @@ class Person:
         """The hub's answer to the login form: 200 at the page after it, or 403."""
         self._window.get(f"{self.url}/hub/login", timeout=_ANSWER_WITHIN)
         form = {"username": self.name, "password": password, "_xsrf": self._window.cookies["_xsrf"]}
-        there = {"next": "/hub/home"}
+        there = {"next": f"{self.base_url}hub/home"}
         return self._window.post(f"{self.url}/hub/login", params=there, data=form, timeout=_ANSWER_WITHIN)
 
     def log_in_with_github(self) -> requests.Response:
@@ -56,7 +61,10 @@ class Person:
 
     def take_token(self) -> None:
         """An API token of their own, which speaks for them from now on."""
-        headers = {"X-XSRFToken": self._window.cookies.get("_xsrf", path="/hub/"), "Referer": f"{self.url}/hub/token"}
+        headers = {
+            "X-XSRFToken": self._window.cookies.get("_xsrf", path=f"{self.base_url}hub/"),
+            "Referer": f"{self.url}/hub/token",
+        }
         url = f"{self.url}/hub/api/users/{self.name}/tokens"
         answer = self._window.post(url, json={}, headers=headers, timeout=_ANSWER_WITHIN)
         answer.raise_for_status()

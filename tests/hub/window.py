@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlsplit
+
 from playwright.sync_api import Locator, Page, expect
 
 # A server's first start on a cold disk; milliseconds, as Playwright counts.
@@ -9,9 +11,14 @@ START_WITHIN = 120_000
 RUN_WITHIN = 60_000
 
 
+def _login_page(url: str) -> str:
+    """The login page that leads to the hub's control panel."""
+    return f"{url}/hub/login?next={quote(urlsplit(url).path + '/hub/home', safe='')}"
+
+
 def log_in(page: Page, url: str, name: str, password: str) -> None:
     """From the login page to whatever page comes next."""
-    page.goto(f"{url}/hub/login?next=%2Fhub%2Fhome")
+    page.goto(_login_page(url))
     page.get_by_label("Username:").fill(name)
     page.locator("#password_input").fill(password)
     page.get_by_role("button", name="Sign in").click()
@@ -19,7 +26,7 @@ def log_in(page: Page, url: str, name: str, password: str) -> None:
 
 def log_in_with_github(page: Page, url: str, name: str) -> int:
     """Through the stand-in's page; the status with which the hub answers the return from there."""
-    page.goto(f"{url}/hub/login?next=%2Fhub%2Fhome")
+    page.goto(_login_page(url))
     page.get_by_role("button", name="Sign in with GitHub").click()
     page.get_by_label("Username").fill(name)
     with page.expect_response(lambda response: "/hub/oauth_callback" in response.url) as answer:

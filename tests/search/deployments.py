@@ -34,7 +34,7 @@ def _home_volume(s: Settings) -> _Strategy:
 
 def _callback(s: Settings) -> _Strategy:
     host = f"[{s.hub_host}]" if ":" in s.hub_host else s.hub_host
-    ends = ("/hub/oauth_callback", "/hub/oauth_callback/")
+    ends = (f"{s.hub_path}hub/oauth_callback", f"{s.hub_path}hub/oauth_callback/")
     starts = [f"https://{host}:{s.hub_port}", f"HTTPS://{host.upper()}:{s.hub_port}"]
     starts += [f"https://{host}"] if s.hub_port == 443 else []
     return st.sampled_from([start + end for start in starts for end in ends])
@@ -126,6 +126,7 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"OAUTH_CALLBACK_URL": "https://localhost:8443/hub/oauth_callback", "HUB_PORT": "443"},
                 {"OAUTH_CALLBACK_URL": f"{s.public_url}/hub/oauth_callback?next=1"},
                 {"OAUTH_CALLBACK_URL": f"{s.public_url}/oauth_callback"},
+                {"OAUTH_CALLBACK_URL": "https://localhost/physics/hub/oauth_callback", "HUB_PATH": "/chemistry"},
                 {"OAUTH_CALLBACK_URL": "https://hub.example.org/hub/oauth_callback", "HUB_HOST": "localhost"},
                 {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": ""},
                 {"GITHUB_CLIENT_SECRET": f"{CANARY}-secret", "GITHUB_CLIENT_ID": ""},

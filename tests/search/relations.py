@@ -43,12 +43,12 @@ def homes_around_the_notebooks(s: Settings, users: Users) -> bool:
     return s.home_volume == "none" or (bool(folder) and "/" not in folder) or home != s.nb_user
 
 
-@_relation("HUB_HOST HUB_PORT OAUTH_CALLBACK_URL")
+@_relation("HUB_HOST HUB_PORT HUB_PATH OAUTH_CALLBACK_URL")
 def one_address(s: Settings, users: Users) -> bool:
     url = urlsplit(s.callback_url)
     port = url.port or {"https": 443}.get(url.scheme)
     whole = (url.scheme, url.hostname, port, url.path, url.query)
-    return whole == ("https", s.hub_host, s.hub_port, "/hub/oauth_callback", "")
+    return whole == ("https", s.hub_host, s.hub_port, f"{s.hub_path}hub/oauth_callback", "")
 
 
 @_relation("GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")

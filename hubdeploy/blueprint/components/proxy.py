@@ -18,6 +18,7 @@ from hubdeploy.blueprint.specs import (
     Severity,
     VolumeSpec,
 )
+from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.settings.declarations import Settings
 
@@ -35,7 +36,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         name=settings.proxy_name,
         role=ROLE,
         image=COMPONENT.image_reference(settings),
-        labels=own_labels(settings, ROLE),
+        labels={**own_labels(settings, ROLE), labels.HOST: settings.hub_host, labels.PATH: settings.hub_path},
         consequence=CONSEQUENCE,
         mounts=(Mount(settings.proxy_volume, routing.DYNAMIC_DIRECTORY),),
         attachments=(
@@ -63,8 +64,8 @@ def _pages() -> dict[str, LiveFile]:
 
 def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
     """The network that only hub and proxy join."""
-    labels = own_labels(settings, "api-network")
-    return (NetworkSpec(settings.api_network_name, labels, True, "DOCKER_MACHINE_NAME", internal=True),)
+    carried = own_labels(settings, "api-network")
+    return (NetworkSpec(settings.api_network_name, carried, True, "DOCKER_MACHINE_NAME", internal=True),)
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:

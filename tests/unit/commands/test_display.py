@@ -16,7 +16,7 @@ from hubdeploy.commands import display
 from hubdeploy.settings import loading
 from hubdeploy.settings import declarations
 from hubdeploy.contract.documents import Secret, User
-given = {"hub_host": "localhost", "hub_port": 443, "authenticator": "shared-password",
+given = {"hub_host": "localhost", "hub_port": 443, "hub_path": "/", "authenticator": "shared-password",
     "user_password": Secret("pw a:x:b"), "admin_password": Secret("boss")}
 found = declarations.Settings(**{**dict.fromkeys(loading._FIELDS), **given}, users=(User("kaben", True),))
 display.Display().greeting(found)

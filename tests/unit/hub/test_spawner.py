@@ -169,6 +169,7 @@ def test_container_and_volume_have_the_deployments_name_and_labels(make: Make) -
         "hubdeploy.deployment": "lab",
         "hubdeploy.role": "server",
         "hubdeploy.fingerprint": contract().kinds[0].fingerprint,
+        "hubdeploy.path": "/",
         "hubdeploy.user": "ann.lee",
         "hubdeploy.sudo": "no",
     }

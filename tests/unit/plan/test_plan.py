@@ -156,6 +156,45 @@ def test_a_user_that_leaves_loses_a_running_server_and_the_plan_says_so(found: S
     assert drawn.loses
 
 
+def test_another_path_stops_running_servers_and_the_plan_names_their_users(found: Settings) -> None:
+    before = drawn_blueprint(found)
+    snapshot = dataclasses.replace(up(before), servers=(server(before, "kaben"), server(before, "alice")))
+    drawn = reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, hub_path="/physics/")), snapshot)
+    assert [(str(step.operation), step.users) for step in drawn.loses] == [
+        ("container lab-hub is stopped", ("alice", "kaben"))
+    ]
+    assert "container lab-proxy is created" in str(drawn), "its labels say where it answers"
+
+
+def test_a_proxy_of_a_version_without_those_labels_goes_on(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    snapshot = up(drawn)
+    proxy = snapshot.containers["lab-proxy"]
+    older = {key: value for key, value in proxy.labels.items() if key not in (labels.HOST, labels.PATH)}
+    containers = {**snapshot.containers, "lab-proxy": dataclasses.replace(proxy, labels=older)}
+    assert reconcile.reconcile(drawn, dataclasses.replace(snapshot, containers=containers)).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "shared"),
+    [
+        ("localhost", "/physics/", True),
+        ("localhost", "/", True),
+        ("localhost", "/physics/solids/", True),
+        ("localhost", "/chemistry/", False),
+        ("localhost", "/physics2/", False),
+        ("hub.example.org", "/physics/", False),
+    ],
+)
+def test_a_deployment_that_gets_our_cookies_is_named(found: Settings, host: str, path: str, shared: bool) -> None:
+    drawn = drawn_blueprint(dataclasses.replace(found, hub_path="/physics/"))
+    other = {"other": Neighbour(addresses=((host, path),))}
+    warnings = findings(drawn, dataclasses.replace(up(drawn), neighbours=other))
+    assert [f"other answers at {host}{path}, this one at localhost/physics/" in one for one in warnings] == [
+        True
+    ] * shared
+
+
 def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
     before = drawn_blueprint(found)
     snapshot = dataclasses.replace(up(before), servers=(server(before, "alice"),))

@@ -129,19 +129,20 @@ def test_a_directory_of_another_user_sets_nb_user_if_it_is_not_set(root: Path) -
 
 
 @pytest.mark.parametrize(
-    ("callback", "host", "port"),
+    ("callback", "host", "port", "path"),
     [
-        ("https://hub.example.org/hub/oauth_callback", "hub.example.org", 443),
-        ("https://hub.example.org:443/hub/oauth_callback", "hub.example.org", 443),
-        ("https://localhost:8443/hub/oauth_callback", "localhost", 8443),
+        ("https://hub.example.org/hub/oauth_callback", "hub.example.org", 443, "/"),
+        ("https://hub.example.org:443/hub/oauth_callback", "hub.example.org", 443, "/"),
+        ("https://localhost:8443/hub/oauth_callback", "localhost", 8443, "/"),
+        ("https://localhost/physics/hub/oauth_callback", "localhost", 443, "/physics/"),
     ],
 )
-def test_the_callback_url_sets_host_and_port_if_they_are_not_set(
-    root: Path, callback: str, host: str, port: int
+def test_the_callback_url_sets_host_port_and_path_if_they_are_not_set(
+    root: Path, callback: str, host: str, port: int, path: str
 ) -> None:
     keys = f"GITHUB_CLIENT_ID=abc\nGITHUB_CLIENT_SECRET={SECRET}\n"
     found = fixed(root, f"{keys}OAUTH_CALLBACK_URL={callback}\n")
-    assert (found.hub_host, found.hub_port) == (host, port)
+    assert (found.hub_host, found.hub_port, found.hub_path) == (host, port, path)
 
 
 def test_a_callback_url_against_a_host_that_is_set_is_left_to_a_person(root: Path) -> None:

@@ -49,6 +49,14 @@ def test_nothing_set_gives_a_whole_deployment(root: Path) -> None:
     assert {found.origins[key] for key in declarations.declarations()} == {"derived"}
 
 
+@pytest.mark.parametrize("text", ["/physics/lab-2/", "/physics/lab-2", "physics/lab-2/", "physics/lab-2"])
+def test_the_path_is_part_of_every_url_however_its_ends_are_written(root: Path, text: str) -> None:
+    found = load(root, f"HUB_PATH={text}\nHUB_PORT=8443")
+    assert found.hub_path == "/physics/lab-2/"
+    assert found.public_url == "https://localhost:8443/physics/lab-2"
+    assert found.callback_url == "https://localhost:8443/physics/lab-2/hub/oauth_callback"
+
+
 def test_everything_follows_the_deployments_name(root: Path) -> None:
     found = load(root, "DOCKER_MACHINE_NAME=lab")
     derived = [found.network_name, found.data_volume, found.image_namespace, found.notebook_image, found.hub_name]
@@ -125,6 +133,17 @@ REFUSED = {
         "",
         "HUB_PORT",
     ),
+    "callback of another path": (
+        "HUB_PATH=/physics\nOAUTH_CALLBACK_URL=https://localhost/hub/oauth_callback",
+        "",
+        "HUB_PATH=/physics/",
+    ),
+    "a URL for a path": ("HUB_PATH=https://localhost/physics", "", "is not the path of a URL"),
+    "a path that climbs": ("HUB_PATH=/physics/../x", "", "or a path such as /physics/"),
+    "a path with two slashes": ("HUB_PATH=//physics", "", "or a path such as /physics/"),
+    "a path with a blank": ("HUB_PATH='/solid state/'", "", "or a path such as /physics/"),
+    "a path with a sign": ("HUB_PATH=/a%20b/", "", "or a path such as /physics/"),
+    "a path that is too long": (f"HUB_PATH=/{'x' * 100}", "", "at most 100 characters"),
     "one GitHub key": ("GITHUB_CLIENT_ID=abc", "", "GITHUB_CLIENT_SECRET is not"),
     "the other GitHub key": ("", "GITHUB_CLIENT_SECRET=0123456789abcdef", "GITHUB_CLIENT_ID is not"),
     "github without keys": ("AUTHENTICATOR=github", "", "GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET"),
