@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import database
+import notices
 from aiohttp import ClientTimeout
 from contract import labels
 from contract.documents import (
@@ -51,7 +52,11 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "end_of_server": lambda reader: ServerSpawner.end_of_server,
         "listed_users": [user.name for user in contract.users],
     }
-    c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler)]
+    # servers ask the hub for messages to their users
+    messages = notices.Notices(
+        Path(hub.data_dir) / notices.FILE, lambda: notices.text_of(HERE / notices.ANNOUNCEMENT_FILE)
+    )
+    c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler), *notices.handlers(messages)]
     # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
 

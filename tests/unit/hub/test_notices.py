@@ -1,0 +1,99 @@
+"""The hub's messages to users: who gets which, and that each is kept until it was read."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.unit.hub import hub_image
+
+notices = hub_image.load("notices")
+ANN = SimpleNamespace(name="ann", created=datetime(2026, 11, 1))
+BOB = SimpleNamespace(name="bob", created=datetime(2026, 11, 2))
+DISK = notices.Notice("disk", "Your home is nearly full.", "warning")
+
+
+@pytest.fixture
+def announcement(tmp_path: Path) -> Path:
+    return tmp_path / "announcement.txt"
+
+
+@pytest.fixture
+def kept(tmp_path: Path, announcement: Path) -> Any:
+    return opened(tmp_path, announcement)
+
+
+def opened(folder: Path, announcement: Path) -> Any:
+    return notices.Notices(folder / notices.FILE, lambda: notices.text_of(announcement))
+
+
+def texts(kept: Any, user: Any) -> list[str]:
+    return [one.text for one in kept.unread(user)]
+
+
+def test_a_message_is_kept_until_its_user_has_read_it(kept: Any, tmp_path: Path, announcement: Path) -> None:
+    kept.send(ANN, DISK)
+    # The hub was replaced.
+    later = opened(tmp_path, announcement)
+    assert (later.unread(ANN), later.unread(BOB)) == ([DISK], [])
+    later.mark_read(BOB, "disk")
+    assert later.unread(ANN) == [DISK]
+    later.mark_read(ANN, "disk")
+    assert opened(tmp_path, announcement).unread(ANN) == []
+
+
+def test_a_message_replaces_the_one_of_the_same_name(kept: Any) -> None:
+    kept.send(ANN, DISK)
+    kept.send(ANN, notices.Notice("disk", "Your home is full."))
+    assert texts(kept, ANN) == ["Your home is full."]
+    kept.withdraw(ANN, "disk")
+    assert texts(kept, ANN) == []
+
+
+def test_a_later_user_of_the_same_name_gets_no_message_of_the_earlier_one(kept: Any) -> None:
+    kept.send(ANN, DISK)
+    assert kept.unread(SimpleNamespace(name="ann", created=datetime(2027, 1, 1))) == []
+
+
+def test_everybody_reads_an_announcement_for_themselves(kept: Any, announcement: Path) -> None:
+    announcement.write_text("No hub on Sunday.\n")
+    (seen,) = kept.unread(ANN)
+    kept.mark_read(ANN, seen.id)
+    assert (texts(kept, ANN), texts(kept, BOB)) == ([], ["No hub on Sunday."])
+
+
+def test_a_new_announcement_is_read_anew_and_an_old_one_is_forgotten(kept: Any, announcement: Path) -> None:
+    announcement.write_text("No hub on Sunday.")
+    kept.mark_read(ANN, kept.unread(ANN)[0].id)
+    announcement.write_text("No hub on Monday.")
+    assert texts(kept, ANN) == ["No hub on Monday."]
+    announcement.unlink()
+    assert texts(kept, ANN) == []
+
+
+def test_a_message_wakes_the_server_that_waits_for_one(kept: Any) -> None:
+    async def story() -> list[Any]:
+        mark, nothing = await kept.changed(ANN, "")
+        waiting = asyncio.ensure_future(kept.changed(ANN, mark))
+        await asyncio.sleep(0)
+        assert (nothing, waiting.done()) == ([], False)
+        kept.send(BOB, DISK)
+        await asyncio.sleep(0)
+        kept.send(ANN, DISK)
+        found: list[Any] = (await asyncio.wait_for(waiting, 60))[1]
+        return found
+
+    assert asyncio.run(story()) == [DISK]
+
+
+def test_a_server_that_waited_in_vain_gets_the_same_answer_again(kept: Any) -> None:
+    async def story() -> None:
+        mark, _ = await kept.changed(ANN, "")
+        assert await kept.changed(ANN, mark, within=0) == (mark, [])
+
+    asyncio.run(story())
