@@ -1,5 +1,7 @@
 """What every Jupyter server on this image is set to, and what lets a user's first cell answer sooner."""
 
+import importlib.util
+
 import zmq
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
@@ -19,7 +21,11 @@ class KernelManager(AsyncMappingKernelManager):  # type: ignore[misc]  # its pac
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 c.ServerApp.kernel_manager_class = KernelManager
-c.ServerApp.jpserver_extensions = {"notebook_shim": False}
+# The extension of singleuser.py's folder: only servers of the hub find it.
+c.ServerApp.jpserver_extensions = {
+    "notebook_shim": False,
+    "hub_notices": importlib.util.find_spec("hub_notices") is not None,
+}
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"

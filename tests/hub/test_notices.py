@@ -1,0 +1,135 @@
+"""What JupyterLab tells its user in a real browser: memory, why a kernel ended, and messages that are kept until read."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.hub import window
+from tests.hub.clone import Clone
+from tests.hub.person import Person
+from tests.hub.waiting import until
+
+_PASSWORD = "password of these tests"
+_MEMORY = "384M"
+_GREEDY = "kept = []\nwhile True:\n    kept.append(bytearray(10**7))"
+_SHOWN_WITHIN = 30_000
+
+
+@pytest.fixture(scope="module")
+def small(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
+    """A deployment whose servers have little memory."""
+    made = new_clone("ada\ncareful\n", USER_PASSWORD=_PASSWORD, USER_MEMORY_LIMIT=_MEMORY)
+    made.share_images_of(hub)
+    made.up()
+    yield made
+    made.remove()
+
+
+def logged_in(clone: Clone, name: str) -> Person:
+    person = clone.person(name)
+    assert person.log_in(_PASSWORD).ok
+    person.take_token()
+    return person
+
+
+def announce(clone: Clone, text: str) -> None:
+    """Puts an announcement into the hub's container, as the deployment does."""
+    content, archive = text.encode(), io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as files:
+        entry = tarfile.TarInfo("announcement.txt")
+        entry.size = len(content)
+        files.addfile(entry, io.BytesIO(content))
+    clone.container(clone.settings.hub_name).put_archive("/srv/jupyterhub", archive.getvalue())
+
+
+def start_safely(person: Person) -> None:
+    answer = person.call("POST", f"/hub/api/users/{person.name}/server", json={"user_options": {"safe_start": True}})
+    answer.raise_for_status()
+    person.start_server()
+
+
+def message(page: Page, text: str) -> Locator:
+    """A message at the top of the page."""
+    return page.get_by_role("status").get_by_role("listitem").filter(has_text=text)
+
+
+def test_a_kernel_that_ran_out_of_memory_says_so_below_its_cell(small: Clone, page: Page, artifacts: Path) -> None:
+    window.log_in(page, small.url, "ada", _PASSWORD)
+    window.start_server(page, small.url)
+    expect(page.locator("#hub-memory")).to_contain_text("of 384 MiB", timeout=_SHOWN_WITHIN)
+    size = ["python3", "-c", "import os; shm = os.statvfs('/dev/shm'); print(shm.f_frsize * shm.f_blocks // 1024**2)"]
+    assert small.container(small.server_name("ada")).exec_run(size).output == b"384\n"
+
+    window.open_notebook(page)
+    reason = "The kernel of Untitled.ipynb ran out of memory and was ended. The limit of this server is 384 MiB."
+    output = window.run_cell(page, _GREEDY)
+    expect(output).to_contain_text(reason, timeout=window.RUN_WITHIN)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(reason)
+    page.screenshot(path=artifacts / "jupyterlab-out-of-memory.png")
+    dialog.get_by_role("button", name="Ok").click()
+    # The kernel is there again, and its message was read: no page shows it once more.
+    expect(window.run_cell(page, "print(6 * 7)")).to_have_text("42", timeout=window.RUN_WITHIN)
+    expect(message(page, "ran out of memory")).to_have_count(0)
+
+    # A program in a terminal, which no notebook knows.
+    greedy = ["/opt/conda/bin/python", "-c", "kept = b'x' * 500_000_000"]
+    assert small.container(small.server_name("ada")).exec_run(greedy).exit_code == 137
+    told = message(
+        page, "A program in this server ran out of memory and was ended. The limit of this server is 384 MiB"
+    )
+    expect(told).to_be_visible(timeout=_SHOWN_WITHIN)
+
+
+def test_a_message_stays_until_it_was_read(small: Clone, page: Page, artifacts: Path) -> None:
+    announce(small, "No hub on Sunday. <img src=x onerror=\"document.title='run'\">\n")
+    person = logged_in(small, "careful")
+    start_safely(person)
+    window.log_in(page, small.url, "careful", _PASSWORD)
+    page.wait_for_url("**/hub/home")
+    page.goto(f"{small.url}/user/careful/lab")
+    announced = message(page, 'No hub on Sunday. <img src=x onerror="')
+    reason = message(page, "This is a safe start. You asked for it.")
+    expect(announced).to_be_visible(timeout=_SHOWN_WITHIN)
+    expect(reason).to_be_visible()
+    page.screenshot(path=artifacts / "jupyterlab-messages.png")
+    page.get_by_role("menuitem", name="Settings").click()
+    page.get_by_text("Theme", exact=True).hover()
+    page.get_by_text("JupyterLab Dark", exact=True).click()
+    expect(page.locator("body[data-jp-theme-light=false]")).to_be_visible()
+    page.screenshot(path=artifacts / "jupyterlab-messages-dark.png")
+
+    # Neither a new page, nor a new server, nor a new hub takes away what was not read.
+    small.container(small.settings.hub_name).restart()
+    until(lambda: person.call("GET", "/hub/api").ok, 60, "the hub answers")
+    window.stop_server(page, small.url)
+    start_safely(person)
+    page.goto(f"{small.url}/user/careful/lab")
+    expect(announced).to_be_visible(timeout=_SHOWN_WITHIN)
+    with page.expect_response(lambda answer: answer.request.method == "DELETE" and answer.status == 204):
+        announced.get_by_role("button", name="Dismiss").click()
+    expect(announced).to_have_count(0)
+    reason.get_by_role("button", name="Dismiss").click()
+    expect(reason).to_have_count(0)
+
+    page.reload()
+    # The safe start lasts, so its reason is back. What was read is not.
+    expect(reason).to_be_visible(timeout=_SHOWN_WITHIN)
+    expect(announced).to_have_count(0)
+    announce(small, "No hub on Monday.")
+    expect(message(page, "No hub on Monday.")).to_be_visible(timeout=_SHOWN_WITHIN)
+    assert "run" not in page.title()
+
+
+def test_nobody_reads_or_dismisses_messages_of_others(small: Clone) -> None:
+    person = logged_in(small, "ada")
+    assert person.call("GET", "/hub/api/users/ada/notices").status_code == 200
+    assert person.call("GET", "/hub/api/users/careful/notices").status_code == 404
+    assert person.call("DELETE", "/hub/api/users/careful/notices/any").status_code == 404
+    assert small.person("ada").call("GET", "/hub/api/users/ada/notices").status_code == 403
