@@ -60,6 +60,7 @@ class Held:
                 labels.ROLE: labels.SERVER,
                 labels.USER: user.name,
                 labels.FINGERPRINT: kind.fingerprint,
+                labels.PATH: s.hub_path,
                 labels.SUDO: "yes" if contract.may_sudo(user.name) else "no",
             }
             name, image = f"{s.name}-user-{user.name}", self.images[kind.image].id
