@@ -1,49 +1,107 @@
-"""Says in words what differs between a file that a container has and the one that it should have. Never shows a secret:
-those are named only. Pure.
+"""Says in words what differs between a file that a container has and the one that it should have: settings by their keys,
+with values as a person writes them. Never shows a secret: those are named only. Pure.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hubdeploy.blueprint import held_documents
+from hubdeploy.blueprint.specs import PublishedPort
 from hubdeploy.contract.documents import Contract, Secret, Secrets, plain
+from hubdeploy.settings.declarations import keys_of_fields
+from hubdeploy.settings.logins import LOGINS
+from hubdeploy.settings.spelling import spelt
 
 # More than this many differences are counted, not listed.
 _LISTED = 6
+# Fields that are not called as the setting is in Settings; the name of the kind of servers is left out.
+_KEYS = {
+    "hub.data_dir": "DATA_VOLUME_CONTAINER",
+    "hub.base_url": "HUB_PATH",
+    "login.name": "AUTHENTICATOR",
+    "kinds.image": "DOCKER_NOTEBOOK_IMAGE",
+}
+# Fields that change with another one, which is named.
+_FOLLOWING = frozenset(("kinds.ours", "login.authenticator_class"))
 
 
-def differences(before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets) -> str:
-    """What changed, such as `kinds.default.nb_user: cryptic -> ada`; `before` is what the container has."""
+def differences(name: str, before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets) -> str:
+    """What changed in the file `name`, such as `NB_USER: cryptic -> ada`; `before` is what the container has."""
     if isinstance(after, Secret):
-        return "changed"
+        return f"{name} changed"
     read = held_documents.contract if isinstance(after, Contract) else held_documents.secrets
     held = read(before)
     if held is None:
-        return "was never written" if before is None else "could not be read"
-    return _sentence(_changes(plain(held), plain(after), "", secret=isinstance(after, Secrets)))
+        return f"{name} was never written" if before is None else f"{name} could not be read"
+    if isinstance(held, Secrets) and isinstance(after, Secrets):
+        found = list(_secret_changes(held, after))
+    else:
+        found = list(_changes(plain(held), plain(after), ()))
+    if not found:
+        return f"{name}: the same in another form"
+    shown = "; ".join(found[:_LISTED])
+    return shown if len(found) <= _LISTED else f"{shown} and {len(found) - _LISTED} more"
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str, *, secret: bool) -> list[str]:
-    found: list[str] = []
-    for key in (*new, *(key for key in old if key not in new)):
-        before, after = old.get(key), new.get(key)
-        name = f"{prefix}{key}"
-        if before == after:
+def of_shape(part: str, before: str, after: str, published: Sequence[PublishedPort]) -> Iterator[str]:
+    """What changed in a part of a container's shape: ports by their settings, of a list only what is in one of the two."""
+    old, new = ([one for one in text.split(", ") if one] for text in (before, after))
+    if part == "ports" and len(old) == len(new) == len(published):
+        for was, port in zip(old, published, strict=True):
+            address, _, number = was.partition(" to ")[0].rpartition(":")
+            if number != str(port.port):
+                yield f"{port.key}: {number} -> {port.port}"
+            if address != port.address:
+                yield f"the address of {port.key}: {address} -> {port.address}"
+        return
+    gone, come = ([one for one in ones if one not in others] for ones, others in ((old, new), (new, old)))
+    yield f"{part}: {', '.join(gone) or 'none'} -> {', '.join(come) or 'none'}"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+    for field in (*new, *(field for field in old if field not in new)):
+        before, after = old.get(field), new.get(field)
+        path = (*above, field)
+        if before == after or _place(path) in _FOLLOWING:
             continue
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += _changes(before, after, f"{name}.", secret=secret)
-        elif secret:
-            found.append(f"{name} is new" if before is None else f"{name} changed")
-        elif key == "users":
-            found += _user_changes(before or [], after or [])
+        if path == ("login",) and before and after and before["name"] != after["name"]:
+            # Its traits are other ones then, as the new login has them.
+            yield _change((*path, "name"), before["name"], after["name"])
+        elif isinstance(before, dict) and isinstance(after, dict):
+            yield from _changes(before, after, path)
+        elif field == "users":
+            yield from _user_changes(before or [], after or [])
+        elif field == "volumes":
+            yield from _volume_changes(before or [], after or [])
         elif (old_ones := _by_name(before)) and (new_ones := _by_name(after)):
-            found += _changes(old_ones, new_ones, f"{name}.", secret=secret)
+            yield from _changes(old_ones, new_ones, path)
         else:
-            found.append(f"{name}: {_text(before)} -> {_text(after)}")
-    return found
+            yield _change(path, before, after)
+
+
+def _place(path: tuple[str, ...]) -> str:
+    """`kinds.image` of every kind of servers."""
+    return ".".join((path[0], *path[2:]) if path[0] == "kinds" else path)
+
+
+def _change(path: tuple[str, ...], before: Any, after: Any) -> str:
+    key = _KEYS.get(_place(path)) or _of_trait().get(path[-1]) or keys_of_fields().get(path[-1])
+    if key:
+        return f"{key}: {spelt(key, before)} -> {spelt(key, after)}"
+    return f"{_place(path)}: {_text(before)} -> {_text(after)}"
+
+
+def _of_trait() -> dict[str, str]:
+    """Trait of a login's class -> key."""
+    keys = keys_of_fields()
+    return {
+        trait: keys[field]
+        for row in LOGINS.values()
+        for trait, field in (*row.traits.items(), *row.secret_traits.items())
+    }
 
 
 def _by_name(value: Any) -> dict[str, Any]:
@@ -52,16 +110,45 @@ def _by_name(value: Any) -> dict[str, Any]:
     return {one["name"]: one for one in value} if named else {}
 
 
-def _user_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+def _user_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[str]:
     old = {user["name"]: user for user in before}
     new = {user["name"]: user for user in after}
-    found = [f"user {name} added" for name in new if name not in old]
-    found += [f"user {name} removed" for name in old if name not in new]
-    for name in new:
-        for flag in ("admin", "sudo"):
-            if name in old and old[name].get(flag) != new[name].get(flag):
-                found.append(f"user {name} {'gains' if new[name].get(flag) else 'loses'} {flag}")
-    return found or ["users in another order"]
+    changes = {
+        ("added", "added"): [name for name in new if name not in old],
+        ("removed", "removed"): [name for name in old if name not in new],
+    }
+    for flag in ("admin", "sudo"):
+        both = [name for name in new if name in old]
+        changes |= {
+            (f"gains {flag}", f"gain {flag}"): [one for one in both if new[one].get(flag) and not old[one].get(flag)],
+            (f"loses {flag}", f"lose {flag}"): [one for one in both if old[one].get(flag) and not new[one].get(flag)],
+        }
+    found = [
+        f"user {names[0]} {one}" if len(names) == 1 else f"{len(names)} users {many}: {', '.join(names)}"
+        for (one, many), names in changes.items()
+        if names
+    ]
+    yield from found or ["users in another order"]
+
+
+def _volume_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[str]:
+    """Volumes by their names: where each is mounted follows another setting."""
+    old, new = [[one["name"] for one in volumes] for volumes in (before, after)]
+    if old != new:
+        yield f"users' volumes: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'}"
+
+
+def _secret_changes(before: Secrets, after: Secrets) -> Iterator[str]:
+    if before.proxy_api_password != after.proxy_api_password:
+        yield "the password of the proxy's API changed"
+    for trait in (*after.login, *(trait for trait in before.login if trait not in after.login)):
+        name = _of_trait().get(trait, trait)
+        if trait not in before.login:
+            yield f"{name} is new"
+        elif trait not in after.login:
+            yield f"{name} is not used any more"
+        elif before.login[trait] != after.login[trait]:
+            yield f"{name} changed"
 
 
 def _text(value: Any) -> str:
@@ -69,11 +156,4 @@ def _text(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
-
-
-def _sentence(changes: list[str]) -> str:
-    if not changes:
-        return "the same in another form"
-    shown = ", ".join(changes[:_LISTED])
-    return shown if len(changes) <= _LISTED else f"{shown} and {len(changes) - _LISTED} more"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)

@@ -15,6 +15,9 @@ from hubdeploy.plan.images import json_label
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.plan.steps import Step
 
+# Labels that say a setting.
+_KEYS = {labels.HOST: "HUB_HOST", labels.PATH: "HUB_PATH"}
+
 
 def container_steps(
     spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot, changed: Collection[str]
@@ -67,14 +70,15 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
     before, after = json_label(state.labels, labels.SHAPE), spec.shape
     # A label that an earlier version did not write is no reason.
     causes += [
-        f"{label.removeprefix('hubdeploy.')}: {state.labels[label]} -> {value}"
+        f"{_KEYS.get(label, label)}: {state.labels[label]} -> {value}"
         for label, value in spec.labels.items()
         if state.labels.get(label, value) != value
     ]
     causes += [
-        f"{part}: {before.get(part, 'none')} -> {after.get(part, 'none')}"
+        change
         for part in {**after, **before}
         if before.get(part) != after.get(part)
+        for change in comparison.of_shape(part, before.get(part, ""), after.get(part, ""), spec.published)
     ]
     for attachment in spec.attachments:
         network = snapshot.networks.get(attachment.network)
@@ -87,7 +91,7 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
     # A container that never ran may still wait for its files; one that ran has read them.
     if state.state != "created":
         causes += [
-            f"{path.rpartition('/')[2]}: {comparison.differences(state.file(path), file)}"
+            comparison.differences(path.rpartition("/")[2], state.file(path), file)
             for path, file in spec.files.items()
             if state.file(path) != spec.all_files[path]
         ]

@@ -36,7 +36,8 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
         *volume_steps(blueprint.volumes, snapshot),
         *containers,
     )
-    return Plan(steps, _pending(blueprint, snapshot, changed), _taken_over(blueprint, snapshot))
+    stopping = {user for step in steps if step.consequence.loses for user in step.users}
+    return Plan(steps, _pending(blueprint, snapshot, changed, stopping), _taken_over(blueprint, snapshot))
 
 
 def network_steps(networks: Iterable[NetworkSpec], snapshot: Snapshot, deployment: str) -> tuple[Step, ...]:
@@ -79,7 +80,10 @@ def _displaced_servers(blueprint: Blueprint, snapshot: Snapshot) -> list[Step]:
     ]
 
 
-def _pending(blueprint: Blueprint, snapshot: Snapshot, changed: Collection[str]) -> tuple[Pending, ...]:
+def _pending(
+    blueprint: Blueprint, snapshot: Snapshot, changed: Collection[str], stopping: Collection[str]
+) -> tuple[Pending, ...]:
+    """What running servers pick up later. Servers of the `stopping` users do not go on."""
     contract = blueprint.contract
 
     def other_image(one: ContainerState) -> bool:
@@ -98,7 +102,7 @@ def _pending(blueprint: Blueprint, snapshot: Snapshot, changed: Collection[str])
             lambda one: (one.labels.get(labels.SUDO) == "yes") != contract.may_sudo(one.user),
         ),
     ]
-    running = [one for one in snapshot.servers if one.running]
+    running = [one for one in snapshot.servers if one.running and one.user not in stopping]
     found = [Pending(tuple(sorted(one.user for one in running if differs(one))), cause) for cause, differs in checks]
     return tuple(pending for pending in found if pending.users)
 

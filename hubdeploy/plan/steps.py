@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hubdeploy.blueprint.specs import NOTHING, Consequence
 from hubdeploy.plan import operations as op
+
+INDENT = "     "
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,10 @@ class Plan:
         return Plan(pulled, note="first, as all else depends on it:")
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(self.lines())
 
-    def _lines(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """What an operator reads. What belongs to a step is indented as its text is, by INDENT."""
         lines = ["nothing to do"] if not self.steps else [self.note] if self.note else []
         lines += [
             f"     {found} is there and used as it is: nothing is copied, and clean never removes it"
@@ -60,10 +64,18 @@ class Plan:
             previous = step.cause
             lines.append(f"{number:3}. {step.operation}{because}")
             if step.consequence.sentence:
-                who = f": {', '.join(step.users)}" if step.users else ""
-                lines.append(f"     users: {step.consequence.sentence}{who}")
-        lines += [
-            f"     users: {', '.join(pending.users)} pick it up at their next start - {pending.cause}"
-            for pending in self.pending
-        ]
+                lines.append(f"     users: {step.consequence.sentence}{_named(step.users)}")
+        lines += [f"     users: {_pick_up(one.users)} - {one.cause}" for one in self.pending]
         return lines
+
+
+def _named(users: Sequence[str]) -> str:
+    """Names behind a sentence, counted where there are several."""
+    count = f" ({len(users)} users)" if len(users) > 1 else ""
+    return f"{count}: {', '.join(users)}" if users else ""
+
+
+def _pick_up(users: Sequence[str]) -> str:
+    if len(users) == 1:
+        return f"{users[0]} picks it up at their next start"
+    return f"{len(users)} users pick it up at their next start ({', '.join(users)})"

@@ -137,19 +137,19 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
     "NB_USER": (
         lambda p: p.write_env(NB_USER="ada"),
         {"image NAME/base-notebook:latest", "container NAME-hub"},
-        ["NB_USER: cryptic -> ada", "kinds.default.nb_user: cryptic -> ada"],
+        ["NB_USER: cryptic -> ada"],
         {hub.CONSEQUENCE},
     ),
     "HUB_PORT": (
         lambda p: p.write_env(HUB_PORT=str(_free_port())),
         {"container NAME-proxy"},
-        ["ports: 127.0.0.1:"],
+        ["HUB_PORT: "],
         {proxy.CONSEQUENCE},
     ),
     "GRANT_SUDO": (
         lambda p: p.write_env(GRANT_SUDO="yes"),
         {"container NAME-hub"},
-        ["kinds.default.grant_sudo: no -> yes"],
+        ["GRANT_SUDO: no -> yes"],
         {hub.CONSEQUENCE},
     ),
     "proxy/": (

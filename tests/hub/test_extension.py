@@ -161,7 +161,7 @@ def test_an_added_component_login_and_setting_work_without_another_edit(
     extended.up()
     assert requests.get(notice, timeout=10).text == "CHANGED"
     extended.shell["USER_MOTTO"] = "upward"
-    assert "kinds.default.motto: onward -> upward" in extended.invoke("plan")
+    assert "USER_MOTTO: onward -> upward" in extended.invoke("plan")
 
     extended.invoke("down")
     assert client.containers.get(name).status == "exited"

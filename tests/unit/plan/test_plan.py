@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from hubdeploy.blueprint import contexts, draw, images
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
 from hubdeploy.contract import labels
-from hubdeploy.contract.documents import Secret
+from hubdeploy.contract.documents import Secret, User
 from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import checks, reconcile, removal
 from hubdeploy.plan import operations as op
@@ -31,8 +33,9 @@ from hubdeploy.plan.snapshot import (
 )
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import loading
-from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.declarations import Settings, declarations
 from hubdeploy.tls.certificates import Pair
+from tests.agreement.discovery import others
 
 MEMORY = 8 * 1024**3
 OWN = {labels.DEPLOYMENT: "lab"}
@@ -150,7 +153,7 @@ def test_a_user_that_leaves_loses_a_running_server_and_the_plan_says_so(found: S
     after = drawn_blueprint(dataclasses.replace(found, users=found.users[:1]))
     drawn = reconcile.reconcile(after, snapshot)
     assert str(drawn).splitlines()[:2] == [
-        "  1. container lab-hub is stopped - contract.json: user alice removed",
+        "  1. container lab-hub is stopped - user alice removed",
         "     users: running servers stop: alice",
     ]
     assert drawn.loses
@@ -202,16 +205,70 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
     assert (
         str(drawn)
         == """\
-  1. container lab-hub is stopped - contract.json: kinds.default.pids_limit: 4096 -> 100
+  1. container lab-hub is stopped - USER_PIDS_LIMIT: 4096 -> 100
      users: the hub restarts, sessions go on
   2. container lab-hub is removed
   3. container lab-hub is created
   4. container lab-hub has its files
   5. container lab-hub is started
   6. container lab-hub is healthy
-     users: alice pick it up at their next start - the settings of servers changed"""
+     users: alice picks it up at their next start - the settings of servers changed"""
     )
     assert not drawn.loses
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"memory_limit": 2**30}, "USER_MEMORY_LIMIT: 4G -> 1G"),
+        ({"cpu_limit": 1.5}, "USER_CPU_LIMIT: no limit -> 1.5"),
+        ({"grant_sudo": True}, "GRANT_SUDO: no -> yes"),
+        ({"spawn_command": ("start.sh", "--x=a b")}, "DOCKER_SPAWN_CMD: start-singleuser.sh -> start.sh '--x=a b'"),
+        ({"notebook_dir": "/home/cryptic/lab"}, "DOCKER_NOTEBOOK_DIR: /home/cryptic/work -> /home/cryptic/lab"),
+        ({"user_volume": "old-{username}"}, "users' volumes: lab-user-{username} -> old-{username}"),
+        ({"notebook_image": "a/b:1"}, "DOCKER_NOTEBOOK_IMAGE: lab/base-notebook:latest -> a/b:1"),
+        ({"hub_path": "/physics/"}, "HUB_PATH: / -> /physics/"),
+        (
+            {"data_mount": "/srv/x"},
+            "mounts: lab-data at /data -> lab-data at /srv/x; DATA_VOLUME_CONTAINER: /data -> /srv/x",
+        ),
+        ({"authenticator": "github"}, "AUTHENTICATOR: shared-password -> github"),
+    ],
+)
+def test_the_hub_is_made_anew_for_settings_with_values_as_a_person_writes_them(
+    found: Settings, changes: dict[str, object], cause: str
+) -> None:
+    drawn = reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, **changes)), up(drawn_blueprint(found)))  # type: ignore[arg-type]
+    assert next(step.cause for step in drawn.steps if str(step.operation) == "container lab-hub is stopped").startswith(
+        cause
+    )
+
+
+@pytest.mark.parametrize("key", declarations())
+def test_no_plan_speaks_of_the_contracts_fields(found: Settings, key: str) -> None:
+    before = up(drawn_blueprint(found))
+    for other in islice(others(found, key), 3):
+        text = str(reconcile.reconcile(drawn_blueprint(other), before))
+        assert re.findall(r"\b(?:kinds|hub|login|proxy|secrets)\.[a-z_.]+: ", text) == []
+
+
+def test_the_proxy_is_made_anew_for_its_address_in_the_words_of_settings(found: Settings) -> None:
+    moved = dataclasses.replace(found, hub_host="hub.example.org", hub_port=8443, bind_address="0.0.0.0")
+    drawn = reconcile.reconcile(drawn_blueprint(moved), up(drawn_blueprint(found)))
+    assert drawn.steps[0].cause == (
+        "HUB_HOST: localhost -> hub.example.org; HUB_PORT: 443 -> 8443; the address of HUB_PORT: 127.0.0.1 -> 0.0.0.0"
+    )
+
+
+def test_who_leaves_picks_nothing_up_and_several_are_counted(found: Settings) -> None:
+    names = ["ann", "bob", "cid", "kaben"]
+    before = drawn_blueprint(dataclasses.replace(found, users=tuple(User(name) for name in names)))
+    snapshot = dataclasses.replace(up(before), servers=tuple(server(before, name) for name in names))
+    after = dataclasses.replace(found, users=(User("bob"), User("kaben", admin=True)), pids_limit=100)
+    text = str(reconcile.reconcile(drawn_blueprint(after), snapshot))
+    assert "2 users removed: ann, cid; user kaben gains admin; USER_PIDS_LIMIT: 4096 -> 100" in text
+    assert "users: running servers stop (2 users): ann, cid" in text
+    assert "users: 2 users pick it up at their next start (bob, kaben) - the settings of servers changed" in text
 
 
 def test_a_changed_password_is_named_and_not_shown(found: Settings) -> None:
@@ -219,7 +276,7 @@ def test_a_changed_password_is_named_and_not_shown(found: Settings) -> None:
     text = str(
         reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, user_password=Secret("canary-pass"))), snapshot)
     )
-    assert "secrets.json: login.user_password changed" in text
+    assert "USER_PASSWORD changed" in text
     assert "canary" not in text
 
 
@@ -424,7 +481,7 @@ def test_a_label_that_is_no_json_is_no_bug(found: Settings) -> None:
     text = str(
         reconcile.reconcile(drawn, dataclasses.replace(snapshot, containers={**snapshot.containers, "lab-hub": broken}))
     )
-    assert "contract.json: was never written" in text
+    assert "contract.json was never written" in text
     assert json.loads(hub.labels[labels.SHAPE])["ports"] == ""
 
 
@@ -469,4 +526,4 @@ def test_sudo_taken_away_waits_for_the_next_start_and_the_plan_says_so(found: Se
     alice = server(before, "alice")
     alice = dataclasses.replace(alice, labels={**alice.labels, labels.SUDO: "yes"})
     drawn = reconcile.reconcile(before, dataclasses.replace(up(before), servers=(alice,)))
-    assert str(drawn).splitlines()[-1].endswith("alice pick it up at their next start - the right to use sudo changed")
+    assert str(drawn).splitlines()[-1].endswith("alice picks it up at their next start - the right to use sudo changed")

@@ -1,0 +1,37 @@
+"""Values are printed as a person would write them, and read back as what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubdeploy.contract.documents import Secret
+from hubdeploy.settings.declarations import declarations
+from hubdeploy.settings.spelling import spelt
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("USER_MEMORY_LIMIT", 12616466432, "11.75G"),
+        ("USER_MEMORY_LIMIT", 2**30, "1G"),
+        ("USER_MEMORY_LIMIT", 1500 * 1024**2, "1500M"),
+        ("USER_MEMORY_LIMIT", 189 * 64 * 1024**2, "12096M"),
+        ("USER_MEMORY_LIMIT", 2**30 + 1, "1073741825"),
+        ("USER_CPU_LIMIT", 1.5, "1.5"),
+        ("USER_CPU_LIMIT", 2.0, "2"),
+        ("GRANT_SUDO", True, "yes"),
+        ("DOCKER_SPAWN_CMD", ("start.sh", "--x=a b"), "start.sh '--x=a b'"),
+        ("HUB_PATH", "/physics/", "/physics/"),
+    ],
+)
+def test_a_value_is_spelt_as_it_can_be_written(key: str, value: object, text: str) -> None:
+    assert spelt(key, value) == text
+    assert declarations()[key][1].read(text) == value
+
+
+def test_an_absent_value_is_its_default_in_words() -> None:
+    assert spelt("USER_CPU_LIMIT", None) == "no limit"
+
+
+def test_a_secret_is_never_spelt() -> None:
+    assert spelt("USER_PASSWORD", Secret("canary")) == "***"
