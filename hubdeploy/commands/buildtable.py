@@ -42,6 +42,9 @@ class BuildTable:
 
     def _render(self) -> Table:
         table = Table.grid(padding=(0, 2))
+        for overflow in ("fold", "fold", "fold", "ellipsis", "ellipsis"):
+            # A line for each image, however narrow the terminal is.
+            table.add_column(no_wrap=overflow == "ellipsis", overflow=overflow)
         with self._lock:
             for name, (state, start, text) in self._rows.items():
                 elapsed = f"{time.monotonic() - start:.0f} s" if start else ""

@@ -78,10 +78,11 @@ def _lines_about(user: str, log: bytes, servers: Iterable[str]) -> list[bytes]:
     marked = re.compile(rb"\[[^\]]*\] server of " + re.escape(user.encode()) + b": ")
     about = [line for line in log.splitlines(keepends=True) if marked.match(line)]
     if not about:
-        there = ", ".join(sorted(servers)) or "nobody"
+        running = ", ".join(sorted(servers))
+        now = f"users with a server are: {running}" if running else "no user has a server now"
         raise DeployError(
-            wanted=f"a server of {user}",
-            found=f"{user} has none, nor had one since the hub was made; servers have: {there}",
-            fix="correct the name",
+            wanted="the name of a user who has a server, or had one since the hub's container was made",
+            found=f"there is no log of a server of the user {user!r}",
+            fix=f"correct the name; {now}",
         )
     return about

@@ -4,10 +4,12 @@ nothing.
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from hubdeploy.blueprint import draw
 from hubdeploy.blueprint.components import COMPONENTS
@@ -20,17 +22,21 @@ from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import selection
 from hubdeploy.tls.certificates import RENEW_DAYS, Pair
 
+_STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "bold red"}
+
 
 def show(deployment: NamedDeployment) -> None:
     """Tables and a line for each fact. Raises DeployError if containers run and a browser would not get the login page."""
     snapshot, settings = deployment.observe(), deployment.settings
-    console = Console()
+    # A program that reads it gets whole lines; a terminal has its own width.
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     for table in (_components(snapshot, deployment), _servers(snapshot), _images(snapshot)):
         if table.row_count:
             console.print(table)
     if settings is None:
         return
     pair = selection.current(settings, deployment.engine.read_volume)
+    console.print()
     console.print(_certificate(settings, pair), markup=False)
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
@@ -42,34 +48,48 @@ def show(deployment: NamedDeployment) -> None:
 
 def _components(snapshot: Snapshot, deployment: NamedDeployment) -> Table:
     where = f" at {deployment.settings.public_url}" if deployment.settings else ""
-    # A name that is cut short cannot be copied.
-    name = Column("container", overflow="fold")
-    table = Table("component", name, "state", "health", "since", title=f"{deployment.name}{where}")
+    table = _table("component", "container", "state", "health", "since", title=f"{deployment.name}{where}")
     missing = {one.role for one in COMPONENTS} - {state.role for state in snapshot.components}
     for state in sorted(snapshot.components, key=lambda one: one.role):
-        table.add_row(state.role, state.name, state.state, state.health, _since(state))
+        table.add_row(state.role, state.name, state.state, _health(state, deployment), _since(state))
     for role in sorted(missing):
         table.add_row(role, "does not exist", "", "", "")
     return table
 
 
 def _servers(snapshot: Snapshot) -> Table:
-    table = Table("user", "state", "since", title="servers")
+    table = _table("user", "state", "since", title="servers")
     for state in sorted(snapshot.servers, key=lambda one: one.user):
         table.add_row(state.user, state.state, _since(state))
     return table
 
 
 def _images(snapshot: Snapshot) -> Table:
-    table = Table(Column("image", overflow="fold"), "content", "built", "MB", title="images")
+    table = _table("image", "built", "MB", title="images")
     now = datetime.now(UTC)
     for image in snapshot.own_images:
         content = image.labels.get(labels.CONTENT, "")[:12]
         names = [reference for reference in image.references if not reference.endswith(f":{content}")]
         age = f"{_age((now - image.created).total_seconds())} ago"
-        earlier = f"{image.labels.get(labels.ROLE, '').removeprefix('image:')} (an earlier build)"
-        table.add_row(", ".join(names) or earlier, content, age, f"{image.size / 1e6:.0f}")
+        # The name that `docker image rm` takes.
+        earlier = [f"{reference} (an earlier build)" for reference in image.references]
+        table.add_row("\n".join(names or earlier), age, f"{image.size / 1e6:.0f}")
     return table
+
+
+def _table(*columns: str, title: str) -> Table:
+    """Without lines, so that names fit into 80 columns. A name that is cut short cannot be copied, so one that does not fit
+    goes on in the next line."""
+    first, second = (Column(name, overflow="fold") for name in columns[:2])
+    return Table(first, second, *columns[2:], title=f"\n{title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+
+
+def _health(state: ContainerState, deployment: NamedDeployment) -> Text:
+    """The engine's last check. It makes the first one half a minute after a start, so until then the check is made here."""
+    health = state.health
+    if health == "starting" and state.running and deployment.engine.passes_health_check(state.name):
+        health = "healthy"
+    return Text(health, style=_STYLES.get(health, ""))
 
 
 def _certificate(settings: Settings, pair: Pair | None) -> str:
@@ -98,5 +118,6 @@ def _since(state: ContainerState) -> str:
 def _age(seconds: float) -> str:
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
+            count = f"{seconds / size:.0f}"
+            return f"{count} {unit.removesuffix('s') if count == '1' else unit}"
     return f"{seconds:.0f} seconds"

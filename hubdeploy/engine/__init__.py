@@ -107,6 +107,10 @@ class Engine:
         """The id of an image that is on the engine; None if it is not."""
         return observe.image_id(self.connection, reference)
 
+    def passes_health_check(self, container: str) -> bool:
+        """Whether the running container's own health check passes now."""
+        return act.passes_health_check(self.connection, container)
+
     def pull_image(self, reference: str, progress: Callable[[str], None] = lambda line: None) -> None:
         """Pulls an image; raises EngineError with the engine's words when it cannot."""
         images.pull_image(self.connection, reference, progress)

@@ -243,6 +243,18 @@ def await_healthy(connection: Connection, name: str, within: float = HEALTHY_WIT
             time.sleep(0.1)
 
 
+def passes_health_check(connection: Connection, name: str) -> bool:
+    """Whether the container's own health check passes now; False if it does not run any more."""
+    with translated(f"the health of {name} can be asked"):
+        check = _health_command(connection.api.inspect_container(name))
+        try:
+            return check is None or _run(connection, name, check)[0] == 0
+        except docker.errors.APIError as error:
+            if error.status_code != 409:
+                raise
+            return False
+
+
 def _not_ready(connection: Connection, name: str, found: str) -> NotReady:
     tail = connection.api.logs(name, tail=_LOG_TAIL).decode(errors="replace").strip()
     return NotReady(

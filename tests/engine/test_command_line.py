@@ -209,7 +209,7 @@ def test_status_and_logs_show_what_runs(checkout: Project) -> None:
     assert f"{checkout.name}-hub" in status.stdout
     assert "certificate: self-made" in status.stdout
     assert invoke(checkout, "logs", "--no-follow").returncode == 0
-    assert "has none" in refused(invoke(checkout, "logs", "--user", "alice"))
+    assert "no log of a server of the user 'nobody'" in refused(invoke(checkout, "logs", "--user", "nobody"))
     assert invoke(checkout, "logs", "--no-follow", "--tail", "0").stdout == ""
 
 
