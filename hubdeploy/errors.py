@@ -6,8 +6,10 @@ DeployError (an invoke.Exit, so Invoke prints it and nothing else)
  |- EngineError          the Docker engine refused or failed
  |   |- EngineUnavailable    it does not answer, or refuses permission
  |   `- BuildError           an image's build failed
- `- NotReady             a container that we started does not become healthy
-A programming error is none of these and keeps its traceback.
+ |- NotReady             a container that we started does not become healthy
+ `- Interrupted          Ctrl-C while steps were carried out: exit code 130
+A programming error is none of these and keeps its traceback. Declined, which is no error, ends a command as well: somebody
+was asked and answered no. Its exit code is 0.
 """
 
 from __future__ import annotations
@@ -99,6 +101,25 @@ class BuildError(EngineError):
 
 class NotReady(DeployError):
     """A container exited or did not become healthy in time; the message has its last log lines."""
+
+
+class Interrupted(DeployError):
+    """Somebody pressed Ctrl-C; what was done stays done, and the same command goes on from there."""
+
+    def __init__(self, done: str, under_way: str = "") -> None:
+        super().__init__(wanted="all steps", found=done, fix="run the same command again: it goes on from here")
+        doing = f"\n  under way: {under_way}" if under_way else ""
+        # Below the ^C that the terminal shows.
+        self.message = f"\nstopped by Ctrl-C: {done}{doing}\n  do:        {self.fix}"
+        # As a shell counts it: 128 and SIGINT.
+        self._code = 130
+
+
+class Declined(Exit):
+    """Somebody was asked and answered no."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing of this plan was done", code=0)
 
 
 def indented(text: str) -> str:

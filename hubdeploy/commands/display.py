@@ -6,20 +6,27 @@ On a terminal builds are a live table; elsewhere each line has a prefix. Passwor
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from hubdeploy.blueprint.specs import Severity
 from hubdeploy.contract.documents import Secret
-from hubdeploy.errors import Caution, DeployError, Problem
+from hubdeploy.errors import Caution, Declined, DeployError, Interrupted, Problem
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.steps import Plan, Step
+from hubdeploy.plan.steps import INDENT, Plan, Step
 from hubdeploy.settings.declarations import Settings, keys_of_fields
 from hubdeploy.tls.certificates import Pair
 
 if TYPE_CHECKING:
     from hubdeploy.commands.buildtable import BuildTable
+
+_in_whole_words = partial(fill, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+# Answers that are a no, also where something else than yes or no is asked for.
+_NO = ("", "n", "no")
 
 
 class Display:
@@ -39,11 +46,18 @@ class Display:
 
     def plan(self, plan: Plan) -> None:
         """Every step with its cause, and below it what it means for users."""
-        self.line(str(plan))
+        self._lines(plan.lines())
 
     def cautions(self, cautions: Iterable[Caution]) -> None:
         for caution in cautions:
-            self.line(f"warning: {caution}")
+            self._lines(f"warning: {caution}".split("\n"))
+
+    def _lines(self, lines: Iterable[str]) -> None:
+        """Lines that fit a terminal, where no word is cut; elsewhere as they are, for programs to read."""
+        width = shutil.get_terminal_size().columns
+        for line in lines:
+            fits = not self.terminal or len(line) <= width
+            self.line(line if fits else _in_whole_words(line, width))
 
     def warnings(self, problems: Sequence[Problem], going_on: str) -> None:
         """Problems in spite of which a command goes on."""
@@ -95,22 +109,27 @@ class Display:
     # -- questions --------------------------------------------------------------------------------------------------
 
     def confirm(self, plan: Plan, name: str, *, yes: bool) -> None:
-        """Asks before a session or data is lost; the default is no. Raises DeployError without a yes, or without a terminal.
-        Data is removed only if the deployment's name is typed back: no option replaces that."""
+        """Asks before a session or data is lost; the default is no. Raises Declined without a yes, DeployError without a
+        terminal. Data is removed only if the deployment's name is typed back: no option replaces that."""
         if any(step.consequence.severity is Severity.DATA_IS_LOST for step in plan.steps):
             self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
-            if self._answer(f"This removes users' data for ever. Type {name} to go on: ") != name:
+            typed = self._answer(f"This removes users' data for ever. Type {name} to go on: ")
+            if typed.lower() in _NO:
+                raise Declined
+            if typed != name:
                 raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
         elif plan.loses and not yes:
             self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
             if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
-                raise DeployError(wanted="a yes", found="no", fix="nothing was changed")
+                raise Declined
 
     def _answer(self, question: str) -> str:
         try:
             return input(question).strip()
         except EOFError:
             return ""
+        except KeyboardInterrupt:
+            raise Interrupted("nothing of this plan was done") from None
 
     def _refuse_without_terminal(self, wanted: str, fix: str) -> None:
         if not (self.terminal and sys.stdin.isatty()):

@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any, Protocol
 
 from hubdeploy import threads
+from hubdeploy.errors import Interrupted
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.steps import Step
 
@@ -37,13 +38,23 @@ class Cancelled(Exception):
 
 
 def carry_out(steps: Iterable[Step], apply: Apply, reporter: Reporter) -> None:
-    """Applies every step; consecutive builds run side by side, each behind its parent."""
-    for is_build, group in groupby(steps, key=lambda step: isinstance(step.operation, op.ImageBuilt)):
-        if is_build:
-            _build(list(group), apply, reporter)
-        else:
-            for step in group:
-                _apply(step, apply, reporter)
+    """Applies every step; consecutive builds run side by side, each behind its parent. Raises Interrupted at Ctrl-C."""
+    steps, finished = list(steps), list[op.Operation]()
+
+    def kept(operation: op.Operation, printed: Callable[[str], None]) -> None:
+        apply(operation, printed)
+        finished.append(operation)
+
+    try:
+        for is_build, group in groupby(steps, key=lambda step: isinstance(step.operation, op.ImageBuilt)):
+            if is_build:
+                _build(list(group), kept, reporter)
+            else:
+                for step in group:
+                    _apply(step, kept, reporter)
+    except KeyboardInterrupt:
+        left = next((str(step.operation) for step in steps if step.operation not in finished), "")
+        raise Interrupted(f"{len(finished)} of {len(steps)} steps are done, and stay so", left) from None
 
 
 def _apply(step: Step, apply: Apply, reporter: Reporter, cancelled: Event | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from hubdeploy.commands import reachability
 from hubdeploy.commands.deployment import Deployment, Drawn
 from hubdeploy.engine import Engine
+from hubdeploy.errors import Interrupted
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls.certificates import Pair
 
@@ -22,7 +23,10 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
     for drawn in plans(deployment):
         deployment.show_and_do(drawn.plan, yes=yes)
     assert drawn is not None
-    confirm(deployment.engine, drawn.settings, drawn.served)
+    try:
+        confirm(deployment.engine, drawn.settings, drawn.served)
+    except KeyboardInterrupt:
+        raise Interrupted("all steps are done; nobody has seen the login page yet") from None
     deployment.display.greeting(drawn.settings)
 
 
