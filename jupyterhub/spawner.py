@@ -33,6 +33,7 @@ ANSWER_STEP = 0.05
 EXIT_CHECK_STEP = 0.25
 # Lines of a server's log that are read for its last words, most of which may be about requests.
 LOG_LINES = 200
+REMOVED = End("The server was removed from outside.", "Start it again.", "Somebody removed its container.")
 ASK_OPERATOR = "Tell the operator, and show them this page."
 # Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
@@ -297,22 +298,26 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             ServerSpawner._end_watch.forget(self._watched)
 
     @cached_property
-    def _one_poll(self) -> asyncio.Lock:
+    def _ending(self) -> asyncio.Lock:
         return asyncio.Lock()
+
+    async def stop(self, now: bool = False) -> None:
+        # A poll meanwhile would take the end that the hub itself brings about for one from outside.
+        async with self._ending:
+            await super().stop(now)
 
     async def poll(self) -> int | str | None:
         """None while the server runs. A server that exited is removed; the end of its log goes into the hub's log."""
         # One at a time: a second one would find the container half removed, and its log gone.
-        async with self._one_poll:
+        async with self._ending:
             if not self.object_id:
                 return 0
             status: int | str | None = await super().poll()
             if status is not None and self.object_id:
                 container = await self.get_object()
-                if container is not None:
-                    ended = await self._ended(container["State"])
-                    self._ends[self.user.name] = ended.for_user
-                    self._log_message(ended.for_operator, logging.WARNING)
+                ended = await self._ended(container["State"]) if container else REMOVED
+                self._ends[self.user.name] = ended.for_user
+                self._log_message(ended.for_operator, logging.WARNING)
                 await self._remove_if_any()
             return status
 

@@ -7,6 +7,7 @@ import copy
 import logging
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,6 +42,7 @@ class FakeEngine:
         self.log = log
         self.created: dict[str, Any] = {}
         self.removed: list[str] = []
+        self.stopping, self.stopped = threading.Event(), threading.Event()
 
     def create_host_config(self, **options: Any) -> HostConfig:
         return HostConfig(version="1.41", **options)
@@ -54,6 +56,10 @@ class FakeEngine:
 
     def remove_container(self, name: str, **options: Any) -> None:
         self.removed.append(name)
+
+    def stop(self, name: str) -> None:
+        self.stopping.set()
+        assert self.stopped.wait(30)
 
     def logs(self, name: str, tail: int) -> bytes:
         return self.log
@@ -72,6 +78,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         monkeypatch.setattr(type(server), "client", engine or FakeEngine())
         monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_API_TOKEN": "own"})
         server._stages = []
+        server._ends.clear()
         return server
 
     return spawner
@@ -291,6 +298,36 @@ def test_an_exited_server_is_removed_and_its_end_logged(
     assert shown("ann").startswith("The server ran out of memory")
     logged = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert logged[-2:] == ["server of ann: first", "server of ann: Killed"]
+
+
+def test_a_server_whose_container_is_gone_has_an_end_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = make()
+    server.object_id = "0123456789"
+
+    async def gone() -> None:
+        return None
+
+    monkeypatch.setattr(server, "get_object", gone)
+    assert asyncio.run(server.poll()) == 0
+    assert server.end_of_server("ann") == "The server was removed from outside. Start it again."
+
+
+def test_a_poll_while_the_hub_stops_a_server_sees_no_end_from_outside(make: Make) -> None:
+    engine = FakeEngine({"Running": False, "ExitCode": 0, "OOMKilled": False})
+    server = make(engine=engine)
+    server.object_id = "0123456789"
+
+    async def story() -> int:
+        stopping = asyncio.ensure_future(server.stop())
+        await asyncio.to_thread(engine.stopping.wait, 30)
+        polling = asyncio.ensure_future(server.poll())
+        await asyncio.wait([polling], timeout=0.5)
+        engine.stopped.set()
+        await stopping
+        return int(await polling)
+
+    assert asyncio.run(story()) == 0
+    assert server.end_of_server("ann") == ""
 
 
 def test_a_new_start_forgets_how_the_last_server_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
