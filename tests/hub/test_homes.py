@@ -214,7 +214,9 @@ WAYS = {
         f"mkdir -p ~/.jupyter && echo '{_EXITS}' > ~/.jupyter/jupyter_server_config.py",
         safe="The ordinary start failed. The server ended with exit code 3",
     ),
-    "a server configuration with a syntax error": Way("echo 'c.X = (' > ~/.jupyter/jupyter_server_config.py"),
+    "a server configuration with a syntax error": Way(
+        "mkdir -p ~/.jupyter && echo 'c.X = (' > ~/.jupyter/jupyter_server_config.py"
+    ),
     "an IPython start-up file that exits": Way(
         f"mkdir -p ~/.ipython/profile_default/startup && echo '{_EXITS}' > ~/.ipython/profile_default/startup/00.py",
         kernel=False,
@@ -290,7 +292,7 @@ def _assert_is_let_in(hub: Clone, breaker: Person, how: Way) -> None:
         stop(hub, breaker)
     breaker.start_server()
     server = f"/user/{BREAKER}/api"
-    assert [one["name"] for one in breaker.call("GET", f"{server}/contents/").json()["content"]]
+    assert breaker.call("GET", f"{server}/contents/").status_code == 200
     if how.kernel:
         kernel = breaker.open_kernel()
         answer = kernel.run(ASK)
