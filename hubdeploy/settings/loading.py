@@ -165,7 +165,9 @@ def _shown(text: str, secrets: Collection[str]) -> str:
     """A value as a message may show it. It is hidden if it holds a secret or a secret's key: an open quote takes in the
     lines below it."""
     named = [key for key, (_, declaration) in declarations().items() if declaration.secret]
-    return "*** (it holds a secret)" if any(one in text for one in (*secrets, *named)) else repr(text)
+    # A copy of a secret with a character in it that nobody sees is still one to a reader.
+    seen = "".join(character for character in text if character.isprintable())
+    return "*** (it holds a secret)" if any(one in seen for one in (*secrets, *named)) else repr(text)
 
 
 def _hidden(_text: str) -> str:
