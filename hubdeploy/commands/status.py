@@ -22,6 +22,8 @@ from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import selection
 from hubdeploy.tls.certificates import RENEW_DAYS, Pair
 
+# Columns of what somebody may copy.
+_NAMES = ("container", "image")
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "bold red"}
 
 
@@ -32,7 +34,7 @@ def show(deployment: NamedDeployment) -> None:
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     for table in (_components(snapshot, deployment), _servers(snapshot), _images(snapshot)):
         if table.row_count:
-            console.print(table)
+            console.print(_with_whole_names(table))
     if settings is None:
         return
     pair = selection.current(settings, deployment.engine.read_volume)
@@ -71,17 +73,25 @@ def _images(snapshot: Snapshot) -> Table:
         content = image.labels.get(labels.CONTENT, "")[:12]
         names = [reference for reference in image.references if not reference.endswith(f":{content}")]
         age = f"{_age((now - image.created).total_seconds())} ago"
-        # The name that `docker image rm` takes.
-        earlier = [f"{reference} (an earlier build)" for reference in image.references]
-        table.add_row("\n".join(names or earlier), age, f"{image.size / 1e6:.0f}")
+        built = age if names else f"{age} (an earlier build)"
+        # Without another name the one with the content, which `docker image rm` takes.
+        table.add_row("\n".join(names or image.references), built, f"{image.size / 1e6:.0f}")
     return table
 
 
 def _table(*columns: str, title: str) -> Table:
-    """Without lines, so that names fit into 80 columns. A name that is cut short cannot be copied, so one that does not fit
-    goes on in the next line."""
-    first, second = (Column(name, overflow="fold") for name in columns[:2])
-    return Table(first, second, *columns[2:], title=f"\n{title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    """Without lines, so that names fit into 80 columns."""
+    made = [Column(name, overflow="fold") for name in columns]
+    return Table(*made, title=f"\n{title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+
+
+def _with_whole_names(table: Table) -> Table:
+    """The other columns give way, as a name in two pieces cannot be copied."""
+    for column in table.columns:
+        if column.header in _NAMES:
+            cells = [line for cell in column.cells for line in str(cell).splitlines()]
+            column.width = max(map(len, [str(column.header), *cells]))
+    return table
 
 
 def _health(state: ContainerState, deployment: NamedDeployment) -> Text:

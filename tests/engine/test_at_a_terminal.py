@@ -101,5 +101,9 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
     assert code == 130
     assert any(re.search(r"stopped by Ctrl-C: \d of 6 steps are done, and stay so", line) for line in lines), lines
     assert "  do:        run the same command again: it goes on from here" in lines
+    (project.root / "base-notebook" / "version").write_text("2\n")
     project.up(yes=True)
     assert project.plan().steps == ()
+    _, lines = at_terminal(project, "status")
+    earlier = re.compile(rf"{project.name}/base-notebook:[0-9a-f]{{12}} ")
+    assert any(earlier.match(line) for line in lines), "what docker image rm takes"
