@@ -16,6 +16,7 @@ from hubdeploy import files
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.errors import Caution, DeployError, EngineUnavailable, InputError, Problem, read_file, read_text
 from hubdeploy.family import FAMILY
+from hubdeploy.plan import checks
 from hubdeploy.settings import dotenv, env_local, fix, loading
 from hubdeploy.settings.declarations import LOCAL, SHARED
 from hubdeploy.settings.fix import FIXED
@@ -29,7 +30,8 @@ def check(deployment: Deployment) -> None:
     try:
         display.cautions(deployment.check(deployment.draw()))
     except EngineUnavailable as error:
-        display.cautions((Caution(f"the engine was not asked: {error.found}", error.fix),))
+        unasked = Caution(f"the engine was not asked: {error.found}", error.fix)
+        display.cautions((unasked, *checks.no_admin(settings.users)))
     display.checked(settings, selection.current(settings, deployment.engine.read_volume))
 
 

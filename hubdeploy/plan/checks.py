@@ -5,11 +5,12 @@ Pure: what only the engine or this machine can tell is in Evidence. A new check 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, PublishedPort
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import User
 from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import compatibility
 from hubdeploy.plan import operations as op
@@ -243,8 +244,12 @@ def _limits_beyond_the_host(case: Case) -> Iterator[Finding]:
 
 
 def _no_admin(case: Case) -> Iterator[Finding]:
+    return no_admin(case.blueprint.contract.users)
+
+
+def no_admin(users: Iterable[User]) -> Iterator[Caution]:
     """A hub on which nobody may open the admin page, unless an admin there made others."""
-    if not any(user.admin for user in case.blueprint.contract.users):
+    if not any(user.admin for user in users):
         found = "userlist names no admin: nobody on it may open the admin page"
         yield Caution(found, "write the flag admin behind a name: `kaben admin`")
 

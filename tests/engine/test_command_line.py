@@ -57,6 +57,14 @@ def test_a_missing_engine_is_reported_with_the_fix(checkout: Project) -> None:
     assert "./invoke setup" in message
 
 
+def test_without_an_engine_check_files_looks_at_the_files_alone(checkout: Project) -> None:
+    (checkout.root / "userlist").write_text("kaben\n")
+    found = invoke(checkout, "check-files", DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "warning: the engine was not asked" in found.stdout
+    assert "warning: userlist names no admin" in found.stdout
+
+
 def test_a_missing_remote_engine_is_reported_with_its_address(checkout: Project) -> None:
     assert "no engine answers at tcp://127.0.0.1:9" in refused(invoke(checkout, "up", DOCKER_HOST="tcp://127.0.0.1:9"))
 
