@@ -108,17 +108,11 @@ def _certificate(settings: Settings, pair: Pair | None) -> str:
     where = f" in the volume {settings.secrets_volume}" if settings.secrets_volume else ""
     kind = f"brought{where}" if pair.made_from is None else "self-made"
     day = f"{pair.expires:%Y-%m-%d}"
-    line = (
-        f"certificate: {kind}, expired on {day}"
-        if pair.days < 0
-        else f"certificate: {kind}, expires {day} (in {pair.days} days)"
-    )
-    renewed_here = pair.made_from is not None and settings.secrets_volume is None
-    return (
-        line
-        if renewed_here or pair.days > RENEW_DAYS
-        else f"{line}\nwarning: bring the certificate's successor, then run ./invoke up"
-    )
+    until = f"expires {day} (in {pair.days} days)" if pair.days >= 0 else f"expired on {day}"
+    renewed_by_up = pair.made_from is not None and settings.secrets_volume is None
+    ends_soon = pair.days <= RENEW_DAYS and not renewed_by_up
+    warning = "\nwarning: bring the certificate's successor, then run ./invoke up" if ends_soon else ""
+    return f"certificate: {kind}, {until}{warning}"
 
 
 def _since(state: ContainerState) -> str:
