@@ -16,7 +16,7 @@ class SafeStartHandler(SpawnHandler):  # type: ignore[misc]  # jupyterhub has no
     @web.authenticated
     async def post(self) -> None:
         user = self.current_user
-        spawner = user.get_or_create_spawner("", "", replace_failed=True)
+        spawner = user.get_or_create_spawner("", display_name="", replace_failed=True)
         if spawner.pending:
             raise web.HTTPError(409, f"The server is pending {spawner.pending}; try again in a moment")
         if spawner.active:

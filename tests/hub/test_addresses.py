@@ -67,7 +67,7 @@ def test_a_kernel_runs_under_another_spelling(odd: Person) -> None:
 
 def test_a_browser_gets_to_jupyterlab_from_another_spelling(hub: Clone, odd: Person, page: Page) -> None:
     window.log_in(page, hub.url, ODD, hub.user_password)
-    expect(page.get_by_role("button", name="Stop My Server")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop My Server", exact=True)).to_be_visible()
     page.goto(f"{hub.url}/user/{quote(ODD, safe='')}/lab")
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=window.START_WITHIN)
 

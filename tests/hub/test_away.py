@@ -50,7 +50,7 @@ def test_a_page_says_that_the_hub_is_away_and_goes_on_by_itself(
     assert kernel.run("print(6 * 7)") == "42\n"
 
     hub_back()
-    expect(page.get_by_role("button", name="Stop My Server")).to_be_visible(timeout=_BACK_WITHIN * 1000)
+    expect(page.get_by_role("button", name="Stop My Server", exact=True)).to_be_visible(timeout=_BACK_WITHIN * 1000)
     assert kernel.run("print(6 * 7)") == "42\n"
     kernel.close()
 

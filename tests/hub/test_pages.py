@@ -83,11 +83,11 @@ def test_stop_my_server_survives_a_change_of_network_interfaces(
     container.pause()
     try:
         with page.expect_request("**/hub/api/users/ada/server*"), page.expect_event("requestfailed"):
-            page.get_by_role("button", name="Stop My Server").click()
+            page.get_by_role("button", name="Stop My Server", exact=True).click()
             another_network.connect(chromium.container)
     finally:
         container.unpause()
-    expect(page.get_by_role("button", name="Start My Server")).to_be_visible(timeout=window.START_WITHIN)
+    expect(page.get_by_role("button", name="Start My Server", exact=True)).to_be_visible(timeout=window.START_WITHIN)
     expect(page.get_by_role("dialog")).to_be_hidden()
     # The repeated request finds the first one at work, and does not wait for it.
     until(lambda: not hub.has_container(hub.server_name("ada")), _STOPS_WITHIN, "the server is gone")

@@ -37,7 +37,7 @@ def log_in_with_github(page: Page, url: str, name: str) -> int:
 def start_server(page: Page, url: str) -> None:
     """From the hub's control panel to JupyterLab."""
     page.goto(f"{url}/hub/home")
-    page.get_by_role("button", name="Start My Server").click()
+    page.get_by_role("button", name="Start My Server", exact=True).click()
     page.wait_for_url("**/lab**", timeout=START_WITHIN)
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START_WITHIN)
 
@@ -45,9 +45,9 @@ def start_server(page: Page, url: str) -> None:
 def stop_server(page: Page, url: str) -> None:
     """In the hub's control panel; returns when it offers to start the server again."""
     page.goto(f"{url}/hub/home")
-    page.get_by_role("button", name="Stop My Server").click()
-    expect(page.get_by_role("button", name="Start My Server")).to_be_visible(timeout=START_WITHIN)
-    expect(page.get_by_role("button", name="Stop My Server")).to_be_hidden(timeout=START_WITHIN)
+    page.get_by_role("button", name="Stop My Server", exact=True).click()
+    expect(page.get_by_role("button", name="Start My Server", exact=True)).to_be_visible(timeout=START_WITHIN)
+    expect(page.get_by_role("button", name="Stop My Server", exact=True)).to_be_hidden(timeout=START_WITHIN)
 
 
 def launcher(page: Page) -> Locator:
