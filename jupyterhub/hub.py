@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pages
 import users
 from jupyterhub.app import JupyterHub
 
@@ -23,4 +24,5 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
 
     def init_handlers(self) -> None:
         super().init_handlers()
-        self.handlers[:0] = self.add_url_prefix(self.hub_prefix, list(HANDLERS))
+        handlers = [*HANDLERS, (r"/logo", pages.LogoHandler, {"default": self.logo_file})]
+        self.handlers[:0] = self.add_url_prefix(self.hub_prefix, handlers)

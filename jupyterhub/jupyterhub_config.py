@@ -9,6 +9,7 @@ from typing import Any
 
 import database
 import notices
+import pages
 from aiohttp import ClientTimeout
 from contract import labels
 from contract.documents import (
@@ -51,6 +52,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
     c.JupyterHub.template_vars = {
         "end_of_server": lambda reader: ServerSpawner.end_of_server,
         "listed_users": [user.name for user in contract.users],
+        "operators": lambda reader: pages.shown(),
     }
     # servers ask the hub for messages to their users
     messages = notices.Notices(

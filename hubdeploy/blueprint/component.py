@@ -20,7 +20,8 @@ class Facts:
 
     `engine_memory` is bytes; `base_id` the id of BASE_IMAGE, None while it is not on the engine; `contexts` the build
     contexts by image; `pair` the certificate to serve; `held` the files that each component's container has now (role ->
-    path -> bytes); `new_password` what stands in where no earlier password is held.
+    path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the picture of HUB_LOGO, empty
+    without one.
     """
 
     engine_memory: int
@@ -29,6 +30,7 @@ class Facts:
     pair: Pair
     new_password: Secret[str]
     held: Mapping[str, Mapping[str, Secret[bytes]]] = field(default_factory=dict)
+    logo: bytes = field(default=b"", repr=False)
 
 
 def _none(settings: Settings) -> tuple[()]:

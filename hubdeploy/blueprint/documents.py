@@ -1,4 +1,4 @@
-"""Draws the documents that the hub reads: its contract and its secrets. Pure."""
+"""Draws the documents that the hub reads: its contract, its secrets, and what its pages show. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from hubdeploy.blueprint.component import Facts
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import (
     CONTRACT_FILE,
+    LOGO_FILE,
+    PAGES_FILE,
     SECRETS_FILE,
     Contract,
     Hub,
     Login,
+    Pages,
     Proxy,
     Secret,
     Secrets,
@@ -27,6 +30,7 @@ HUB_PORT = 8081
 # Where the hub's documents lie in its container, beside its modules.
 HUB_DIRECTORY = "/srv/jupyterhub"
 CONTRACT_PATH, SECRETS_PATH = f"{HUB_DIRECTORY}/{CONTRACT_FILE}", f"{HUB_DIRECTORY}/{SECRETS_FILE}"
+PAGES_PATH, LOGO_PATH = f"{HUB_DIRECTORY}/{PAGES_FILE}", f"{HUB_DIRECTORY}/{LOGO_FILE}"
 # Where the hub mounts the volume that it shares with the proxy.
 PROXY_MOUNT_IN_HUB = "/srv/proxy"
 _MIB = 1024**2
@@ -86,6 +90,11 @@ def secrets(settings: Settings, proxy_api_password: Secret[str]) -> Secrets:
     """What the contract must not hold; goes into a file of mode 0600."""
     given = {trait: getattr(settings, field) for trait, field in settings.login.secret_traits.items()}
     return Secrets(proxy_api_password, {trait: value for trait, value in given.items() if value is not None})
+
+
+def pages(settings: Settings) -> Pages:
+    """What the hub's pages show beside JupyterHub's own words."""
+    return Pages(settings.hub_title, settings.hub_announcement, settings.hub_help_url)
 
 
 def proxy_api_password(facts: Facts) -> Secret[str]:

@@ -30,7 +30,7 @@ from hubdeploy.plan.images import image_steps
 from hubdeploy.plan.reconcile import reconcile
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan
-from hubdeploy.settings import generated, loading, volume_names
+from hubdeploy.settings import generated, loading, logo, volume_names
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import certificates, chain, selection
 from hubdeploy.tls.certificates import Pair
@@ -66,6 +66,7 @@ class Deployment:
         self.display = display or Display()
         bundle = self.settings.extra_ca_bundle
         self._certificates = certificates.read_bundle(bundle) if bundle else ()
+        self._logo = logo.read(self.settings.hub_logo) if self.settings.hub_logo else b""
 
     def observe(self, *, files: bool = True) -> Snapshot:
         """What the engine holds of this deployment; reading the containers' files takes longest of it."""
@@ -99,6 +100,7 @@ class Deployment:
             pair=pair,
             new_password=Secret(secrets.token_hex(32)),
             held={one.role: one.files for one in snapshot.containers.values() if one.files},
+            logo=self._logo,
         )
         return draw.draw(settings, facts)
 

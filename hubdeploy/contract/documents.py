@@ -1,4 +1,5 @@
-"""The documents that the library puts into the hub, as objects: the contract (no secret in it) and its secrets.
+"""The documents that the library puts into the hub, as objects: the contract (no secret in it), its secrets, and what the
+hub's pages show.
 
 Both sides import this module, so neither can misread the other. It turns objects into bytes and back, and touches no file.
 """
@@ -17,6 +18,8 @@ from typing import Any, Generic, TypeVar
 
 # Beside each other in the hub's container, in the directory of its modules.
 CONTRACT_FILE, SECRETS_FILE = "contract.json", "secrets.json"
+# The running hub reads these two anew when they change. The logo is a picture; empty, there is none.
+PAGES_FILE, LOGO_FILE = "pages.json", "logo"
 
 # The hub names its deployment in this header of every page.
 DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"
@@ -150,6 +153,15 @@ class Secrets:
 
     proxy_api_password: Secret[str]
     login: Mapping[str, Secret[str]]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What the operator has put on the hub's pages. All of it is plain text; `help_url` is http or https."""
+
+    title: str = "JupyterHub"
+    announcement: str | None = None
+    help_url: str | None = None
 
 
 def to_bytes(document: object) -> bytes:

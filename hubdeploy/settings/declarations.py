@@ -259,6 +259,24 @@ class Settings:
         "GRANT_SUDO", "yes: every server may use sudo; no: users with the flag sudo may", readers.yes_or_no,
         default=False, derivation="no", example="yes"
     )  # fmt: skip
+    hub_title: str = setting(
+        "HUB_TITLE", "name of the hub on its pages and in the browser's tab", readers.title, default="JupyterHub",
+        example="'Lab 3 notebooks'", since="1.1", group="The hub's pages"
+    )  # fmt: skip
+    hub_logo: Path | None = setting(
+        "HUB_LOGO", "picture on the hub's pages, a file on this machine", readers.picture_file, example="logo.svg",
+        since="1.1", more="PNG, JPEG, GIF, WebP or SVG, at most 256 KiB; the pages show it 28 pixels high."
+    )  # fmt: skip
+    hub_announcement: str | None = setting(
+        "HUB_ANNOUNCEMENT", "text on top of each page of the hub", readers.announcement,
+        example="'The hub is down on Friday from 6 to 8 pm.'", since="1.1",
+        more="Plain text, at most 1000 characters. This setting and the others of this group change without a restart of"
+        " the hub."
+    )  # fmt: skip
+    hub_help_url: str | None = setting(
+        "HUB_HELP_URL", "page that the link Help of the hub's pages leads to", readers.web_page,
+        example="https://wiki.example.org/jupyter?for=students#start", since="1.1"
+    )  # fmt: skip
     secrets_volume: str | None = setting(
         "SECRETS_VOLUME", "volume that holds NAME.crt and NAME.key, instead of jupyterhub/secrets",
         readers.resource_name, example="lab-secrets", group="Certificates",

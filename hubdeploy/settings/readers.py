@@ -42,6 +42,8 @@ _IN_A_URL = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%-]+\Z")
 _LONGEST_URL_PATH = 100
 _SEGMENT = r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?"
 _URL_PATH = re.compile(rf"(?=.{{1,{_LONGEST_URL_PATH}}}\Z)/?(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z")
+# With ? and #: a link may lead to a part of a page.
+_PAGE = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%?#-]+\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 # JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
@@ -71,6 +73,10 @@ _OWN_PATHS = (
 )
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY = 256 * 1024**2
+
+
+_LONGEST_TITLE, _LONGEST_ANNOUNCEMENT = 60, 1000
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 
 
 class Unfit(ValueError):
@@ -346,6 +352,44 @@ def existing_file(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise Unfit("names a home that does not exist", "a file", "write the path out") from error
+
+
+def title(text: str) -> str:
+    """A line that is read in a browser's tab."""
+    if not text.isprintable() or not text.strip() or len(text) > _LONGEST_TITLE:
+        wanted = f"a line of at most {_LONGEST_TITLE} characters"
+        raise Unfit("is not a title", wanted, "write a short name without line breaks")
+    return text.strip()
+
+
+def announcement(text: str) -> str:
+    """Plain text, of several lines if need be."""
+    lines = text.strip().splitlines()
+    if not lines or not all(line.isprintable() for line in lines) or len(text) > _LONGEST_ANNOUNCEMENT:
+        wanted = f"text of at most {_LONGEST_ANNOUNCEMENT} characters"
+        raise Unfit("is not an announcement", wanted, "write a short text; HUB_HELP_URL may lead to a longer one")
+    return "\n".join(lines)
+
+
+def web_page(text: str) -> str:
+    """The URL of a page, with its query and fragment."""
+    try:
+        split = urlsplit(text)
+        host(split.hostname or "")
+        fits = split.scheme in ("http", "https") and split.port != 0 and _PAGE.match(text) is not None
+    except ValueError:
+        fits = False
+    if not fits:
+        wanted = "the URL of a page, with http:// or https://, in ASCII and without a login"
+        raise Unfit("is not a page's URL", wanted, "copy it from the browser's address line")
+    return text
+
+
+def picture_file(text: str) -> Path:
+    path = existing_file(text)
+    if path.suffix.lower() not in _PICTURES:
+        raise Unfit("is not named as a picture", f"a file that ends with {' '.join(_PICTURES)}", "name such a file")
+    return path
 
 
 def _integer(text: str, what: str, least: int, most: int) -> int:

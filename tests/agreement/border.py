@@ -153,6 +153,19 @@ def authority() -> Path:
     return path
 
 
+def file_like(named: Path) -> Path:
+    """A file that a setting of this value may name: a picture, or a bundle of authorities."""
+    return picture() if named.suffix == ".svg" else authority()
+
+
+@cache
+def picture() -> Path:
+    """A logo, for HUB_LOGO. A certificate is in it: the search gives every setting of a file every file."""
+    path = new_folder() / "logo.svg"
+    path.write_bytes(b"<svg><desc>\n" + authority().read_bytes() + b"</desc></svg>")
+    return path
+
+
 @lru_cache(maxsize=64)
 def brought(host: str) -> tuple[bytes, bytes]:
     """Certificate and key as somebody may bring them for `host`: without the mark of a self-made one. The key is

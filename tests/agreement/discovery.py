@@ -35,6 +35,8 @@ _PARTS = {
     "removed": "container hub",
     "proxy.traefik": "container proxy",
     "proxy": "proxy's files",
+    "pages": "hub's files",
+    "logo": "hub's files",
     "certificate": "proxy's files",
     "written": "certificate",
     "reader": "certificate",
@@ -48,9 +50,9 @@ def dependencies(settings: Settings, key: str) -> set[str]:
     """The parts that show `key`: something in them changes when only `key` gets another value.
 
     Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
-    `volume data`, `volume proxy`, `container hub`, `container proxy`, `proxy's files` (those that the running proxy
-    takes without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in .env.local), `servers`
-    (of users, at their next start).
+    `volume data`, `volume proxy`, `container hub`, `container proxy`, `hub's files` and `proxy's files` (those that the
+    running container takes without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in
+    .env.local), `servers` (of users, at their next start).
     """
     before = render(settings)
     return set().union(*(_parts(before, render(one)) for one in others(settings, key)))
@@ -106,7 +108,7 @@ def _values(settings: Settings, declaration: Declaration) -> Iterator[Any]:
     for text in (declaration.example.strip("'"), *near, *_TEXTS, *examples):
         with contextlib.suppress(readers.Unfit):
             value = declaration.read(text)
-            yield border.authority() if isinstance(value, Path) else value
+            yield border.file_like(value) if isinstance(value, Path) else value
 
 
 def bare() -> Settings:

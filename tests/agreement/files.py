@@ -22,6 +22,7 @@ from tests.agreement.wire import untar
 
 CONTRACT = hub_contract.CONTRACT_PATH.lstrip("/")
 SECRETS = hub_contract.SECRETS_PATH.lstrip("/")
+LOGO = hub_contract.LOGO_PATH.lstrip("/")
 _PINNED = re.compile(rb"^jupyterhub==([0-9.]+)", re.MULTILINE)
 
 
@@ -45,6 +46,8 @@ def render(put: Mapping[str, bytes]) -> Leaves:
             leaves |= flat(document, at)
         elif name.endswith(".toml"):
             leaves |= flat(tomllib.loads(_settled_text(content.decode(), put)), f"proxy.{name}")
+        elif path == LOGO:
+            leaves["logo"] = digest([content])
         elif name == "cert.pem":
             leaves |= _certificate(content, put[f"{path.rpartition('/')[0]}/key.pem"])
     return leaves

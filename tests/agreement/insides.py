@@ -16,6 +16,7 @@ from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import BROUGHT_BY
+from tests.agreement.files import digest
 from tests.agreement.hub import REMOVED, kinds
 from tests.agreement.leaves import Leaves
 from tests.agreement.parts import notebook
@@ -72,6 +73,10 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     )
     yield Reading("AUTHENTICATOR", "contract.login.name", s.authenticator)
     yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", s.authenticator)
+    yield Reading("HUB_TITLE", "pages.title", s.hub_title)
+    yield Reading("HUB_ANNOUNCEMENT", "pages.announcement", s.hub_announcement or ABSENT)
+    yield Reading("HUB_HELP_URL", "pages.help_url", s.hub_help_url or ABSENT)
+    yield Reading("HUB_LOGO", "logo", digest([s.hub_logo.read_bytes() if s.hub_logo else b""]))
     github = s.authenticator == "github"
     yield Reading("AUTHENTICATOR", "contract.login.traits", ABSENT if github else ())
     for key, trait, value in (

@@ -137,7 +137,9 @@ def _hub(s: Settings) -> Readings:
     kept = str(ipaddress.ip_network(SUBNET)[2])
     yield Reading("the hub's address", f"{at}.Networks[0].IPAMConfig.IPv4Address", kept)
     yield Reading(
-        "where the hub's documents lie", f"{at}.filled.paths", (documents.CONTRACT_PATH, documents.SECRETS_PATH)
+        "where the hub's documents lie",
+        f"{at}.filled.paths",
+        (documents.CONTRACT_PATH, documents.SECRETS_PATH, documents.PAGES_PATH, documents.LOGO_PATH),
     )
 
 

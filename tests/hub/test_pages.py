@@ -1,4 +1,6 @@
-"""The hub's own pages in a real browser: what an admin does in the admin page, and what a lost connection does to a page."""
+"""The hub's own pages in a real browser: what an admin does in the admin page, what a lost connection does to a page, and
+what the operator puts on the pages.
+"""
 
 from __future__ import annotations
 
@@ -91,3 +93,25 @@ def test_stop_my_server_survives_a_change_of_network_interfaces(
     expect(page.get_by_role("dialog")).to_be_hidden()
     # The repeated request finds the first one at work, and does not wait for it.
     until(lambda: not hub.has_container(hub.server_name("ada")), _STOPS_WITHIN, "the server is gone")
+
+
+def test_an_announcement_is_on_every_page_without_a_restart(hub: Clone, page: Page) -> None:
+    started = hub.container(hub.settings.hub_name).attrs["State"]["StartedAt"]
+    (hub.root / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="61" height="28"/>')
+    help_url = "https://help.example.org/"
+    written = hub.root / ".env"
+    before = written.read_text()
+    written.write_text(f"{before}HUB_ANNOUNCEMENT='Down on <Friday>.'\nHUB_LOGO=logo.svg\nHUB_HELP_URL={help_url}\n")
+    try:
+        printed = hub.up()
+        assert "what the hub's pages show and the hub's logo changed" in printed
+        page.goto(f"{hub.url}/hub/login")
+        expect(page.get_by_text("Down on <Friday>.")).to_be_visible()
+        expect(page.get_by_role("link", name="Help")).to_have_attribute("href", help_url)
+        assert page.locator("img.jpy-logo").evaluate("image => image.naturalWidth") == 61
+    finally:
+        written.write_text(before)
+        hub.up()
+    page.reload()
+    expect(page.get_by_text("Down on")).to_be_hidden()
+    assert hub.container(hub.settings.hub_name).attrs["State"]["StartedAt"] == started

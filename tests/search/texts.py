@@ -66,9 +66,10 @@ _PIECES = (
 
 @cache
 def folder() -> Path:
-    """The folder of every input; it holds a bundle of authorities, for settings that name a file."""
+    """The folder of every input; it holds a bundle of authorities and a logo, for settings that name a file."""
     made = border.new_folder()
     (made / AUTHORITY).write_bytes(border.authority().read_bytes())
+    (made / border.picture().name).write_bytes(border.picture().read_bytes())
     return made
 
 

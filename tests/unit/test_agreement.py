@@ -85,7 +85,7 @@ def test_the_parts_agree_on_every_kind_of_user(tmp_path: Path, users: str) -> No
 def test_the_parts_agree_on_each_settings_example(tmp_path: Path, key: str, login: str) -> None:
     declaration = declarations()[key][1]
     value = declaration.read(declaration.example.strip("'"))
-    value = border.authority() if isinstance(value, Path) else value
+    value = border.file_like(value) if isinstance(value, Path) else value
     assert facts.disagreements(with_values(accepted(tmp_path, login), {key: value})) == []
 
 

@@ -84,6 +84,8 @@ class Sequence(RuleBasedStateMachine):
         if "container proxy" in touched:
             # A new proxy starts with all its files.
             there.add("proxy's files")
+        if "container hub" in touched:
+            there.add("hub's files")
         assert touched <= shown, f"touched, though they show nothing that changed: {touched - shown}"
         assert shown - there <= touched, f"left as they are: {shown - there - touched}"
         self.carry_out(after, drawn)
@@ -188,7 +190,7 @@ def parts_touched(drawn: Plan, users: Collection[str] = ()) -> Iterator[str]:
         elif isinstance(operation, op.ContainerCreated):
             yield f"container {operation.spec.role}"
         elif isinstance(operation, op.FilesPublished):
-            yield "proxy's files"
+            yield f"{operation.container.rpartition('-')[2]}'s files"
     if drawn.pending or any(set(step.users) - set(users) for step in drawn.steps):
         yield "servers"
 

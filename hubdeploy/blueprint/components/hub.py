@@ -8,11 +8,13 @@ from hubdeploy.blueprint.specs import (
     Attachment,
     Consequence,
     ContainerSpec,
+    LiveFile,
     Mount,
     NetworkSpec,
     Severity,
     VolumeSpec,
 )
+from hubdeploy.contract.documents import Secret, to_bytes
 from hubdeploy.settings.declarations import Settings
 
 ROLE = "hub"
@@ -44,6 +46,10 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             documents.SECRETS_PATH: documents.secrets(settings, documents.proxy_api_password(facts)),
         },
         environment={"TZ": settings.timezone},
+        live_files={
+            documents.PAGES_PATH: LiveFile(Secret(to_bytes(documents.pages(settings))), "what the hub's pages show"),
+            documents.LOGO_PATH: LiveFile(Secret(facts.logo), "the hub's logo"),
+        },
     )
 
 

@@ -6,6 +6,7 @@ It has no proxy and no engine, so it answers pages and API, and starts no server
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -64,19 +65,20 @@ class LiveHub:
 def running(folder: Path, contract: Contract | None = None, application: str = "hub.Hub") -> Iterator[LiveHub]:
     """Started, with its files in `folder`; `application` is JupyterHub's own, or ours."""
     port = free_port()
-    (folder / "contract").unlink(missing_ok=True)
-    (folder / "contract").symlink_to(Path(shared.__file__).parent)
+    # Side by side, as in the image: modules, templates, the contract, documents.
+    shutil.copytree(hub_modules.FOLDER, folder, ignore=shutil.ignore_patterns("secrets"), dirs_exist_ok=True)
+    shutil.copytree(Path(shared.__file__).parent, folder / "contract", dirs_exist_ok=True)
     contract = contract or hub_image.contract()
     contract = replace(contract, hub=replace(contract.hub, data_dir=str(folder)))
     (folder / CONTRACT_FILE).write_bytes(to_bytes(contract))
     (folder / SECRETS_FILE).write_bytes(to_bytes(hub_image.secrets(contract.login.name)))
-    # The configuration reads its documents beside itself, and is the image's.
-    (folder / "jupyterhub_config.py").write_bytes((hub_modules.FOLDER / "jupyterhub_config.py").read_bytes())
     (folder / "config_of_tests.py").write_text(_CONFIG.replace("PORT", str(port)))
     module, _, name = application.rpartition(".")
     code = f"from {module} import {name}; {name}.launch_instance(['--config=config_of_tests.py'])"
-    path = os.pathsep.join([str(hub_modules.FOLDER), str(folder)])
-    environment = os.environ | {"PYTHONPATH": path, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=log, stderr=log)
     try:

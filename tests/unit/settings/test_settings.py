@@ -150,6 +150,13 @@ REFUSED = {
     "shared password in public": ("HUB_HOST=hub.example.org", "", "shared-password"),
     "short password": ("", "USER_PASSWORD=short", "8 characters"),
     "no port": ("HUB_PORT=70000", "", "from 1 to 65535"),
+    "a title of two lines": ('HUB_TITLE="Lab\\n3"', "", "is not a title"),
+    "a long announcement": (f"HUB_ANNOUNCEMENT={'a' * 1001}", "", "is not an announcement"),
+    "an announcement that steers a terminal": ("HUB_ANNOUNCEMENT='a\x1b[31m'", "", "is not an announcement"),
+    "help that is no page": ("HUB_HELP_URL=javascript:alert(1)", "", "is not a page's URL"),
+    "help with a login in it": ("HUB_HELP_URL=https://me:secret@example.org", "", "is not a page's URL"),
+    "a logo that is not named as a picture": ("HUB_LOGO=/etc/passwd", "", "is not named as a picture"),
+    "no logo": ("HUB_LOGO=logo.svg", "", "is not a file"),
     "no file": ("EXTRA_CA_BUNDLE=/nowhere/ca.pem", "", "is not a file"),
     "tag of our image": ("DOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/base-notebook:0.0.0", "", "IMAGE_TAG"),
     "the bare name of an image that serves nobody": (
