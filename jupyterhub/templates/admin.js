@@ -35,6 +35,16 @@
     }
   };
 
+  // Controls that JupyterHub gives a picture or a loose text alone, or no name.
+  const name = (selector, words) =>
+    document.querySelectorAll(selector).forEach((one) => {
+      if (!one.hasAttribute("aria-label")) one.setAttribute("aria-label", words(one));
+    });
+  new MutationObserver(() => {
+    name("[data-testid$='-collapse-button']", (one) => `Details of ${one.dataset.testid.replace(/-collapse-button$/, "")}`);
+    name("#admin-check", () => "Admin");
+  }).observe(document, { childList: true, subtree: true });
+
   // A server that others start or stop.
   const isPending = (user) => user.server !== undefined && Object.values(user.servers ?? {}).some((one) => one.pending);
   const pendingIn = (list) => (list.items ?? list).filter(isPending).map((user) => user.name).join();

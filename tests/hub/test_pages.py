@@ -1,11 +1,13 @@
-"""The hub's own pages in a real browser: what an admin does in the admin page, what a lost connection does to a page, and
-what the operator puts on the pages.
+"""The hub's own pages in a real browser: what an admin does in the admin page, what a lost connection does to a page, what
+the operator puts on the pages, and that the pages can be read on a phone and in the dark.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import docker
 import pytest
@@ -19,6 +21,25 @@ from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _STOPS_WITHIN = 30
+# WCAG's least contrast of text and what lies below it, and its formula.
+_CONTRAST = 4.5
+_CONTRAST_OF_BUTTONS = """() => {
+  const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => {
+    const [r, g, b] = numbers(color).map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const below = (one) => {
+    const color = getComputedStyle(one).backgroundColor;
+    return (numbers(color)[3] ?? 1) > 0 || !one.parentElement ? color : below(one.parentElement);
+  };
+  const contrast = (one) => {
+    const [dark, bright] = [light(getComputedStyle(one).color), light(below(one))].sort((a, b) => a - b);
+    return (bright + 0.05) / (dark + 0.05);
+  };
+  const seen = [...document.querySelectorAll(".btn")].filter((one) => one.checkVisibility() && !one.disabled);
+  return seen.map((one) => [one.textContent.trim() || one.value || one.className, contrast(one)]);
+}"""
 
 
 @pytest.fixture
@@ -115,3 +136,42 @@ def test_an_announcement_is_on_every_page_without_a_restart(hub: Clone, page: Pa
     page.reload()
     expect(page.get_by_text("Down on")).to_be_hidden()
     assert hub.container(hub.settings.hub_name).attrs["State"]["StartedAt"] == started
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_read_on_a_phone_and_by_everybody(
+    hub: Clone, page: Page, scheme: Literal["light", "dark"], artifacts: Path
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 800})
+    window.log_in(page, hub.url, "boss", "wrong")
+    expect(page.get_by_role("alert").filter(has_text="Invalid username or password")).to_be_visible()
+    _assert_readable(page)
+    window.log_in(page, hub.url, "boss", hub.admin_password)
+    page.goto(f"{hub.url}/hub/token")
+    page.get_by_role("button", name="Request new API token").click()
+    expect(page.locator("#token-result")).not_to_be_empty()
+    for path, shown in {
+        "home": page.get_by_role("button", name="My Server").first,
+        "token": page.get_by_role("button", name="revoke").first,
+        "admin": window.user_row(page, "boss"),
+        "nothing": page.get_by_role("heading", name="There is no such page"),
+    }.items():
+        page.goto(f"{hub.url}/hub/{path}")
+        expect(shown).to_be_visible()
+        _assert_readable(page)
+        if path == "admin":
+            page.get_by_role("button", name="Details of boss").click()
+            expect(page.get_by_text("last_activity").first).to_be_visible()
+            _assert_readable(page)
+        page.screenshot(path=artifacts / f"{path}-390-{scheme}.png", full_page=True)
+
+
+def _assert_readable(page: Page) -> None:
+    """Nothing is wider than the window, buttons stand out from what they say, and each has a name."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, page.url
+    buttons = page.evaluate(_CONTRAST_OF_BUTTONS)
+    assert buttons
+    assert [one for one in buttons if one[1] < _CONTRAST] == []
+    for button in page.get_by_role("button").all():
+        expect(button).to_have_accessible_name(re.compile(r"\S"))

@@ -1,4 +1,4 @@
-"""The hub's pages as an operator dresses them: asked of a real JupyterHub."""
+"""The hub's pages as an operator dresses them, and its errors in words: asked of a real JupyterHub."""
 
 from __future__ import annotations
 
@@ -52,3 +52,22 @@ def test_the_logo_is_the_operators_and_cannot_run_scripts(hub: LiveHub) -> None:
     answer = requests.get(f"{hub.url}/hub/logo", timeout=30)
     assert answer.content.startswith(b"\x89PNG")
     assert answer.headers["Content-Type"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"), [("/nothing", "There is no such page"), ("/error/503", "The server does not run")]
+)
+def test_an_error_is_in_words_and_has_a_way_home(hub: LiveHub, path: str, heading: str) -> None:
+    found = page(hub, path)
+    assert f"<h1>{heading}</h1>" in found
+    assert 'href="/hub/home"' in found
+    assert "None" not in found
+
+
+def test_a_failed_login_is_an_alert(hub: LiveHub) -> None:
+    with requests.Session() as window:
+        window.get(f"{hub.url}/hub/login", timeout=30)
+        form = {"username": "ann", "password": "wrong", "_xsrf": window.cookies["_xsrf"]}
+        answer = window.post(f"{hub.url}/hub/login", data=form, timeout=30)
+    assert answer.status_code == 403
+    assert '<p class="login_error" role="alert">' in answer.text
