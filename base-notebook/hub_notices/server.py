@@ -145,8 +145,8 @@ class Notices:
         except (web.HTTPError, KeyError):
             subject = "A kernel"
         text = (
-            f"{subject} ran out of memory and was ended. The limit of this server is {memory.in_words(limit)}. Variables are"
-            " gone, files are not. Work with less data at a time, or shut down kernels that you do not need."
+            f"{subject} ran out of memory and was ended. The limit of this server is {memory.in_words(limit)}.\n"
+            "Variables are gone, files are not. Work with less data at a time, or shut down kernels that you do not need."
         )
         self.board.post(Notice(f"memory-{kernel}-{self._explained}", text, "warning", kernel))
 

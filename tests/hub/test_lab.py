@@ -40,6 +40,12 @@ def test_the_launcher_waits_for_no_layout_to_be_saved(user: Person, page: Page) 
     window.launcher(page).wait_for(timeout=window.START_WITHIN)
 
 
+def test_the_launcher_waits_for_no_message_to_the_user(user: Person, page: Page) -> None:
+    page.route("**/head-start/static/notices.js*", lambda route: None)
+    page.goto(f"{user.url}/user/{USER}/lab?reset")
+    window.launcher(page).wait_for(timeout=window.START_WITHIN)
+
+
 def test_there_is_one_launcher_when_the_layout_is_saved(user: Person, page: Page) -> None:
     with page.expect_response(lambda answer: "/lab/api/workspaces/" in answer.url and answer.request.method == "PUT"):
         page.goto(f"{user.url}/user/{USER}/lab?reset")
