@@ -55,9 +55,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "operators": lambda reader: pages.shown(),
     }
     # servers ask the hub for messages to their users
-    messages = notices.Notices(
-        Path(hub.data_dir) / notices.FILE, lambda: notices.text_of(HERE / notices.ANNOUNCEMENT_FILE)
-    )
+    messages = notices.Notices(Path(hub.data_dir) / notices.FILE, lambda: pages.shown().announcement or "")
     c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler), *notices.handlers(messages)]
     # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}

@@ -22,8 +22,6 @@ from jupyterhub.scopes import needs_scope
 from tornado import web
 
 FILE = "notices.sqlite"
-# Beside the hub's documents; may change, come and go while the hub runs.
-ANNOUNCEMENT_FILE = "announcement.txt"
 # Seconds. A server's request is answered then, changed or not: each answer is a line in the hub's log.
 HOLD = 600.0
 # Seconds: so soon a changed announcement is noticed.
@@ -123,14 +121,6 @@ class Notices:
 def _account(user: Any) -> str:
     """Who a message is for. A user who is deleted and added again is another one."""
     return f"{user.name} {user.created.isoformat()}"
-
-
-def text_of(path: Path) -> str:
-    """The text of a file that may be missing."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 class NoticesHandler(APIHandler):  # type: ignore[misc]  # its package has no types

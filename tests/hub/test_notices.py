@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from hubdeploy.settings import env_local
 from tests.hub import window
 from tests.hub.clone import Clone
 from tests.hub.person import Person
@@ -39,13 +38,10 @@ def logged_in(clone: Clone, name: str) -> Person:
 
 
 def announce(clone: Clone, text: str) -> None:
-    """Puts an announcement into the hub's container, as the deployment does."""
-    content, archive = text.encode(), io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as files:
-        entry = tarfile.TarInfo("announcement.txt")
-        entry.size = len(content)
-        files.addfile(entry, io.BytesIO(content))
-    clone.container(clone.settings.hub_name).put_archive("/srv/jupyterhub", archive.getvalue())
+    env = clone.root / ".env"
+    others = [line for line in env.read_text().splitlines() if not line.startswith("HUB_ANNOUNCEMENT=")]
+    env.write_text(env_local.added("\n".join([*others, ""]), {"HUB_ANNOUNCEMENT": text}, "for these tests"))
+    clone.up()
 
 
 def start_safely(person: Person) -> None:
@@ -88,7 +84,7 @@ def test_a_kernel_that_ran_out_of_memory_says_so_below_its_cell(small: Clone, pa
 
 
 def test_a_message_stays_until_it_was_read(small: Clone, page: Page, artifacts: Path) -> None:
-    announce(small, "No hub on Sunday. <img src=x onerror=\"document.title='run'\">\n")
+    announce(small, "No hub on Sunday. <img src=x onerror=\"document.title='run'\">")
     person = logged_in(small, "careful")
     start_safely(person)
     window.log_in(page, small.url, "careful", _PASSWORD)

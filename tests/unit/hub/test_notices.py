@@ -29,7 +29,7 @@ def kept(tmp_path: Path, announcement: Path) -> Any:
 
 
 def opened(folder: Path, announcement: Path) -> Any:
-    return notices.Notices(folder / notices.FILE, lambda: notices.text_of(announcement))
+    return notices.Notices(folder / notices.FILE, lambda: announcement.read_text() if announcement.exists() else "")
 
 
 def texts(kept: Any, user: Any) -> list[str]:
