@@ -26,7 +26,8 @@
     for (;;) {
       await pause();
       const answer = await ask(`${api(`users/${user}`)}?_xsrf=${window.jhdata.xsrf_token}`);
-      const server = answer.ok ? (await answer.json()).servers?.[""] : undefined;
+      if (!answer.ok) return answer;
+      const server = (await answer.json()).servers?.[""];
       if (server?.pending) continue;
       if (server?.ready) return new Response(null, { status: 201 });
       const name = decodeURIComponent(user);
@@ -50,13 +51,15 @@
   const pendingIn = (list) => (list.items ?? list).filter(isPending).map((user) => user.name).join();
   let watched = null;
   const watch = async (url, options, list) => {
-    const before = (watched = pendingIn(list));
-    while (before && watched === before) {
+    // of several lists the last one is watched
+    const mine = (watched = {});
+    const before = pendingIn(list);
+    while (before && watched === mine) {
       await pause();
       const answer = await ask(url, options);
       if (!answer.ok || pendingIn(await answer.json()) === before) continue;
       // Anywhere else in the page, what was typed would be lost.
-      if (watched === before && /^(#\/?)?$/.test(location.hash.split("?")[0])) location.reload();
+      if (watched === mine && /^(#\/?)?$/.test(location.hash.split("?")[0])) location.reload();
       return;
     }
   };

@@ -152,7 +152,7 @@ def test_pages_can_be_read_on_a_phone_and_by_everybody(
     page.get_by_role("button", name="Request new API token").click()
     expect(page.locator("#token-result")).not_to_be_empty()
     for path, shown in {
-        "home": page.get_by_role("button", name="My Server").first,
+        "home": page.get_by_role("button", name="Start My Server", exact=True),
         "token": page.get_by_role("button", name="revoke").first,
         "admin": window.user_row(page, "boss"),
         "nothing": page.get_by_role("heading", name="There is no such page"),
