@@ -146,7 +146,7 @@ class Notices:
             subject = "A kernel"
         text = (
             f"{subject} ran out of memory and was ended. The limit of this server is {memory.in_words(limit)}.\n"
-            "Variables are gone, files are not. Work with less data at a time, or shut down kernels that you do not need."
+            "Variables are gone, files are not.\nWork with less data at a time, or shut down kernels that you do not need."
         )
         self.board.post(Notice(f"memory-{kernel}-{self._explained}", text, "warning", kernel))
 

@@ -15,6 +15,7 @@ from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _PASSWORD = "password of these tests"
+_ADMIN_PASSWORD = "password of the admins of these tests"
 _MEMORY = "384M"
 _GREEDY = "kept = []\nwhile True:\n    kept.append(bytearray(10**7))"
 _SHOWN_WITHIN = 30_000
@@ -23,16 +24,17 @@ _SHOWN_WITHIN = 30_000
 @pytest.fixture(scope="module")
 def small(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
     """A deployment whose servers have little memory."""
-    made = new_clone("ada\ncareful\n", USER_PASSWORD=_PASSWORD, USER_MEMORY_LIMIT=_MEMORY)
+    passwords = {"USER_PASSWORD": _PASSWORD, "ADMIN_PASSWORD": _ADMIN_PASSWORD}
+    made = new_clone("ada\ncareful\nboss admin\n", USER_MEMORY_LIMIT=_MEMORY, **passwords)
     made.share_images_of(hub)
     made.up()
     yield made
     made.remove()
 
 
-def logged_in(clone: Clone, name: str) -> Person:
+def logged_in(clone: Clone, name: str, password: str = _PASSWORD) -> Person:
     person = clone.person(name)
-    assert person.log_in(_PASSWORD).ok
+    assert person.log_in(password).ok
     person.take_token()
     return person
 
@@ -98,7 +100,7 @@ def test_a_message_stays_until_it_was_read(small: Clone, page: Page, artifacts: 
     page.get_by_role("menuitem", name="Settings").click()
     page.get_by_text("Theme", exact=True).hover()
     page.get_by_text("JupyterLab Dark", exact=True).click()
-    expect(page.locator("body[data-jp-theme-light=false]")).to_be_visible()
+    expect(page.locator("body[data-jp-theme-light=false]")).to_have_count(1)
     page.screenshot(path=artifacts / "jupyterlab-messages-dark.png")
 
     # Neither a new page, nor a new server, nor a new hub takes away what was not read.
@@ -129,3 +131,10 @@ def test_nobody_reads_or_dismisses_messages_of_others(small: Clone) -> None:
     assert person.call("GET", "/hub/api/users/careful/notices").status_code == 404
     assert person.call("DELETE", "/hub/api/users/careful/notices/any").status_code == 404
     assert small.person("ada").call("GET", "/hub/api/users/ada/notices").status_code == 403
+    # An admin may open the server, and read there. That the user has read something, only the user can say.
+    person.start_server()
+    boss = logged_in(small, "boss", _ADMIN_PASSWORD)
+    assert boss.call("GET", "/user/ada/api/hub-notices").status_code == 200
+    assert boss.call("DELETE", "/user/ada/api/hub-notices/any").status_code == 403
+    assert boss.call("DELETE", "/hub/api/users/ada/notices/any").status_code == 403
+    assert person.call("DELETE", "/user/ada/api/hub-notices/any").status_code == 204
