@@ -48,6 +48,7 @@ class Notices:
     def __init__(self, path: Path, announcement: Callable[[], str] = str) -> None:
         self._path = path
         self._announcement = announcement
+        self._last_announced: Notice | None = None
         self._connected: sqlite3.Connection | None = None
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -64,7 +65,6 @@ class Notices:
         self.withdraw(user, notice)
         announced = self._announced()
         if announced and announced.id == notice:
-            self._write("delete from seen where announcement <> ?", (notice,))
             self._write("insert or replace into seen values (?, ?)", (_account(user), notice))
 
     def unread(self, user: Any) -> list[Notice]:
@@ -102,7 +102,12 @@ class Notices:
 
     def _announced(self) -> Notice | None:
         text = self._announcement().strip()
-        return Notice(f"announcement-{hashlib.sha256(text.encode()).hexdigest()[:16]}", text) if text else None
+        announced = Notice(f"announcement-{hashlib.sha256(text.encode()).hexdigest()[:16]}", text)
+        if announced != self._last_announced:
+            # One that comes back after another, or after none, is a new one. (If no server asked meanwhile, it is the same.)
+            self._last_announced = announced
+            self._write("delete from seen where announcement <> ?", (announced.id,))
+        return announced if text else None
 
     def _write(self, statement: str, row: tuple[str, ...]) -> None:
         with self._file() as transaction:

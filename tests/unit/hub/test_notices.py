@@ -76,6 +76,16 @@ def test_a_new_announcement_is_read_anew_and_an_old_one_is_forgotten(kept: Any, 
     assert texts(kept, ANN) == []
 
 
+def test_an_announcement_that_was_taken_back_is_new_when_it_returns(kept: Any, announcement: Path) -> None:
+    for _ in range(2):
+        announcement.write_text("No hub on Sunday.")
+        assert texts(kept, ANN) == ["No hub on Sunday."]
+        kept.mark_read(ANN, kept.unread(ANN)[0].id)
+        assert texts(kept, ANN) == []
+        announcement.unlink()
+        assert texts(kept, BOB) == []
+
+
 def test_a_message_wakes_the_server_that_waits_for_one(kept: Any) -> None:
     async def story() -> list[Any]:
         mark, nothing = await kept.changed(ANN, "")
