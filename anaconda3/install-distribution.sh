@@ -133,7 +133,7 @@ case $distribution in
     anaconda | miniforge)
         [ -n "${installer:-}" ] || fail "an x86_64 or aarch64 machine for $distribution" "$machine" "set PYTHON_DISTRIBUTION=wheels"
         run_installer
-        "$prefix/bin/python" -c 'import ipykernel, ipywidgets' 2>/dev/null || install_locked "$here/kernel.lock" ;;
+        "$prefix/bin/python" -c 'import ipykernel, ipywidgets, nbformat' 2>/dev/null || install_locked "$here/kernel.lock" ;;
     *)
         fail "anaconda, miniforge or wheels as PYTHON_DISTRIBUTION" "'$distribution'" "set it in .env" ;;
 esac

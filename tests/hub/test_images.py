@@ -381,7 +381,7 @@ STAND_IN = b"""#!/bin/bash
 [ "$1 $2" = "-b -p" ] || exit 9
 /usr/bin/python3 -m venv --without-pip "$3" && touch "$3/made-by-the-stand-in"
 """
-WITH_KERNEL = STAND_IN + b'cd "$3"/lib/python3*/site-packages && touch ipykernel.py ipywidgets.py\n'
+WITH_KERNEL = STAND_IN + b'cd "$3"/lib/python3*/site-packages && touch ipykernel.py ipywidgets.py nbformat.py\n'
 PINNED = "Anaconda3-2025.12-2-Linux-x86_64.sh"
 
 
@@ -417,7 +417,7 @@ def sums(**listed: bytes) -> dict[str, bytes]:
 def test_listed_installer_is_used_and_has_a_kernel(
     client: docker.DockerClient, notebook_image: str, distribution: str, stand_in: bytes
 ) -> None:
-    after = "test -e /fresh/made-by-the-stand-in; /fresh/bin/python -c 'import ipykernel, ipywidgets'"
+    after = "test -e /fresh/made-by-the-stand-in; /fresh/bin/python -c 'import ipykernel, ipywidgets, nbformat'"
     status, text = install(client, notebook_image, sums(stand_in_sh=stand_in), distribution, after)
     assert status == 0, text
 
