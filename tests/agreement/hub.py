@@ -34,6 +34,8 @@ from tests.agreement.leaves import Leaves, environment, flat
 from tests.agreement.wire import Wire
 
 CONFIG = "jupyterhub_config.py"
+# Modules of the hub's whose objects stand in the configuration.
+_OBJECTS = ("notices",)
 # A user who is not on the userlist: an admin added them in the admin page.
 ADDED = "added.by-admin"
 REMOVED = "left.the-list"
@@ -104,9 +106,13 @@ def _configured(config: Any, section: str, instance: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Classes and functions by their names, as the modules are loaded anew each time."""
+    """Classes and functions by their names, as the modules are loaded anew each time; an object of the hub's by its class."""
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if type(value).__module__ in _OBJECTS:
+        value = type(value)
     return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type | FunctionType) else value
 
 

@@ -344,8 +344,10 @@ def test_root_start_drops_to_the_user_for_good(client: docker.DockerClient, note
     ]  # fmt: skip
 
 
+# Markdown goes through another program for some formats.
 NOTEBOOK = {
     "cells": [
+        {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "# Title\n\n$x^2$\n\n|a|b|\n|-|-|\n|1|2|\n"},
         {
             "cell_type": "code",
             "id": "a",
@@ -353,7 +355,7 @@ NOTEBOOK = {
             "source": "print(6 * 7)",
             "outputs": [],
             "execution_count": None,
-        }
+        },
     ],
     "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     "nbformat": 4,
@@ -364,8 +366,26 @@ NOTEBOOK = {
 @pytest.mark.slow
 def test_notebook_becomes_a_pdf(client: docker.DockerClient, minimal_notebook_image: str) -> None:
     text = base64.b64encode(json.dumps(NOTEBOOK).encode()).decode()
-    steps = f"echo {text} | base64 -d > a.ipynb && jupyter nbconvert --to pdf --execute a.ipynb && head -c 5 a.pdf"
-    assert output(client, minimal_notebook_image, ["bash", "-lc", steps], **PLAIN).endswith("%PDF-")
+    others = "for form in asciidoc latex rst; do jupyter nbconvert --log-level ERROR --to $form a.ipynb; done"
+    steps = (
+        f"echo {text} | base64 -d > a.ipynb && jupyter nbconvert --to pdf --execute a.ipynb; {others}; head -c 5 a.pdf"
+    )
+    assert output(client, minimal_notebook_image, ["bash", "-elc", steps], **PLAIN).endswith("%PDF-")
+    assert {"asciidoc", "latex", "pdf", "rst"} <= exports(client, minimal_notebook_image)
+
+
+def exports(client: docker.DockerClient, image: str) -> set[str]:
+    """The formats that a server of the image offers."""
+    code = """
+from jupyterlab.labapp import LabApp
+LabApp.initialize_server(argv=[])
+from nbconvert.exporters.base import get_export_names
+print(*get_export_names())
+"""
+    # As in the server, whose own modules come first.
+    path = {"PYTHONPATH": "/usr/local/lib/notebook"}
+    shown = output(client, image, ["/opt/jupyter/bin/python", "-c", code], environment=path, **PLAIN)
+    return set(shown.splitlines()[-1].split())
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What every Jupyter server on this image is set to, and what lets a user's first cell answer sooner."""
 
 import importlib.util
+import shutil
 
 import zmq
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -21,7 +22,7 @@ class KernelManager(AsyncMappingKernelManager):  # type: ignore[misc]  # its pac
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 c.ServerApp.kernel_manager_class = KernelManager
-# The extension of singleuser.py's folder: only servers of the hub find it.
+# In singleuser.py's folder, so only servers of the hub find them.
 c.ServerApp.jpserver_extensions = {
     "notebook_shim": False,
     "hub_notices": importlib.util.find_spec("hub_notices") is not None,
@@ -29,3 +30,18 @@ c.ServerApp.jpserver_extensions = {
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
+# Hidden files may be shown and uploaded; JupyterLab hides them until its user asks for them.
+c.ContentsManager.allow_hidden = True
+c.ServerApp.extra_services = [name for name in ("classic_links",) if importlib.util.find_spec(name)]
+# What an export needs; without it JupyterLab would offer a format that ends in an error. A format that is made by way of
+# another goes with it: PDF with LaTeX.
+for exporter, is_there in {
+    "ASCIIDocExporter": shutil.which("pandoc"),
+    "LatexExporter": shutil.which("pandoc"),
+    "RSTExporter": shutil.which("pandoc"),
+    "PDFExporter": shutil.which("pandoc") and shutil.which("xelatex"),
+    "WebPDFExporter": importlib.util.find_spec("playwright"),
+    "QtPDFExporter": importlib.util.find_spec("PyQt5"),
+    "QtPNGExporter": importlib.util.find_spec("PyQt5"),
+}.items():
+    c[exporter].enabled = bool(is_there)
