@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import assets
 import database
 import notices
 import pages
@@ -46,13 +47,18 @@ def configure_hub(c: Any, contract: Contract) -> None:
     # also how soon routes that went missing are put back
     c.JupyterHub.last_activity_interval = 60
     # the page of a starting server shows at once
-    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "headers": {DEPLOYMENT_HEADER: contract.deployment}}
+    c.JupyterHub.tornado_settings = {
+        "slow_spawn_timeout": 0,
+        "headers": {DEPLOYMENT_HEADER: contract.deployment},
+        "static_handler_class": assets.FilesHandler,
+    }
     # the page that offers to start a server again says how the last one ended; its reader may be an admin
     c.JupyterHub.template_paths = [str(HERE / "templates")]
     c.JupyterHub.template_vars = {
         "end_of_server": lambda reader: ServerSpawner.end_of_server,
         "listed_users": [user.name for user in contract.users],
         "operators": lambda reader: pages.shown(),
+        "first_visit": assets.first_visit,
     }
     # servers ask the hub for messages to their users
     messages = notices.Notices(Path(hub.data_dir) / notices.FILE, lambda: pages.shown().announcement or "")

@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
+import assets
 import events
 from contract import labels, logs
 from docker import APIClient
@@ -123,6 +124,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _safe_because = ""
     # A safe start mounts the home's volume beside the home.
     _home_aside = False
+    # The address of the files that the hub serves for the server's image.
+    _assets = ""
     # User -> how their last server ended by itself, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
     # All spawners share it; the first server that runs makes it.
@@ -157,6 +160,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     def get_env(self) -> dict[str, str]:
         environment: dict[str, str] = super().get_env()
+        environment |= {"HUB_ASSETS": self._assets} if self._assets else {}
         environment |= start_environment(
             ours=self.ours,
             sudo=self.may_sudo,
@@ -223,6 +227,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             self.orm_spawner.user_options = {}
             self.db.commit()
         deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
+        self._assets = await asyncio.wrap_future(self._executor.submit(self._take_assets))
         if not self._safe_because:
             try:
                 return await self._start_once(deadline - SAFE_START_WITHIN)
@@ -244,6 +249,9 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             await self._remove_if_any()
             raise
         return address, port
+
+    def _take_assets(self) -> str:
+        return assets.SERVED.take(self.client, self.image, self.labels)
 
     async def _start_container(self) -> tuple[str, int]:
         try:

@@ -15,6 +15,7 @@ import quick
 
 with quick.imports():
     import accounts
+    import assets
     from contract import labels
     from contract.documents import CONTRACT_FILE, Contract, from_bytes
     from docker import APIClient
@@ -65,6 +66,7 @@ def main() -> None:
     remove = ServerRemover(engine, contract.labels)
     remove.outside(contract.hub.base_url)
     accounts.apply(contract.users, Path(contract.hub.data_dir), remove)
+    assets.SERVED.take_all(engine, contract.kinds[0].image, contract.labels)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.
     logging.shutdown()

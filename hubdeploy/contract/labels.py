@@ -16,6 +16,8 @@ UID = "hubdeploy.uid"
 # The host name and the path under which browsers reach it: together they decide which cookies it gets. A server without
 # a path was made by a version that had no other path than /.
 HOST, PATH = "hubdeploy.host", "hubdeploy.path"
+# On a notebook image: the folder with JupyterLab's files for the hub to serve. Its Dockerfile writes it.
+ASSETS = "hubdeploy.assets"
 
 # Roles that are no component's: a user's server, and a container that answers one question.
 SERVER, ONE_OFF = "server", "one-off"

@@ -28,7 +28,9 @@ def notebook(s: Settings) -> str | None:
 def images(s: Settings, leaves: Leaves) -> Readings:
     member = notebook(s)
     yield Reading("BASE_IMAGE", "pull[0]", s.base_image)
-    yield Reading("DOCKER_NOTEBOOK_IMAGE", "pull[1]", ABSENT if member or s.notebook_image == s.base_image else s.notebook_image)
+    yield Reading(
+        "DOCKER_NOTEBOOK_IMAGE", "pull[1]", ABSENT if member or s.notebook_image == s.base_image else s.notebook_image
+    )
     wanted = family.with_ancestors(("proxy", "hub", *((member,) if member else ())))
     yield Reading("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "built", wanted)
     yield Reading("BUILDER", "builder", s.builder or "classic")

@@ -25,7 +25,7 @@ c.ServerApp.kernel_manager_class = KernelManager
 # In singleuser.py's folder, so only servers of the hub find them.
 c.ServerApp.jpserver_extensions = {
     "notebook_shim": False,
-    "hub_notices": importlib.util.find_spec("hub_notices") is not None,
+    **{name: importlib.util.find_spec(name) is not None for name in ("hub_notices", "shared_assets")},
 }
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"

@@ -47,6 +47,9 @@ class FakeEngine:
     def create_host_config(self, **options: Any) -> HostConfig:
         return HostConfig(version="1.41", **options)
 
+    def inspect_image(self, image: str) -> dict[str, Any]:
+        return {"Id": "sha256:0123", "Config": {"Labels": None}}
+
     def create_container(self, **options: Any) -> dict[str, str]:
         self.created = options
         return {"Id": "0123456789"}
@@ -96,6 +99,24 @@ def test_a_server_of_ours_has_no_capability_and_can_get_none(make: Make) -> None
     assert options["user"] == "1000"
     assert (host["CapDrop"], host.get("CapAdd", []), host["SecurityOpt"]) == (["ALL"], [], ["no-new-privileges"])
     assert options["environment"] == {"JUPYTERHUB_API_TOKEN": "own", "JUPYTER_RUNTIME_DIR": "/run/notebook/runtime"}
+
+
+def test_a_server_learns_which_of_its_images_files_the_hub_serves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    assets = hub_image.load("assets")
+    monkeypatch.setattr(assets.SERVED, "take", lambda engine, image, carried: "a" * 16)
+    server, learned = make("ann"), []
+
+    async def start_container() -> tuple[str, int]:
+        learned.append(server.get_env().get("HUB_ASSETS"))
+        return "127.0.0.1", 0
+
+    async def answers(*_: Any) -> None:
+        """At once."""
+
+    monkeypatch.setattr(server, "_start_container", start_container)
+    monkeypatch.setattr(server, "_wait_until_it_answers", answers)
+    asyncio.run(server.start())
+    assert learned == ["a" * 16]
 
 
 @pytest.mark.parametrize(("user", "kind"), [("bob", {}), ("ann", {"grant_sudo": True})])

@@ -225,7 +225,10 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
         ({"grant_sudo": True}, "GRANT_SUDO: no -> yes"),
         ({"spawn_command": ("start.sh", "--x=a b")}, "DOCKER_SPAWN_CMD: start-singleuser.sh -> start.sh '--x=a b'"),
         ({"notebook_dir": "/home/cryptic/lab"}, "DOCKER_NOTEBOOK_DIR: /home/cryptic/work -> /home/cryptic/lab"),
-        ({"user_volume": "old-{username}"}, "users' volumes: lab-home-{username}, lab-user-{username} -> lab-home-{username}, old-{username}"),
+        (
+            {"user_volume": "old-{username}"},
+            "users' volumes: lab-home-{username}, lab-user-{username} -> lab-home-{username}, old-{username}",
+        ),
         ({"notebook_image": "a/b:1"}, "DOCKER_NOTEBOOK_IMAGE: lab/base-notebook:latest -> a/b:1"),
         ({"hub_path": "/physics/"}, "HUB_PATH: / -> /physics/"),
         (

@@ -1,0 +1,162 @@
+"""Files for browsers: JupyterLab's, which the hub serves for all servers of an image, and those of the hub's own pages.
+
+They come from images alone, never from a running container, which its user can change. An address holds a digest of
+all its files, so browsers keep them for good. Nothing is compressed while a browser waits. The files are public packages'
+and served without a login.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import mimetypes
+import re
+import sys
+import tarfile
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from contract import labels
+from docker import APIClient
+from docker.errors import DockerException
+from jupyterhub.handlers.static import CacheControlStaticFilesHandler
+
+# Below the address and the folder of the hub's static files.
+ASSETS = "assets"
+FIRST_VISIT = "first-visit.json"
+_A_FILE = re.compile(r"[^/]+/([0-9a-f]{16}(?:/[^/\\]+)+)")
+_log = logging.getLogger(__name__)
+
+
+class Assets:
+    """The files of each image that was asked for, in `folder`. Once taken from an image they stay, so servers of an older
+    image find theirs as long as the hub's container lives; a new container takes them again (`take_all`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._of_image: dict[str, str] = {}
+        self._newest = ""
+        self._one_at_a_time = threading.Lock()
+
+    def take_all(self, engine: APIClient, image: str, carried: Mapping[str, str]) -> None:
+        """Those of `image`, and of all images that servers run; `carried` are the deployment's labels."""
+        wanted = [*_filters(carried), f"{labels.ROLE}={labels.SERVER}"]
+        try:
+            running = {one["ImageID"] for one in engine.containers(filters={"label": wanted})}
+        except DockerException as error:
+            _log.warning("running servers cannot be listed: %s", error)
+            running = set()
+        for one in (*sorted(running), image):
+            self.take(engine, one, carried)
+
+    def take(self, engine: APIClient, image: str, carried: Mapping[str, str]) -> str:
+        """The digest in the addresses of the image's files; empty if it has none, or if they cannot be had: then each server
+        serves its own."""
+        with self._one_at_a_time:
+            try:
+                found = engine.inspect_image(image)
+                place = (found["Config"]["Labels"] or {}).get(labels.ASSETS)
+                digest = self._digest(engine, found["Id"], place, carried) if place else ""
+            except (DockerException, OSError, ValueError, tarfile.TarError) as error:
+                _log.warning("image %s: its files for browsers cannot be taken: %s", image, error)
+                digest = ""
+            self._newest = digest
+            return digest
+
+    def first_visit(self) -> list[str]:
+        """Addresses, below that of the hub's static files, of what JupyterLab's page loads first, of the image that a server
+        would start with now."""
+        if not self._newest:
+            return []
+        names = json.loads((self.folder / self._newest / FIRST_VISIT).read_bytes())
+        return [f"{ASSETS}/{self._newest}/{name}" for name in names]
+
+    def _digest(self, engine: APIClient, image_id: str, place: str, carried: Mapping[str, str]) -> str:
+        # The record outlives a restart of the hub's container, as the files do.
+        record = self.folder / f"{image_id.rpartition(':')[2]}.image"
+        if image_id not in self._of_image and not record.exists():
+            digest = unpacked(_archive(engine, image_id, place, carried), self.folder)
+            record.write_text(digest)
+        if image_id not in self._of_image:
+            self._of_image[image_id] = record.read_text()
+        return self._of_image[image_id]
+
+
+def _archive(engine: APIClient, image_id: str, place: str, carried: Mapping[str, str]) -> bytes:
+    """The folder `place` of an image, as a tar, out of a container that never runs."""
+    carried = {**carried, labels.ROLE: labels.ONE_OFF}
+    container = engine.create_container(image_id, ["true"], labels=carried, network_disabled=True)["Id"]
+    try:
+        stream, _ = engine.get_archive(container, place)
+        return b"".join(stream)
+    finally:
+        engine.remove_container(container, v=True, force=True)
+
+
+def _filters(carried: Mapping[str, str]) -> Iterable[str]:
+    return (f"{key}={value}" for key, value in carried.items())
+
+
+def unpacked(archive: bytes, folder: Path) -> str:
+    """Puts the archive's DIGEST/ below `folder`, whole or not at all; gives the digest. A file that is compressed lies there
+    both ways: few clients take no compressed one, but some do. Raises ValueError if there is not one DIGEST."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for member in tar:
+            name = _A_FILE.fullmatch(member.name)
+            if not member.isfile() or not name or ".." in name[1].split("/"):
+                continue
+            content = tar.extractfile(member)
+            assert content is not None  # it is a file
+            path = Path(scratch, name[1])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.read())
+            if path.suffix == ".gz":
+                path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        found = [path for path in Path(scratch).iterdir() if (path / FIRST_VISIT).is_file()]
+        if len(found) != 1:
+            raise ValueError(f"its folder holds {len(found)} sets of files")
+        if not (folder / found[0].name).exists():
+            found[0].rename(folder / found[0].name)
+        return found[0].name
+
+
+# The hub's own: its start script, configuration and spawner share it. The hub serves what lies in share/jupyterhub/static.
+SERVED = Assets(Path(sys.prefix, "share", "jupyterhub", "static", ASSETS))
+
+
+def first_visit(reader: Any) -> list[str]:
+    """For the hub's pages, which give their reader. JupyterHub copies its configuration, and so SERVED with its method."""
+    return SERVED.first_visit()
+
+
+class FilesHandler(CacheControlStaticFilesHandler):  # type: ignore[misc]  # jupyterhub has no types
+    """Sends NAME.gz in place of NAME where it lies beside it and the browser takes it."""
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        found: str | None = super().validate_absolute_path(root, absolute_path)
+        if found is None or not Path(f"{found}.gz").is_file():
+            return found
+        self.set_header("Vary", "Accept-Encoding")
+        if "gzip" not in self.request.headers.get("Accept-Encoding", ""):
+            return found
+        self.set_header("Content-Encoding", "gzip")
+        # Asked again: tornado remembers this file's size.
+        compressed: str | None = super().validate_absolute_path(root, f"{found}.gz")
+        return compressed
+
+    def get_content_type(self) -> str:
+        name = str(self.absolute_path).removesuffix(".gz")
+        return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+    def set_extra_headers(self, path: str) -> None:
+        if path.startswith(f"{ASSETS}/"):
+            self.set_header("Cache-Control", "public, max-age=31536000, immutable")
+            self.set_header("X-Content-Type-Options", "nosniff")
+        else:
+            super().set_extra_headers(path)
