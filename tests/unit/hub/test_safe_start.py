@@ -43,8 +43,8 @@ class Engine(FakeEngine):
         self.state = {"Running": False, **self.ended} if len(self.asked) <= self.fails else {"Running": True}
         return super().create_container(**options)
 
-    def inspect_image(self, name: str) -> dict[str, str]:
-        return {}
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        return {"Id": "sha256:image", "Config": {"Labels": None}}
 
     def get_archive(self, name: str, path: str) -> tuple[list[bytes], dict[str, str]]:
         # The image's own folder is no link.
