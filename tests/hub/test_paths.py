@@ -44,6 +44,12 @@ def test_a_login_at_one_deployment_leaves_the_login_at_another_alone(
     expect(window.file_in_browser(page, "here.txt")).to_be_visible(timeout=window.START_WITHIN)
     page.screenshot(path=artifacts / "physics-beside-another.png")
 
+    # A browser sends a cookie to all paths below its own, at any port.
+    paths = {cookie["path"] for cookie in page.context.cookies()}
+    assert {
+        path for path in paths if not path.startswith((physics.settings.hub_path, github_hub.settings.hub_path))
+    } == set()
+
     other.goto(f"{github_hub.url}/hub/logout")
     page.goto(f"https://localhost:{physics.port}/")
     page.wait_for_url(f"{physics.url}/user/ada/lab**")
