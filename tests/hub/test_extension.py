@@ -156,7 +156,7 @@ def test_an_added_component_login_and_setting_work_without_another_edit(
 
     replace(extended.root / "hubdeploy" / "blueprint" / "components" / "board.py", 'b"NOTICE"', 'b"CHANGED"')
     planned = extended.invoke("plan")
-    assert f"container {name} is stopped - notice: changed\n     users: the notice board blinks\n" in planned
+    assert f"container {name} is stopped - notice changed\n     users: the notice board blinks\n" in planned
     assert "-hub" not in planned
     extended.up()
     assert requests.get(notice, timeout=10).text == "CHANGED"
