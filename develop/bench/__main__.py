@@ -26,7 +26,7 @@ from hubdeploy.tls import certificates
 from tests.hub.clone import CHECKOUT
 
 Work = Callable[[], list[Figure]]
-ROWS = ("floor", "f", "a", "b", "c", "d", "g", "h", "i", "e")
+ROWS = ("floor", "f", "a", "b", "c", "j", "d", "g", "h", "i", "e")
 
 
 def main() -> None:
@@ -100,6 +100,7 @@ def _works(ours: Ours, stock: Stock, client: docker.DockerClient, token: str, fo
         "a": partial(servers.one_spawn, both),
         "b": partial(servers.stampede, both),
         "c": partial(servers.first_output, both, client, token),
+        "j": partial(servers.first_visit, both, client, token),
         "d": partial(servers.restart, both, client),
         "e": partial(deployments.builds, ours, stock, client, token),
         "f": partial(deployments.nothing_to_do, ours, stock, client, folder / "compose"),

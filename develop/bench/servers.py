@@ -1,16 +1,17 @@
-"""Work lists a to d and g: users' servers, as users and their operator feel them."""
+"""Work lists a to d, g and j: users' servers, as users and their operator feel them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import docker
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
-from playwright.sync_api import sync_playwright
 
 from develop.bench.figures import Figure
 from develop.bench.hubapi import HubApi, hub_api
@@ -23,13 +24,37 @@ _ONE_ROUNDS, _MANY_ROUNDS, _BROWSER_ROUNDS, _RESTART_ROUNDS = 15, 2, 7, 5
 _SETTLE, _WATCH = 15, 45
 _REQUESTS_EACH = 0.1
 _MIB = 1024**2
-_FIRST_OUTPUT_PARTS = (
-    "of that, until JupyterLab's page comes",
+_FIRST_VISIT_PARTS = (
+    "then until JupyterLab's page comes",
     "then until its launcher shows: Chromium compiles JupyterLab",
     "then until a notebook's kernel is idle",
     "then until the output shows",
 )
+_FIRST_OUTPUT_PARTS = ("of that, until JupyterLab's page comes", *_FIRST_VISIT_PARTS[1:])
 User = USERS[0]
+
+
+@dataclass(frozen=True)
+class Line:
+    """What Chromium makes of the machine's own line: bytes a second each way, and milliseconds of a round trip."""
+
+    bytes_per_second: float
+    round_trip: float
+
+    def hold(self, context: BrowserContext) -> None:
+        """The context's page, opened before, is on this line."""
+        conditions = {
+            "offline": False,
+            "latency": self.round_trip,
+            "downloadThroughput": self.bytes_per_second,
+            "uploadThroughput": self.bytes_per_second,
+        }
+        session = context.new_cdp_session(context.pages[0])
+        session.send("Network.enable")
+        session.send("Network.emulateNetworkConditions", conditions)
+
+
+_SLOW = Line(bytes_per_second=10e6 / 8, round_trip=40)
 
 
 def one_spawn(rigs: Sequence[Rig]) -> list[Figure]:
@@ -83,44 +108,72 @@ def _of_tries(
 
 def first_output(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
     """(c) In Chromium, from the click on 'sign in' to the first cell's output on screen."""
-    with browser_machine(client, run) as machine, sync_playwright() as playwright:
-        # Before anything connects to it: joining a network ends its connections.
-        for rig in rigs:
-            machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
-        browser = machine.connect(playwright)
-
-        def once(rig: Rig) -> tuple[float, ...] | None:
-            context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
-            try:
-                page = context.new_page()
-                page.goto(f"{rig.url}/hub/login?next=%2Fhub%2Fspawn")
-                page.get_by_label("Username:").fill(User)
-                page.locator("#password_input").fill(rig.user_password)
-                times = [time.monotonic()]
-                page.get_by_role("button", name="Sign in").click()
-                page.wait_for_url("**/lab**", timeout=window.START_WITHIN, wait_until="commit")
-                times.append(time.monotonic())
-                window.launcher(page).wait_for(timeout=window.START_WITHIN)
-                times.append(time.monotonic())
-                window.open_notebook(page)
-                times.append(time.monotonic())
-                window.run_cell(page, "print(6 * 7)").filter(has_text="42").wait_for(timeout=window.RUN_WITHIN)
-                times.append(time.monotonic())
-                return times[-1] - times[0], *(later - earlier for earlier, later in pairwise(times))
-            except (AssertionError, PlaywrightTimeout):
-                return None
-            finally:
-                context.close()
-                # This thread's event loop is Playwright's.
-                threads.run(partial(stop, rig)).result()
-
-        found = taking_turns(rigs, _BROWSER_ROUNDS, once)
-    whole, *parts = by_part(rigs, found)
+    found = _first_visits(rigs, client, run)
+    whole, *parts = by_part(rigs, {label: [_from_the_click(one) for one in rounds] for label, rounds in found.items()})
     failed = _failures(whole, _BROWSER_ROUNDS)
     return [
         _of_tries("c", "click on 'sign in' to the first output", whole, 0.50, _BROWSER_ROUNDS, failed),
         *(Figure("c", what, "s", part[0], part[1]) for what, part in zip(_FIRST_OUTPUT_PARTS, parts, strict=True)),
     ]
+
+
+def _from_the_click(times: tuple[float, ...]) -> tuple[float, ...]:
+    """The whole, and each part, of a visit's seconds without the login page's."""
+    return sum(times[1:]), *times[1:]
+
+
+def first_visit(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> list[Figure]:
+    """(j) The same over a slow line with nothing in the cache, from the login page's address to the output."""
+    found = _first_visits(rigs, client, run, _SLOW)
+    whole, *parts = by_part(rigs, {label: [(sum(one), *one) for one in rounds] for label, rounds in found.items()})
+    what = "a first visit over 10 Mbit/s and 40 ms, login page to the first output"
+    named = ("of that, until the login page takes a name", *_FIRST_VISIT_PARTS)
+    return [
+        _of_tries("j", what, whole, 0.45, _BROWSER_ROUNDS, _failures(whole, _BROWSER_ROUNDS)),
+        *(Figure("j", what, "s", part[0], part[1]) for what, part in zip(named, parts, strict=True)),
+    ]
+
+
+def _first_visits(
+    rigs: Sequence[Rig], client: docker.DockerClient, run: str, line: Line | None = None
+) -> dict[str, list[tuple[float, ...]]]:
+    """For each rig its visits, and of each the seconds of its parts; a visit has an empty cache and no server."""
+    with browser_machine(client, run, [rig.certificate for rig in rigs]) as machine, sync_playwright() as playwright:
+        # Before anything connects to it: joining a network ends its connections.
+        for rig in rigs:
+            machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
+        browser = machine.connect(playwright)
+
+        return taking_turns(rigs, _BROWSER_ROUNDS, partial(_visit, browser, line=line))
+
+
+def _visit(browser: Browser, rig: Rig, *, line: Line | None) -> tuple[float, ...] | None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    try:
+        page = context.new_page()
+        if line:
+            line.hold(context)
+        times = [time.monotonic()]
+        page.goto(f"{rig.url}/hub/login?next=%2Fhub%2Fspawn")
+        page.get_by_label("Username:").fill(User)
+        page.locator("#password_input").fill(rig.user_password)
+        times.append(time.monotonic())
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/lab**", timeout=window.START_WITHIN, wait_until="commit")
+        times.append(time.monotonic())
+        window.launcher(page).wait_for(timeout=window.START_WITHIN)
+        times.append(time.monotonic())
+        window.open_notebook(page)
+        times.append(time.monotonic())
+        window.run_cell(page, "print(6 * 7)").filter(has_text="42").wait_for(timeout=window.RUN_WITHIN)
+        times.append(time.monotonic())
+        return tuple(later - earlier for earlier, later in pairwise(times))
+    except (AssertionError, PlaywrightTimeout):
+        return None
+    finally:
+        context.close()
+        # This thread's event loop is Playwright's.
+        threads.run(partial(stop, rig)).result()
 
 
 def stop(rig: Rig, users: Sequence[str] = (User,)) -> None:

@@ -4,11 +4,16 @@ whenever a network interface appears or goes, and each container's start makes o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import docker
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from docker.models.containers import Container
 from docker.models.networks import Network
 from playwright.sync_api import Browser, Playwright
@@ -25,7 +30,7 @@ _FLAGS = (
     " --disable-background-networking --disable-component-update --disable-sync"
     f" --user-data-dir=/tmp/profile --remote-debugging-port={_INSIDE}"
 )
-_COMMAND = f"socat TCP-LISTEN:{_PUBLISHED},fork,reuseaddr TCP:127.0.0.1:{_INSIDE} & exec chromium {_FLAGS} about:blank"
+_FORWARD = f"socat TCP-LISTEN:{_PUBLISHED},fork,reuseaddr TCP:127.0.0.1:{_INSIDE}"
 _ANSWERS_WITHIN = 60
 
 
@@ -59,15 +64,18 @@ class BrowserMachine:
 
 
 @contextmanager
-def browser_machine(client: docker.DockerClient, run: str) -> Iterator[BrowserMachine]:
-    """Chromium started, ready for commands."""
+def browser_machine(client: docker.DockerClient, run: str, trusted: Sequence[Path] = ()) -> Iterator[BrowserMachine]:
+    """Chromium started, ready for commands. It takes the `trusted` certificates for good ones; of a site whose certificate
+    was only waved through it would keep nothing in its cache."""
+    keys = ",".join(_key_digest(certificate) for certificate in trusted)
+    command = f"{_FORWARD} & exec chromium {_FLAGS} --ignore-certificate-errors-spki-list={keys} about:blank"
     packages = ["ca-certificates", "chromium", "socat", "fonts-dejavu-core"]
     image = nested.image(client, "browser", "bookworm", packages)
     ports: dict[str, tuple[str, int]] = {f"{_PUBLISHED}/tcp": ("127.0.0.1", 0)}
     try:
         container = client.containers.run(
             image,
-            ["sh", "-c", _COMMAND],
+            ["sh", "-c", command],
             labels={nested.LABEL: run},
             init=True,
             ports=ports,
@@ -78,6 +86,12 @@ def browser_machine(client: docker.DockerClient, run: str) -> Iterator[BrowserMa
         yield BrowserMachine(container)
     finally:
         nested.clear(client, run)
+
+
+def _key_digest(certificate: Path) -> str:
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(encoded).digest()).decode()
 
 
 def _port(container: Container) -> int:
