@@ -16,8 +16,10 @@ ln -s "$distribution/bin/python" "$target/layer/bin/python"
 ln -s python "$target/layer/bin/python3"
 ln -s python "$target/layer/bin/$version"
 # Where /opt/conda is a virtual environment itself, an environment made from it sees the system's packages instead.
+# By addsitedir, as the distribution's own .pth files count, too.
 if [ -e "$distribution/pyvenv.cfg" ]; then
-    echo "$distribution/lib/$version/site-packages" > "$target/layer/lib/$version/site-packages/_distribution.pth"
+    echo "import site; site.addsitedir('$distribution/lib/$version/site-packages')" \
+        > "$target/layer/lib/$version/site-packages/_distribution.pth"
 fi
 # pip is the distribution's. What pip itself installs under these names takes their place.
 # shellcheck disable=SC2016  # for the shell that runs it
