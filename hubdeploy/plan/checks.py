@@ -178,13 +178,11 @@ def _users_volumes_of_others(case: Case) -> Iterator[Finding]:
     deployment, snapshot = case.blueprint.deployment, case.snapshot
     carried = [one.labels for one in (*snapshot.containers.values(), *snapshot.servers)]
     carried += [one.labels for one in snapshot.volumes.values()]
-    if any(one.get(labels.DEPLOYMENT) == deployment for one in carried):
+    is_new = all(one.get(labels.DEPLOYMENT) != deployment for one in carried)
+    if not is_new or any(one.is_users for one in snapshot.volumes.values()):
         return
-    left = {
-        name: [volume for volume in other.user_volumes if volume not in snapshot.volumes]
-        for name, other in snapshot.neighbours.items()
-    }
-    holders = ", ".join(f"{name} ({len(volumes)})" for name, volumes in left.items() if volumes)
+    others = snapshot.neighbours.items()
+    holders = ", ".join(f"{name} ({len(other.user_volumes)})" for name, other in others if other.user_volumes)
     if holders:
         found = (
             f"other deployments on this engine hold users' volumes: {holders}; {deployment} is new and begins without"

@@ -386,6 +386,15 @@ def test_users_volumes_that_the_template_names_are_used_and_need_no_warning(foun
     assert findings(drawn_blueprint(dataclasses.replace(found, user_volume="old-user-{username}")), snapshot) == []
 
 
+def test_users_volumes_that_are_taken_over_need_no_warning_of_other_deployments(found: Settings) -> None:
+    """Found on an engine with other deployments: the plan of a takeover began with the warning."""
+    older = VolumeState("jupyterhub-user-ann", {}, users=True)
+    snapshot = empty(volumes={older.name: older}, neighbours={"other": Neighbour((), ("other-user-bob",))})
+    assert (
+        findings(drawn_blueprint(dataclasses.replace(found, user_volume="jupyterhub-user-{username}")), snapshot) == []
+    )
+
+
 def test_a_list_without_an_admin_is_a_caution(found: Settings) -> None:
     drawn = drawn_blueprint(dataclasses.replace(found, users=found.users[1:]))
     (caution,) = findings(drawn, up(drawn))
