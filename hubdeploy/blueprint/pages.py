@@ -6,6 +6,7 @@ pages, light and dark, and goes on by itself when there is an answer. Without Ja
 
 from __future__ import annotations
 
+import html
 from string import Template
 
 # Name of the file -> title, text, and the text after a minute of waiting.
@@ -30,7 +31,7 @@ _PAGE = Template("""\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>$title</title>
+<title>$title - $hub</title>
 <noscript><meta http-equiv="refresh" content="3"></noscript>
 <style>
 :root { color-scheme: light; --text: #212529; --page: #fff; --bar: #f8f9fa; --soft: #495057; --link: #1a5a8a }
@@ -56,7 +57,7 @@ document.documentElement.dataset.theme = chosen === "dark" || chosen === "light"
 </script>
 </head>
 <body>
-<header>JupyterHub</header>
+<header>$hub</header>
 <main>
 <h1>$title</h1>
 <div role="status"><p id="text">$text</p></div>
@@ -88,9 +89,9 @@ setTimeout(look, 200);
 """)
 
 
-def pages() -> dict[str, bytes]:
-    """Name of a file -> its content."""
+def pages(hub: str) -> dict[str, bytes]:
+    """Name of a file -> its content. `hub` is what the hub calls itself, as text."""
     return {
-        name: _PAGE.substitute(name=name, title=title, text=text, later=later).encode()
+        name: _PAGE.substitute(hub=html.escape(hub), name=name, title=title, text=text, later=later).encode()
         for name, (title, text, later) in _TEXTS.items()
     }

@@ -45,7 +45,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         ),
         published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),
         files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
-        live_files=_pages() | dict(_live_file(name, content) for name, content in dynamic.items()),
+        live_files=_pages(settings.hub_title) | dict(_live_file(name, content) for name, content in dynamic.items()),
         environment={"TZ": settings.timezone},
     )
 
@@ -55,10 +55,10 @@ def _live_file(name: str, content: Secret[bytes]) -> tuple[str, LiveFile]:
     return f"{routing.DYNAMIC_DIRECTORY}/{name}", LiveFile(content, subject)
 
 
-def _pages() -> dict[str, LiveFile]:
+def _pages(title: str) -> dict[str, LiveFile]:
     return {
         f"{PAGES_DIRECTORY}/{name}": LiveFile(Secret(page), _SUBJECTS["pages.toml"])
-        for name, page in pages.pages().items()
+        for name, page in pages.pages(title).items()
     }
 
 

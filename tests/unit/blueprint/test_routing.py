@@ -104,7 +104,7 @@ def test_pages_take_the_place_of_the_proxys_words_and_keep_the_status() -> None:
         "no-route": "/hub.html",
     }
     assert errors["hub-away"]["status"] == errors["server-away"]["status"] == ["502", "504"]
-    assert all(one["query"].removeprefix("/") in pages.pages() for one in errors.values())
+    assert all(one["query"].removeprefix("/") in pages.pages("lab") for one in errors.values())
 
 
 def test_no_route_is_taken_by_the_page_before_any_of_the_hubs() -> None:
@@ -122,9 +122,10 @@ def test_the_proxys_image_serves_the_pages_where_traefik_asks_for_them() -> None
     assert server["url"] == f"http://{routing.PAGES_ADDRESS}"
 
 
-@pytest.mark.parametrize("name", pages.pages())
+@pytest.mark.parametrize("name", pages.pages("lab"))
 def test_a_page_needs_no_other_file(name: str) -> None:
-    page = pages.pages()[name].decode()
+    page = pages.pages("<lab> & co")[name].decode()
+    assert "<header>&lt;lab&gt; &amp; co</header>" in page
     assert not re.search(r"""\b(src|href|url)\b\s*[=(]\s*["'/]""", page)
     assert "$" not in page
     assert 'role="status"' in page
