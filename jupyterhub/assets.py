@@ -59,7 +59,7 @@ class Assets:
         serves its own."""
         with self._one_at_a_time:
             try:
-                found = engine.inspect_image(image)
+                found = engine.inspect_image(image)  # type: ignore[no-untyped-call]
                 place = (found["Config"]["Labels"] or {}).get(labels.ASSETS)
                 digest = self._digest(engine, found["Id"], place, carried) if place else ""
             except (DockerException, OSError, ValueError, tarfile.TarError) as error:

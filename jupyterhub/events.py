@@ -33,7 +33,7 @@ def around_end(client: APIClient, container: str, state: Mapping[str, Any]) -> e
     asked = {"container": container, "type": "container", "event": ["kill", "oom", "die"]}
     recorded: list[Mapping[str, Any]] = []
     # As text: docker-py cuts a datetime to whole seconds, which would lose the last events.
-    stream = client.events(decode=True, since=f"{ended - BEFORE:.6f}", until=f"{until:.6f}", filters=asked)
+    stream = client.events(decode=True, since=f"{ended - BEFORE:.6f}", until=f"{until:.6f}", filters=asked)  # type: ignore[call-overload]
     try:
         for event in stream:
             recorded.append(event)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import paths
-import toml
+import toml  # type: ignore[import-untyped]  # the proxy client brings it, without types
 from jupyterhub_traefik_proxy import traefik_utils
 from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
 from traitlets import default

@@ -23,7 +23,7 @@ def test_an_unlisted_user_is_turned_away_until_an_admin_adds_them(
 ) -> None:
     newcomer = new_page()
     assert window.log_in_with_github(newcomer, github_hub.url, "newcomer") == 403
-    expect(newcomer.get_by_role("heading", name="403")).to_be_visible()
+    expect(newcomer.get_by_role("heading", name="You may not do this")).to_be_visible()
     newcomer.screenshot(path=artifacts / "github-turned-away.png")
 
     admin = new_page()
@@ -39,4 +39,4 @@ def test_an_unlisted_user_is_turned_away_until_an_admin_adds_them(
 def test_a_plain_user_sees_no_admin_page(github_hub: Clone, page: Page) -> None:
     assert window.log_in_with_github(page, github_hub.url, "octocat") == 302
     page.goto(f"{github_hub.url}/hub/admin")
-    expect(page.get_by_role("heading", name="403")).to_be_visible()
+    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()

@@ -194,13 +194,14 @@ def test_another_distribution_with_the_same_python_is_found(client: docker.Docke
 
 @dataclass(frozen=True)
 class Way:
-    """A way to break a home. `script` does it in the running server. `safe`: what the next start says of itself, empty for
+    """A way to break a home. `script` does it in the running server, `as_root` after it, from outside. `safe`: what the next start says of itself, empty for
     an ordinary start. `kernel`: whether a kernel runs then. `full`: the home is a tmpfs, full from the first start or later."""
 
     script: str = "true"
     safe: str = ""
     kernel: bool = True
     full: str = ""
+    as_root: str = ""
 
 
 _EXITS = "import os; os._exit(3)"
@@ -209,7 +210,7 @@ WAYS = {
     "a home that was used and is full": Way(
         "head -c 100M /dev/zero > ~/filler || true", safe="Your home is full", full="later"
     ),
-    ".local of root": Way(safe="~/.local cannot be written to by UID"),
+    ".local of root": Way(safe="~/.local cannot be written to by UID", as_root="chown -R 0 /home/cryptic/.local"),
     "a server configuration that exits": Way(
         f"mkdir -p ~/.jupyter && echo '{_EXITS}' > ~/.jupyter/jupyter_server_config.py",
         safe="The ordinary start failed. The server ended with exit code 3",
@@ -283,13 +284,14 @@ def _assert_is_let_in(hub: Clone, breaker: Person, how: Way) -> None:
     if how.full != "first":
         breaker.start_server()
         breaker.open_kernel().close()
-        if how.safe.startswith("~/.local "):
-            ran = hub.container(hub.server_name(BREAKER)).exec_run(
-                ["chown", "-R", "0", "/home/cryptic/.local"], user="0"
-            )
-            assert isinstance(ran.output, bytes)
         shell(hub, BREAKER, how.script)
         stop(hub, breaker)
+        if how.as_root:
+            home = hub.settings.home_volume.format(username=BREAKER)
+            hub.client.containers.run(
+                hub.settings.notebook_image, ["-c", how.as_root], entrypoint="/bin/sh", user="0", remove=True,
+                volumes={home: {"bind": "/home/cryptic"}},
+            )  # fmt: skip
     breaker.start_server()
     server = f"/user/{BREAKER}/api"
     assert breaker.call("GET", f"{server}/contents/").status_code == 200
