@@ -69,6 +69,33 @@ def extensions(tmp_path: Path) -> list[Path]:
     return [write(tmp_path / "mine", mine), write(tmp_path / "conda", of_conda)]
 
 
+# -- put in front of plotly's extension ---------------------------------------------------------------------------------
+
+
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **build: str) -> Path:
+    """Where the stand-in of an extension with this `_build` lies, if one is made."""
+    package = {"name": "jupyterlab-plotly", "version": "7.1.0", "jupyterlab": {"_build": build}}
+    write(folder, {"original/package.json": json.dumps(package)})
+    made, script = folder / "mine", NOTEBOOK / "deferred" / "plotly.js"
+    monkeypatch.setattr("sys.argv", ["", str(folder / "original"), str(made), str(script)])
+    notebook_module("defer_plotly").main()
+    return made
+
+
+def test_plotlys_stand_in_has_its_name_and_finds_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = stand_in(tmp_path, monkeypatch, load="static/remoteEntry.aa.js", mimeExtension="./mimeExtension")
+    package = json.loads((made / "package.json").read_text())
+    assert (package["name"], package["version"]) == ("jupyterlab-plotly", "7.1.0")
+    script = (made / package["jupyterlab"]["_build"]["load"]).read_text()
+    assert 'new URL("remoteEntry.aa.js", ' in script
+
+
+def test_a_plotly_that_brings_more_than_a_renderer_has_no_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not stand_in(tmp_path, monkeypatch, load="a.js", mimeExtension="./m", extension="./e").exists()
+
+
 # -- gathered in the image ----------------------------------------------------------------------------------------------
 
 
