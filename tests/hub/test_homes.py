@@ -194,8 +194,9 @@ def test_another_distribution_with_the_same_python_is_found(client: docker.Docke
 
 @dataclass(frozen=True)
 class Way:
-    """A way to break a home. `script` does it in the running server, `as_root` after it, from outside. `safe`: what the next start says of itself, empty for
-    an ordinary start. `kernel`: whether a kernel runs then. `full`: the home is a tmpfs, full from the first start or later."""
+    """A way to break a home. `script` does it in the running server, `as_root` after it, from outside. `safe`: what the next
+    start says of itself, empty for an ordinary start. `kernel`: whether a kernel runs then. `full`: the home is a tmpfs, full
+    from the first start or later."""
 
     script: str = "true"
     safe: str = ""
