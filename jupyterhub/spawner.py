@@ -22,6 +22,7 @@ from contract import labels, logs
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound
 from docker.types import LogConfig
+from docker.utils import decode_json_header
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from tornado.web import HTTPError
@@ -278,10 +279,12 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     async def _refuse_links(self) -> None:
         """A link in the home, where the notebook directory's volume belongs, would lead the engine to put the user's files
         into a folder of the system, which root reads before it drops to the user."""
-        _, found = await self.docker("get_archive", self.object_id, self.notebook_dir)
-        if found["linkTarget"]:
+        target = await asyncio.wrap_future(
+            self._executor.submit(link_target, self.client, self.object_id, self.notebook_dir)
+        )
+        if target:
             self._home_aside = True
-            raise ServerFailed(End(f"{self.notebook_dir} is a link to {found['linkTarget']}.", by_home=True))
+            raise ServerFailed(End(f"{self.notebook_dir} is a link to {target}.", by_home=True))
 
     async def remove_object(self) -> None:
         """By force: a server that the hub lost track of may still run, and it has the name."""
@@ -405,6 +408,17 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                 shown += 1
                 yield {"progress": min(25 * shown, 90), "message": message}
             await asyncio.sleep(ANSWER_STEP)
+
+
+def link_target(engine: APIClient, container: str, path: str) -> str:
+    """What `path` is a link to in a container that need not run, its volumes mounted; empty if it is none. Raises APIError.
+
+    By HEAD: docker-py has only the GET, which locks the container until all its files were read."""
+    url = engine._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]
+    answer = engine.head(url, params={"path": path}, timeout=engine.timeout)
+    engine._raise_for_status(answer)  # type: ignore[attr-defined]
+    found = decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])
+    return str(found["linkTarget"])
 
 
 async def accepts_connections(address: str, port: int) -> bool:

@@ -46,10 +46,10 @@ class Engine(FakeEngine):
     def inspect_image(self, name: str) -> dict[str, Any]:
         return {"Id": "sha256:image", "Config": {"Labels": None}}
 
-    def get_archive(self, name: str, path: str) -> tuple[list[bytes], dict[str, str]]:
+    def link_target(self, *of: Any) -> str:
         # The image's own folder is no link.
         aside = any(mount["Target"] == f"{HOME}/my-home" for mount in self.asked[-1]["host_config"]["Mounts"])
-        return [], {"linkTarget": "" if aside else self.link}
+        return "" if aside else self.link
 
     def start(self, name: str) -> None:
         assert self.asked
@@ -67,6 +67,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_ROOT_DIR": WORK})
         monkeypatch.setattr(DockerSpawner, "pull_image", lambda self, image: _nothing())
         monkeypatch.setattr(DockerSpawner, "get_ip_and_port", lambda self: _nothing(("127.0.0.1", 1)))
+        monkeypatch.setattr(hub_image.load("spawner"), "link_target", engine.link_target)
         monkeypatch.setattr(
             hub_image.load("spawner"), "accepts_connections", lambda *place: _nothing(engine.state["Running"])
         )
