@@ -107,23 +107,6 @@ def test_a_first_visit_loads_jupyterlab_while_its_server_starts(hub: Clone, page
     assert len(late) <= 2, late
 
 
-def test_plotly_is_loaded_when_the_first_figure_shows(page: Page, loaded: list[Loaded]) -> None:
-    """After the first visit: the page is open."""
-    window.open_notebook(page)
-
-    def of_plotly() -> list[str]:
-        # Beside its stand-in, which is small.
-        found = [one.url for one in loaded if "/jupyterlab-plotly/" in one.url]
-        return found[1:]
-
-    assert of_plotly() == []
-    figure = {"data": [{"y": [1, 3, 2]}], "layout": {"title": {"text": "three points"}}}
-    shown = f'display({{"application/vnd.plotly.v1+json": {figure}}}, raw=True)'
-    window.run_cell(page, shown).locator(".main-svg").first.wait_for(timeout=window.RUN_WITHIN)
-    assert page.locator(".jp-OutputArea-output .main-svg .gtitle").first.text_content() == "three points"
-    assert len(of_plotly()) == 2
-
-
 def test_a_replaced_image_gives_its_new_files_and_servers_of_the_old_one_keep_theirs(
     hub: Clone, page: Page, loaded: list[Loaded], client: docker.DockerClient
 ) -> None:
@@ -138,3 +121,21 @@ def test_a_replaced_image_gives_its_new_files_and_servers_of_the_old_one_keep_th
         assert page.evaluate("window.isReplaced") is True
         assert any(ASSETS in one.url for one in loaded)
         window.stop_server(page, hub.url)
+
+
+def test_plotly_is_loaded_when_the_first_figure_shows(hub: Clone, page: Page, loaded: list[Loaded]) -> None:
+    del loaded[:]
+    window.start_server(page, hub.url)
+    window.open_notebook(page)
+
+    def of_plotly() -> list[str]:
+        # Beside its stand-in, which is small.
+        found = [one.url for one in loaded if "/jupyterlab-plotly/" in one.url]
+        return found[1:]
+
+    assert of_plotly() == []
+    figure = {"data": [{"y": [1, 3, 2]}], "layout": {"title": {"text": "three points"}}}
+    shown = f'display({{"application/vnd.plotly.v1+json": {figure}}}, raw=True)'
+    window.run_cell(page, shown).locator(".main-svg").first.wait_for(timeout=window.RUN_WITHIN)
+    assert page.locator(".jp-OutputArea-output .main-svg .gtitle").first.text_content() == "three points"
+    assert len(of_plotly()) == 2
