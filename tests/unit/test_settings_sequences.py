@@ -78,8 +78,9 @@ class Sequence(RuleBasedStateMachine):
             return
         shown = parts_between(dataclasses.replace(self.settings, users=after.users), after)
         shown |= parts_of_users(self.settings, after)
-        # Servers of another path stop, also those of users who stay.
-        staying = {user.name for user in after.users} if after.hub_path == self.settings.hub_path else ()
+        # Servers of another path or network stop, also those of users who stay.
+        places = {(s.hub_path, s.network_name) for s in (self.settings, after)}
+        staying = {user.name for user in after.users} if len(places) == 1 else ()
         touched = {*parts_touched(pulls), *parts_touched(drawn, staying)}
         if "container proxy" in touched:
             # A new proxy starts with all its files.
