@@ -22,7 +22,7 @@ from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
 from hubdeploy.commands import check_files, status
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Contract, from_bytes
-from hubdeploy.errors import DeployError, NotReady, Refused
+from hubdeploy.errors import DeployError, Interrupted, NotReady, Refused
 from hubdeploy.family import FAMILY
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
@@ -592,7 +592,7 @@ def test_killed_within_a_step_of_several_calls_and_run_again_ends_the_same(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(docker.APIClient, call, killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted):
             project.up()
     project.up()
     assert end_state(client, project) == end_state(client, whole)

@@ -78,9 +78,8 @@ class Sequence(RuleBasedStateMachine):
             return
         shown = parts_between(dataclasses.replace(self.settings, users=after.users), after)
         shown |= parts_of_users(self.settings, after)
-        # Servers of another path or network stop, also those of users who stay.
-        places = {(s.hub_path, s.network_name) for s in (self.settings, after)}
-        staying = {user.name for user in after.users} if len(places) == 1 else ()
+        # Servers of another path stop, also those of users who stay.
+        staying = {user.name for user in after.users} if after.hub_path == self.settings.hub_path else ()
         touched = {*parts_touched(pulls), *parts_touched(drawn, staying)}
         if "container proxy" in touched:
             # A new proxy starts with all its files.
@@ -192,6 +191,13 @@ def parts_touched(drawn: Plan, users: Collection[str] = ()) -> Iterator[str]:
             yield f"container {operation.spec.role}"
         elif isinstance(operation, op.FilesPublished):
             yield f"{operation.container.rpartition('-')[2]}'s files"
+        elif (
+            isinstance(operation, op.ContainerStopped)
+            and step.users
+            and operation.name.endswith(f"-user-{step.users[0]}")
+        ):
+            # A server by itself: it is on a network that is no longer wanted.
+            yield "servers"
     if drawn.pending or any(set(step.users) - set(users) for step in drawn.steps):
         yield "servers"
 
