@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape
 
-from hubdeploy.blueprint import draw
+from hubdeploy.blueprint import documents, draw
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.components import COMPONENTS
 from hubdeploy.contract.documents import Secret
@@ -75,11 +75,12 @@ def described(settings: Settings) -> Drawing:
         )
         for one in containers
     ]
+    volumes = documents.user_volumes(settings)
     servers = Box(
         "users' servers",
         (settings.server_name_template, settings.notebook_image),
         (settings.network_name,),
-        (settings.user_volume,),
+        tuple(volume.name for volume in volumes),
         stacked=True,
     )
     places: dict[str, list[str]] = {}
@@ -89,7 +90,7 @@ def described(settings: Settings) -> Drawing:
             places.setdefault(mount.source, []).append(f"{one.role}: {mount.target}")
             paths |= {mount.source} if mount.kind == "bind" else set()
     stores = [Store(name, tuple(lines), "path" if name in paths else "volume") for name, lines in places.items()]
-    stores.append(Store(settings.user_volume, (f"server: {settings.notebook_dir}",), stacked=True))
+    stores += [Store(volume.name, (f"server: {volume.target}",), stacked=True) for volume in volumes]
     networks = [Network(one.name, "no way out" if one.internal else "") for one in draw.networks(settings)]
     return Drawing((*boxes, servers), tuple(networks), tuple(stores))
 
