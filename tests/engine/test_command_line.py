@@ -106,7 +106,7 @@ def test_a_bad_env_stops_every_task_before_the_engine_is_asked(checkout: Project
 
 def test_a_refused_up_leaves_nothing_behind(client: docker.DockerClient, checkout: Project) -> None:
     (checkout.root / "userlist").write_text("kaben boss\n")
-    assert "unknown flag boss" in refused(invoke(checkout, "up"))
+    assert "has a second word that is no flag" in refused(invoke(checkout, "up"))
     assert nothing_exists(client, checkout)
     assert not (checkout.root / ".env.local").exists()
 
