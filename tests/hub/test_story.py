@@ -26,6 +26,9 @@ def test_user_logs_in_runs_a_cell_and_finds_a_file_again(hub: Clone, page: Page,
     expect(written).to_have_text("10 characters", timeout=window.RUN_WITHIN)
     expect(window.file_in_browser(page, "found-again.txt")).to_be_visible(timeout=window.RUN_WITHIN)
     page.screenshot(path=artifacts / "jupyterlab-with-output.png")
+    # JupyterLab opens the notebook again after the restart; it asks for a kernel if the notebook was never saved.
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and ".ipynb" in answer.url):
+        page.keyboard.press("Control+s")
 
     first_server = hub.container(hub.server_name("ada")).id
     window.stop_server(page, hub.url)
