@@ -29,6 +29,7 @@ def test_user_logs_in_runs_a_cell_and_finds_a_file_again(hub: Clone, page: Page,
     # JupyterLab opens the notebook again after the restart; it asks for a kernel if the notebook was never saved.
     with page.expect_response(lambda answer: answer.request.method == "PUT" and ".ipynb" in answer.url):
         page.keyboard.press("Control+s")
+        page.get_by_role("button", name="Rename and Save").click()
 
     first_server = hub.container(hub.server_name("ada")).id
     window.stop_server(page, hub.url)
