@@ -81,6 +81,10 @@ class Sequence(RuleBasedStateMachine):
         # Servers of another path stop, also those of users who stay.
         staying = {user.name for user in after.users} if after.hub_path == self.settings.hub_path else ()
         touched = {*parts_touched(pulls), *parts_touched(drawn, staying)}
+        running = {one.labels[labels.USER] for one in self.held.seen_by(after).servers}
+        if running and running <= {user for step in drawn.steps for user in step.users}:
+            # All of them stop, for whatever cause, so none is left as it is.
+            there.add("servers")
         if "container proxy" in touched:
             # A new proxy starts with all its files.
             there.add("proxy's files")
