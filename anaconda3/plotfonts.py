@@ -80,7 +80,7 @@ def hand_out_list() -> None:
 
 
 def write_list() -> None:
-    """Puts a new list in the place of an older one; none where there is no matplotlib."""
+    """Replaces an older list by a new one; makes none where there is no matplotlib."""
     os.makedirs(LISTS, exist_ok=True)
     for name in os.listdir(LISTS):
         os.remove(os.path.join(LISTS, name))

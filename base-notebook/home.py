@@ -86,10 +86,8 @@ def use_layer(environ: MutableMapping[str, str], home: Path) -> None:
     layer = layers / name
     programs = str(PROGRAMS)
     try:
-        others = (
-            sorted(one.name for one in layers.iterdir() if one.name.startswith("python")) if layers.is_dir() else []
-        )
         if not (layer / "pyvenv.cfg").exists():
+            others = sorted(one.name for one in layers.glob("python*"))
             make_layer(layer)
             if others:
                 environ[START_NOTICE] = new_python(name, others[-1])

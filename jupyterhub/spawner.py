@@ -159,6 +159,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     def home(self) -> str:
         return f"/home/{self.nb_user}"
 
+    @property
+    def _process(self) -> dict[str, Any]:
+        return process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
+
     def get_env(self) -> dict[str, str]:
         environment: dict[str, str] = super().get_env()
         environment |= {"HUB_ASSETS": self._assets} if self._assets else {}
@@ -187,7 +191,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     def create_options(self) -> dict[str, Any]:
         """Arguments of the container's creation that depend on the user."""
-        options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
+        options = self._process
         carried = {**self.labels, labels.USER: self.user.name, labels.SUDO: "yes" if self.may_sudo else "no"}
         return {
             "user": options["user"],
@@ -200,7 +204,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     def host_options(self) -> dict[str, Any]:
         """The parts of the host config that depend on the user or have no setting in DockerSpawner."""
-        options = process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
+        options = self._process
         del options["user"]
         options["pids_limit"] = self.pids_limit
         options["tmpfs"] = {RUNTIME_DIRECTORY: f"uid={self.nb_uid},gid={USERS},mode=0700,size=64m"}
@@ -271,7 +275,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         return created
 
     async def start_object(self) -> None:
-        if process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)["user"] == "0":
+        if self._process["user"] == "0":
             await self._refuse_links()
         self._stage("Starting the container")
         await super().start_object()

@@ -1,6 +1,6 @@
 """The messages that this server's pages show, and whether they were read.
 
-Messages of the server itself live as long as the server. Those of the hub are kept by the hub. Nothing here asks anybody
+Messages of the server itself live as long as the server. The hub keeps its own. Nothing here asks anybody
 or touches a file.
 """
 
@@ -59,6 +59,6 @@ class Board:
         self._changed()
 
     def shown(self) -> list[dict[str, Any]]:
-        """What a page shows, as JSON's own types: the oldest first, those of this server before those of the hub."""
+        """What a page shows, as JSON's own types: the oldest first, this server's before the hub's."""
         of_hub = [one for one in self._of_hub.values() if one.id not in self.unconfirmed]
         return [asdict(one) for one in (*self._own.values(), *of_hub)]

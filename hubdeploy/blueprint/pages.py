@@ -23,7 +23,7 @@ _TEXTS = {
     ),
 }
 
-# The colours are those of the hub's style sheet; the orange of its buttons is too light to be read as text.
+# The colours are from the hub's style sheet; the orange of its buttons is too light to be read as text.
 _PAGE = Template("""\
 <!DOCTYPE html>
 <html lang="en">

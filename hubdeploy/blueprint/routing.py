@@ -20,7 +20,7 @@ API_ADDRESS = "proxy-admin:8099"
 API_USER = "hub"
 # Where the proxy's container serves its pages to Traefik alone; start-proxy.sh listens there.
 PAGES_ADDRESS = "127.0.0.1:8083"
-# Middlewares that put a page in the place of Traefik's own words; jupyterhub/routes.py names them in the hub's routes.
+# Middlewares that put a page instead of Traefik's own words; jupyterhub/routes.py names them in the hub's routes.
 HUB_AWAY, SERVER_AWAY = "hub-away", "server-away"
 
 # An upload or a long poll may take this long; Traefik's own limit of 60 s breaks off slow uploads.
@@ -98,7 +98,7 @@ def _api_router(password: str) -> dict[str, Any]:
 
 
 def _page_service() -> dict[str, Any]:
-    """Pages in the place of 502 and 504, which keep their status; and one where no route leads, as the hub writes none
+    """Pages instead of 502 and 504, which keep their status; and one where no route leads, as the hub writes none
     before its first start. Programs, which ask for no HTML, get Traefik's own words."""
     away = {
         name: {"errors": {"status": ["502", "504"], "service": "pages", "query": page}}

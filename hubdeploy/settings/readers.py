@@ -267,13 +267,7 @@ def url_path(text: str) -> str:
 
 
 def url(text: str) -> str:
-    try:
-        split = urlsplit(text)
-        host(split.hostname or "")
-        fits = split.scheme in ("http", "https") and split.port != 0 and _IN_A_URL.match(text) is not None
-    except ValueError:
-        fits = False
-    if not fits:
+    if not _is_web_url(text, _IN_A_URL):
         wanted = "a URL such as https://github.com, without @ ? # and in ASCII"
         raise Unfit("is not a URL", wanted, "write it with https:// in front")
     return text.rstrip("/")
@@ -373,16 +367,20 @@ def announcement(text: str) -> str:
 
 def web_page(text: str) -> str:
     """The URL of a page, with its query and fragment."""
-    try:
-        split = urlsplit(text)
-        host(split.hostname or "")
-        fits = split.scheme in ("http", "https") and split.port != 0 and _PAGE.match(text) is not None
-    except ValueError:
-        fits = False
-    if not fits:
+    if not _is_web_url(text, _PAGE):
         wanted = "the URL of a page, with http:// or https://, in ASCII and without a login"
         raise Unfit("is not a page's URL", wanted, "copy it from the browser's address line")
     return text
+
+
+def _is_web_url(text: str, characters: re.Pattern[str]) -> bool:
+    """Whether it is http or https, with a host and no impossible port, and of these characters alone."""
+    try:
+        split = urlsplit(text)
+        host(split.hostname or "")
+        return split.scheme in ("http", "https") and split.port != 0 and characters.match(text) is not None
+    except ValueError:
+        return False
 
 
 def picture_file(text: str) -> Path:

@@ -91,7 +91,7 @@ KNOWN = (
         ("CONFIGPROXY_AUTH_TOKEN", "PROXY_AUTH_TOKEN"), "configurable-http-proxy", "up makes the proxy's password itself"
     ),
     Known(("JUPYTERHUB_BASE_URL", "BASE_URL"), "the path of the hub", "HUB_PATH is that path"),
-    Known(("TZ",), "the time zone of containers", "TIMEZONE is that of servers, and of the logs"),
+    Known(("TZ",), "the time zone of containers", "TIMEZONE sets it for servers and logs"),
     Known(("JUPYTERHUB_CRYPT_KEY",), "the hub's encryption of logins", "no login keeps anything that it would encrypt"),
     Known(
         ("JPY_COOKIE_SECRET", "JUPYTERHUB_COOKIE_SECRET"), "the hub's cookies", "the hub makes one in DATA_VOLUME_HOST"

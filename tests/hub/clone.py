@@ -27,6 +27,7 @@ from hubdeploy.contract.documents import Secret
 from hubdeploy.settings import declarations, env_local, loading
 from hubdeploy.settings.declarations import Settings
 from tests.hub.person import Person
+from tests.hub.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Settings that images need to build here; `setup` may have written them.
@@ -38,6 +39,7 @@ _NOT_COPIED = shutil.ignore_patterns(
 # Seconds: all images, built from no cache over a slow line.
 _COMMAND_WITHIN = 1800
 _LOG_TAIL = 25
+_GONE_WITHIN = 60
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,14 @@ class Clone:
     def server_name(self, user: str) -> str:
         """Name of a user's container and volume; for names that need no escaping."""
         return self.settings.server_name_template.format(username=user)
+
+    def stop_server(self, person: Person) -> None:
+        """Returns when the container is gone and the hub knows it."""
+        answer = person.call("DELETE", f"/hub/api/users/{person.name}/server")
+        assert answer.status_code in (202, 204), answer.text
+        name = self.server_name(person.name)
+        until(lambda: not self.has_container(name), _GONE_WITHIN, f"{name} is gone")
+        until(lambda: not person.servers(), _GONE_WITHIN, "the hub knows that it stopped")
 
     def person(self, name: str) -> Person:
         """A user whose browser trusts the deployment's own self-made certificate."""

@@ -85,9 +85,18 @@ class Person:
         assert answer.status_code in (201, 202, 400), answer.text
         until(self._is_ready, _START_WITHIN, f"the server of {self.name} is ready")
 
+    def start_safely(self) -> None:
+        """As start_server, by the option that leaves settings and packages aside; the server must not run."""
+        asked = {"user_options": {"safe_start": True}}
+        self.call("POST", f"/hub/api/users/{self.name}/server", json=asked).raise_for_status()
+        self.start_server()
+
+    def servers(self) -> dict[str, Any]:
+        """The servers that the hub knows of; the only one's name is empty."""
+        return dict(self.call("GET", f"/hub/api/users/{self.name}").json()["servers"])
+
     def _is_ready(self) -> bool:
-        servers = self.call("GET", f"/hub/api/users/{self.name}").json()["servers"]
-        return bool(servers.get("", {}).get("ready"))
+        return bool(self.servers().get("", {}).get("ready"))
 
     def open_kernel(self) -> Kernel:
         answer = self.call("POST", f"/user/{self.name}/api/kernels", json={"name": "python3"})

@@ -20,31 +20,11 @@ from hubdeploy.contract import labels
 from tests.hub import window
 from tests.hub.clone import Clone
 from tests.hub.person import Person
-from tests.hub.waiting import until
 from tests.hub.wheels import WHEEL_NAME, make_wheel
 
 KEEPER, BREAKER = "keeper", "breaker"
-_GONE_WITHIN = 60
 _HOME, _LAYER = "/home/{user}", "$HOME/.local/share/notebook/python3.*"
 _SITE = f"{_LAYER}/lib/python3.*/site-packages"
-
-
-def stop(hub: Clone, person: Person) -> None:
-    answer = person.call("DELETE", f"/hub/api/users/{person.name}/server")
-    assert answer.status_code in (202, 204), answer.text
-    name = hub.server_name(person.name)
-    until(lambda: not hub.has_container(name), _GONE_WITHIN, f"{name} is gone")
-    until(lambda: not _servers(person), _GONE_WITHIN, "the hub knows that it stopped")
-
-
-def _servers(person: Person) -> dict[str, Any]:
-    return dict(person.call("GET", f"/hub/api/users/{person.name}").json()["servers"])
-
-
-def start_safely(person: Person) -> None:
-    asked = {"user_options": {"safe_start": True}}
-    person.call("POST", f"/hub/api/users/{person.name}/server", json=asked).raise_for_status()
-    person.start_server()
 
 
 def shell(hub: Clone, user: str, script: str) -> str:
@@ -101,7 +81,7 @@ def test_a_home_and_what_was_installed_in_it_last_over_a_stop_and_a_start(
     kernel = keeper.open_kernel()
     assert kernel.run(INSTALL).split()[-1] == "2"
     kernel.close()
-    stop(hub, keeper)
+    hub.stop_server(keeper)
     keeper.start_server()
     kernel = keeper.open_kernel()
     nothing = "ModuleNotFoundError: No module named 'trial_one'"
@@ -243,21 +223,26 @@ def breaker(hub: Clone, logged_in: Callable[[str], Person]) -> Iterator[Person]:
 
 
 def _forget(hub: Clone, person: Person) -> None:
-    if _servers(person):
-        stop(hub, person)
+    if person.servers():
+        hub.stop_server(person)
     for template in hub.settings.volume_templates:
         name = template.format(username=person.name)
         if hub.has_volume(name):
             hub.client.volumes.get(name).remove()
 
 
+def make_home(hub: Clone, user: str, **options: Any) -> str:
+    """The name of a new volume for the user's home, with the labels that the hub gives it: it goes with the deployment."""
+    own = {labels.DEPLOYMENT: hub.name, labels.ROLE: "volume", labels.UID: str(hub.settings.nb_uid)}
+    made = hub.client.volumes.create(hub.settings.home_volume.format(username=user), labels=own, **options)
+    return str(made.name)
+
+
 @contextmanager
 def small_home(hub: Clone, user: str, *, filled: bool) -> Iterator[None]:
     """The user's home on a tmpfs of 20 MB, kept by a container that mounts it."""
-    name = hub.settings.home_volume.format(username=user)
-    owner = {labels.DEPLOYMENT: hub.name, labels.ROLE: "volume", labels.UID: str(hub.settings.nb_uid)}
     options = {"type": "tmpfs", "device": "tmpfs", "o": f"size=20m,uid={hub.settings.nb_uid},gid=100,mode=755"}
-    hub.client.volumes.create(name, driver="local", driver_opts=options, labels=owner)
+    name = make_home(hub, user, driver="local", driver_opts=options)
     fill = "head -c 100M /dev/zero > /home/filler; " if filled else ""
     holder = hub.client.containers.run(
         hub.settings.notebook_image, ["sh", "-c", f"{fill}sleep 600"], user=str(hub.settings.nb_uid), detach=True,
@@ -276,7 +261,7 @@ def test_nothing_in_a_home_keeps_its_user_out(hub: Clone, breaker: Person, way: 
     if how.full:
         with small_home(hub, BREAKER, filled=how.full == "first"):
             _assert_is_let_in(hub, breaker, how)
-            stop(hub, breaker)
+            hub.stop_server(breaker)
     else:
         _assert_is_let_in(hub, breaker, how)
 
@@ -286,7 +271,7 @@ def _assert_is_let_in(hub: Clone, breaker: Person, how: Way) -> None:
         breaker.start_server()
         breaker.open_kernel().close()
         shell(hub, BREAKER, how.script)
-        stop(hub, breaker)
+        hub.stop_server(breaker)
         if how.as_root:
             home = hub.settings.home_volume.format(username=BREAKER)
             hub.client.containers.run(
@@ -305,8 +290,8 @@ def _assert_is_let_in(hub: Clone, breaker: Person, how: Way) -> None:
     if how.safe:
         return
     # What an ordinary start cannot see, a user leaves aside by the button.
-    stop(hub, breaker)
-    start_safely(breaker)
+    hub.stop_server(breaker)
+    breaker.start_safely()
     kernel = breaker.open_kernel()
     assert kernel.run(ASK) == (
         "42 This is a safe start. You asked for it. Your files are all here, in /home/cryptic. Your settings and the packages"
@@ -371,7 +356,7 @@ def _assert_button_helps(hub: Clone, breaker: Person, new_page: Callable[[], Pag
 
 def test_a_safe_start_needs_the_pages_own_token(hub: Clone, breaker: Person) -> None:
     assert breaker.post_as_another_site("/hub/safe-start").status_code == 403
-    assert not _servers(breaker)
+    assert not breaker.servers()
 
 
 # -- root follows no link ---------------------------------------------------------------------------------------------
@@ -381,7 +366,7 @@ def test_a_server_with_sudo_does_not_hand_over_what_a_link_leads_to(
     hub: Clone, logged_in: Callable[[str], Person]
 ) -> None:
     sam = logged_in("sam")
-    name = hub.settings.home_volume.format(username="sam")
+    name = make_home(hub, "sam")
     # As a user could leave it, before the operator made `work` the notebook directory.
     hub.client.containers.run(
         hub.settings.notebook_image, ["-c", "rmdir ~/work && ln -s /etc ~/work"], entrypoint="/bin/bash", remove=True,
@@ -393,7 +378,7 @@ def test_a_server_with_sudo_does_not_hand_over_what_a_link_leads_to(
     assert kernel.run("import os; print(os.stat('/etc').st_uid, os.path.exists('/etc/passwd'))") == "0 True\n"
     assert {"my-home", "work"} <= set(kernel.run("import os; print(*os.listdir('/home/cryptic'))").split())
     kernel.close()
-    stop(hub, sam)
+    hub.stop_server(sam)
     hub.client.volumes.get(name).remove()
 
 

@@ -18,9 +18,7 @@ from tests.hub import volumes
 from tests.hub.clone import Clone
 from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.matrix import ROWS, Row
-from tests.hub.person import Person
 from tests.hub.stage import Stage, staged
-from tests.hub.waiting import until
 
 _GONE_WITHIN = 60
 _WRITTEN = "written by a cell.txt"
@@ -132,7 +130,7 @@ def _assert_server_works(stage: Stage, user: str, may_sudo: bool) -> None:
     trusts = stage.trusts_company and stage.ours
     assert kernel.run(_ASK_SITE.format(url=stage.company_site)).strip() == ("trusted" if trusts else "not trusted")
     kernel.close()
-    _stop(stage, person)
+    clone.stop_server(person)
     found = volumes.read(clone.client, clone.server_name(user), settings.base_image, _WRITTEN)
     assert (found.content.decode(), found.uid) == (text, settings.nb_uid)
 
@@ -155,10 +153,3 @@ def _assert_server_is_as_set(stage: Stage, user: str) -> None:
     if stage.ours:
         assert environment["NOTEBOOK_DIR"] == config["WorkingDir"] == settings.notebook_dir
         assert config["User"] == str(settings.nb_uid)
-
-
-def _stop(stage: Stage, person: Person) -> None:
-    answer = person.call("DELETE", f"/hub/api/users/{person.name}/server")
-    assert answer.status_code in (202, 204), answer.text
-    name = stage.clone.server_name(person.name)
-    until(lambda: not stage.clone.has_container(name), _GONE_WITHIN, f"{name} is gone")

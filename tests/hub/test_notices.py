@@ -46,12 +46,6 @@ def announce(clone: Clone, text: str) -> None:
     clone.up()
 
 
-def start_safely(person: Person) -> None:
-    answer = person.call("POST", f"/hub/api/users/{person.name}/server", json={"user_options": {"safe_start": True}})
-    answer.raise_for_status()
-    person.start_server()
-
-
 def message(page: Page, text: str) -> Locator:
     """A message at the top of the page."""
     return page.get_by_role("status").get_by_role("listitem").filter(has_text=text)
@@ -88,7 +82,7 @@ def test_a_kernel_that_ran_out_of_memory_says_so_below_its_cell(small: Clone, pa
 def test_a_message_stays_until_it_was_read(small: Clone, page: Page, artifacts: Path) -> None:
     announce(small, "No hub on Sunday. <img src=x onerror=\"document.title='run'\">")
     person = logged_in(small, "careful")
-    start_safely(person)
+    person.start_safely()
     window.log_in(page, small.url, "careful", _PASSWORD)
     page.wait_for_url("**/hub/home")
     page.goto(f"{small.url}/user/careful/lab")
@@ -107,7 +101,7 @@ def test_a_message_stays_until_it_was_read(small: Clone, page: Page, artifacts: 
     small.container(small.settings.hub_name).restart()
     until(lambda: person.call("GET", "/hub/api").ok, 60, "the hub answers")
     window.stop_server(page, small.url)
-    start_safely(person)
+    person.start_safely()
     page.goto(f"{small.url}/user/careful/lab")
     expect(announced).to_be_visible(timeout=_SHOWN_WITHIN)
     with page.expect_response(lambda answer: answer.request.method == "DELETE" and answer.status == 204):

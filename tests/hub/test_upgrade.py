@@ -15,7 +15,6 @@ import pytest
 
 from tests.hub.clone import CHECKOUT, Clone, copy_checkout
 from tests.hub.person import Kernel, Person
-from tests.hub.test_homes import stop
 from tests.hub.test_replacement import identities
 from tests.hub.wheels import WHEEL_NAME, make_wheel
 
@@ -67,14 +66,14 @@ def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_sessi
 
 def _assert_home_lasts(clone: Clone, grace: Person) -> None:
     """After a stop and a start her files are where they were, in a home that lasts."""
-    stop(clone, grace)
+    clone.stop_server(grace)
     grace.start_server()
     kernel = grace.open_kernel()
     assert kernel.run("print(open('/home/cryptic/work/of-version-1.txt').read())") == "kept\n"
     install = f"%pip install --quiet --no-index /tmp/{WHEEL_NAME.format('trial')}"
     kernel.run(f"{make_wheel('trial')}\nget_ipython().run_line_magic('pip', '{install.removeprefix('%pip ')}')")
     kernel.close()
-    stop(clone, grace)
+    clone.stop_server(grace)
     grace.start_server()
     kernel = grace.open_kernel()
     assert kernel.run("import trial; print(trial.answer)") == "42\n"
