@@ -280,6 +280,13 @@ def timed(command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> f
     return seconds
 
 
+def forget(client: docker.DockerClient, rig: Rig, user: str) -> None:
+    """Removes the volumes of a user whose server is stopped: the next visit is the first one."""
+    for volume in client.volumes.list(filters={"name": rig.name}):
+        if volume.name.endswith(f"-{user}"):
+            volume.remove()
+
+
 def by_part(rigs: Sequence[Rig], found: Mapping[str, Sequence[tuple[float, ...]]]) -> list[list[Sequence[float]]]:
     """Splits rounds that gave several figures each: for each figure a list of the rigs' samples, in the order of `rigs`. A
     rig whose rounds all failed has no sample."""

@@ -15,7 +15,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from develop.bench.figures import Figure
 from develop.bench.hubapi import HubApi, hub_api
-from develop.bench.rigs import USERS, Rig, by_part, taking_turns
+from develop.bench.rigs import USERS, Rig, by_part, forget, taking_turns
 from hubdeploy import threads
 from tests.hub import window
 from tests.hub.browser import browser_machine
@@ -137,14 +137,23 @@ def first_visit(rigs: Sequence[Rig], client: docker.DockerClient, run: str) -> l
 def _first_visits(
     rigs: Sequence[Rig], client: docker.DockerClient, run: str, line: Line | None = None
 ) -> dict[str, list[tuple[float, ...]]]:
-    """For each rig its visits, and of each the seconds of its parts; a visit has an empty cache and no server."""
+    """For each rig its visits, and of each the seconds of its parts; the browser has an empty cache, the user an empty home and
+    no server."""
     with browser_machine(client, run, [rig.certificate for rig in rigs]) as machine, sync_playwright() as playwright:
         # Before anything connects to it: joining a network ends its connections.
         for rig in rigs:
             machine.forward(rig.port, client.networks.get(rig.network), f"{rig.proxy}:{rig.proxy_port}")
         browser = machine.connect(playwright)
 
-        return taking_turns(rigs, _BROWSER_ROUNDS, partial(_visit, browser, line=line))
+        def visit(rig: Rig) -> tuple[float, ...] | None:
+            try:
+                return _visit(browser, rig, line=line)
+            finally:
+                # This thread's event loop is Playwright's.
+                threads.run(partial(stop, rig)).result()
+                forget(client, rig, User)
+
+        return taking_turns(rigs, _BROWSER_ROUNDS, visit)
 
 
 def _visit(browser: Browser, rig: Rig, *, line: Line | None) -> tuple[float, ...] | None:
@@ -172,8 +181,6 @@ def _visit(browser: Browser, rig: Rig, *, line: Line | None) -> tuple[float, ...
         return None
     finally:
         context.close()
-        # This thread's event loop is Playwright's.
-        threads.run(partial(stop, rig)).result()
 
 
 def stop(rig: Rig, users: Sequence[str] = (User,)) -> None:

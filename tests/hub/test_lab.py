@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from tests.hub import window
 from tests.hub.clone import Clone
@@ -66,3 +66,20 @@ def test_what_a_notebook_asks_for_is_imported_before_it_opens(user: Person, page
     with page.expect_response("**/api/nbconvert*", timeout=window.START_WITHIN) as answer:
         page.goto(f"{user.url}/user/{USER}/lab?reset")
     assert "html" in answer.value.json()
+
+
+def test_a_notebook_that_was_left_open_gets_its_kernel_without_a_question(user: Person, page: Page, hub: Clone) -> None:
+    page.goto(f"{user.url}/user/{USER}/lab?reset")
+    with page.expect_response(_saves_layout_with_notebook):
+        window.open_notebook(page)
+    page.goto(f"{user.url}/hub/home")
+    hub.stop_server(user)
+    user.start_server()
+    page.goto(f"{user.url}/user/{USER}/lab")
+    page.get_by_text("| Idle").wait_for(timeout=window.START_WITHIN)
+    assert page.locator(".jp-Dialog").count() == 0
+
+
+def _saves_layout_with_notebook(answer: Response) -> bool:
+    request = answer.request
+    return "/lab/api/workspaces/" in answer.url and request.method == "PUT" and ".ipynb" in (request.post_data or "")
