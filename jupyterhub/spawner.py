@@ -20,7 +20,7 @@ import assets
 import events
 from contract import labels, logs
 from docker import APIClient
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig
 from docker.utils import decode_json_header
 from dockerspawner import DockerSpawner
@@ -80,8 +80,11 @@ def process_options(*, ours: bool, sudo: bool, nb_uid: int) -> dict[str, Any]:
     }
 
 
-def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, notebook_dir: str) -> dict[str, str]:
-    """The start script's environment: sudo or not; for a foreign image also the new name of its user."""
+def start_environment(
+    *, ours: bool, sudo: bool, nb_user: str, nb_uid: int, notebook_dir: str, fills_home: bool
+) -> dict[str, str]:
+    """The start script's environment: sudo or not; for a foreign image also the new name of its user. `fills_home`: the
+    engine puts what the image has in the home there, with the numbers of the image's user."""
     environment = {"JUPYTER_RUNTIME_DIR": f"{RUNTIME_DIRECTORY}/runtime"} | ({"GRANT_SUDO": "yes"} if sudo else {})
     if not ours:
         environment |= {
@@ -91,7 +94,7 @@ def start_environment(*, ours: bool, sudo: bool, nb_user: str, nb_uid: int, note
             # the engine makes the mount point and the folders above it as root, and CHOWN_HOME is not recursive
             "CHOWN_EXTRA": ",".join(folders_below_home(nb_user, notebook_dir)),
             # root hands over what has the name, never what a link in the home leads to
-            "CHOWN_HOME_OPTS": "--no-dereference",
+            "CHOWN_HOME_OPTS": f"{'--recursive ' if fills_home else ''}--no-dereference",
             "CHOWN_EXTRA_OPTS": "--no-dereference",
         }
     return environment
@@ -125,6 +128,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _safe_because = ""
     # A safe start mounts the home's volume beside the home.
     _home_aside = False
+    # The home's volume is made with the container.
+    _home_is_new = False
     # The address of the files that the hub serves for the server's image.
     _assets = ""
     # User -> how their last server ended by itself, until their next one starts.
@@ -172,6 +177,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             nb_user=self.nb_user,
             nb_uid=self.nb_uid,
             notebook_dir=self.notebook_dir,
+            fills_home=self._home_is_new,
         )
         if self._safe_because:
             # home.py of our images does the rest
@@ -271,8 +277,19 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def create_object(self) -> dict[str, Any]:
         self._stage("Creating the container")
+        if not self.ours:
+            self._home_is_new = await self._has_no_home()
         created: dict[str, Any] = await super().create_object()
         return created
+
+    async def _has_no_home(self) -> bool:
+        for mount in self.mount_binds:
+            if mount["Target"] == self.home:
+                try:
+                    await self.docker("inspect_volume", mount["Source"])
+                except NotFound:
+                    return True
+        return False
 
     async def start_object(self) -> None:
         if self._process["user"] == "0":

@@ -14,12 +14,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import ImageNotFound
+from docker.errors import ImageNotFound, NotFound
 from docker.types import HostConfig
 from dockerspawner import DockerSpawner
 from jupyterhub.auth import Authenticator
 
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Volume
 from hubdeploy.settings import userlist
 from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import contract
@@ -42,6 +43,7 @@ class FakeEngine:
         self.log = log
         self.created: dict[str, Any] = {}
         self.removed: list[str] = []
+        self.volumes: set[str] = set()
         self.stopping, self.stopped = threading.Event(), threading.Event()
 
     def create_host_config(self, **options: Any) -> HostConfig:
@@ -49,6 +51,11 @@ class FakeEngine:
 
     def inspect_image(self, image: str) -> dict[str, Any]:
         return {"Id": "sha256:0123", "Config": {"Labels": None}}
+
+    def inspect_volume(self, name: str) -> dict[str, Any]:
+        if name not in self.volumes:
+            raise NotFound(f"no such volume: {name}")
+        return {"Name": name}
 
     def create_container(self, **options: Any) -> dict[str, str]:
         self.created = options
@@ -144,6 +151,21 @@ def test_a_foreign_image_gives_the_user_every_folder_below_the_home(make: Make) 
     """Found by the matrix: the engine makes /home/cryptic/lab, where the user could not write then."""
     options = created(make, "ann", ours=False, notebook_dir="/home/cryptic/lab/notebooks")
     assert options["environment"]["CHOWN_EXTRA"] == "/home/cryptic/lab,/home/cryptic/lab/notebooks"
+
+
+KEPT = (Volume("lab-home-{username}", "/home/cryptic"), Volume("lab-user-{username}", "/home/cryptic/work"))
+
+
+@pytest.mark.parametrize(
+    ("there", "options"), [([], "--recursive --no-dereference"), (["lab-home-ann"], "--no-dereference")]
+)
+def test_a_foreign_image_gives_the_user_all_that_it_put_into_a_new_home(
+    make: Make, there: list[str], options: str
+) -> None:
+    engine = FakeEngine()
+    engine.volumes.update(there)
+    asyncio.run(make("ann", engine, ours=False, volumes=KEPT).create_object())
+    assert engine.created["environment"]["CHOWN_HOME_OPTS"] == options
 
 
 @pytest.mark.parametrize("ours", [True, False])
