@@ -65,7 +65,7 @@ def p95(samples: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Run:
-    """One whole run: when (ISO date and time), where, and what was measured."""
+    """One run, of all rows or some: when (ISO date and time), where, and what was measured."""
 
     date: str
     engine: str
@@ -89,3 +89,9 @@ def load(path: Path) -> Run:
 def saved(folder: Path = RESULTS) -> list[Run]:
     """The runs that are kept, oldest first."""
     return [load(path) for path in sorted(folder.glob("*.json"))]
+
+
+def newest(runs: Sequence[Run]) -> list[Figure]:
+    """The figures of each row as the last run that measured the row has them, in the order of the rows."""
+    by_row = {row: run for run in runs for row in sorted({one.row for one in run.figures})}
+    return [one for row, run in sorted(by_row.items()) for one in run.figures if one.row == row]
