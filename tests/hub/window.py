@@ -21,7 +21,9 @@ def log_in(page: Page, url: str, name: str, password: str) -> None:
     page.goto(_login_page(url))
     page.get_by_label("Username:").fill(name)
     page.locator("#password_input").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    # What the page is told meanwhile, such as another address, would be dropped for the page that comes.
+    with page.expect_event("framenavigated"):
+        page.get_by_role("button", name="Sign in").click()
 
 
 def log_in_with_github(page: Page, url: str, name: str) -> int:
