@@ -4,6 +4,7 @@ and what matters of a build's context.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import tomllib
@@ -46,6 +47,10 @@ def render(put: Mapping[str, bytes]) -> Leaves:
             leaves |= flat(document, at)
         elif name.endswith(".toml"):
             leaves |= flat(tomllib.loads(_settled_text(content.decode(), put)), f"proxy.{name}")
+        elif name.endswith(".html"):
+            # "What is wrong - the hub's title"
+            (title,) = re.findall("<title>(.*)</title>", content.decode())
+            leaves[f"proxy.{name}.hub"] = html.unescape(title.partition(" - ")[2])
         elif path == LOGO:
             leaves["logo"] = digest([content])
         elif name == "cert.pem":

@@ -54,6 +54,8 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("where the certificate lies", f"{pair}.keyFile", f"{folder}/certs/current/key.pem")
     password = str(leaves.get("secrets.proxy_api_password"))
     hashed = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+    for page in ("hub", "server"):
+        yield Reading("HUB_TITLE", f"proxy.{page}.html.hub", s.hub_title)
     users = ("".join((routing.API_USER, ":{SHA}", hashed)),)
     yield Reading("the proxy's API password", "proxy.api.toml.http.middlewares.hub-only.basicAuth.users", users)
 
