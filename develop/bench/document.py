@@ -11,7 +11,7 @@ from statistics import median
 from textwrap import fill
 
 from develop.bench import picture
-from develop.bench.figures import Figure, Run, meets, newest, p95, saved
+from develop.bench.figures import Figure, Run, gathered, meets, p95, saved
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 PICTURE = DOCUMENT.with_suffix(".svg")
@@ -90,10 +90,9 @@ def _machine(run: Run) -> str:
     return f"- {run.date.replace('T', ' ')}: {where}; rows {' '.join(rows)}; {run.minutes:.0f} minutes."
 
 
-def _gathered(runs: Sequence[Run]) -> Iterable[list[Figure]]:
-    """For each figure: the same one of all runs that have it."""
-    for last in sorted(newest(runs), key=lambda one: (one.row == "floor", one.row)):
-        yield [one for run in runs for one in run.figures if (one.row, one.what) == (last.row, last.what)]
+def _gathered(runs: Sequence[Run]) -> list[list[Figure]]:
+    """The figures, each of all runs that have it; the floor is the last row."""
+    return sorted(gathered(runs), key=lambda figures: figures[-1].row == "floor")
 
 
 def _middle(figures: Sequence[Figure]) -> float | None:

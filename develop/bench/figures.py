@@ -91,7 +91,12 @@ def saved(folder: Path = RESULTS) -> list[Run]:
     return [load(path) for path in sorted(folder.glob("*.json"))]
 
 
-def newest(runs: Sequence[Run]) -> list[Figure]:
-    """The figures of each row as the last run that measured the row has them, in the order of the rows."""
-    by_row = {row: run for run in runs for row in sorted({one.row for one in run.figures})}
-    return [one for row, run in sorted(by_row.items()) for one in run.figures if one.row == row]
+def gathered(runs: Sequence[Run]) -> list[list[Figure]]:
+    """For each figure, as the last run of its row has it: the same one of all runs that have it. In the order of the rows."""
+    newest = {one.row: run for run in runs for one in run.figures}
+    return [
+        [one for each in runs for one in each.figures if (one.row, one.what) == (last.row, last.what)]
+        for row, run in sorted(newest.items())
+        for last in run.figures
+        if last.row == row
+    ]

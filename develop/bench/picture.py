@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from develop.bench.figures import Figure, Run, newest, p95
+from develop.bench.figures import Figure, Run, gathered, p95
 
 _OURS, _STOCK = "#1f6feb", "#b8c0cc"
 
@@ -49,8 +49,8 @@ def draw(runs: Sequence[Run], path: Path) -> None:
 def _together(runs: Sequence[Run]) -> list[Figure]:
     """Each figure with the samples of all runs, if stock's median is not 0."""
     found = []
-    for last in newest(runs):
-        same = [one for run in runs for one in run.figures if (one.row, one.what) == (last.row, last.what)]
+    for same in gathered(runs):
+        last = same[-1]
         ours = [sample for one in same for sample in one.ours]
         stock = [sample for one in same for sample in one.stock]
         if ours and stock and median(stock):

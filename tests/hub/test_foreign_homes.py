@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hubdeploy.contract import labels
 from tests.hub.clone import Clone
 from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
+from tests.hub.test_homes import make_home
 
 # The image's own user, whose home is in the image.
 _USER = "jovyan"
@@ -65,11 +65,10 @@ def test_a_home_is_filled_from_the_image_belongs_to_the_user_and_lasts(foreign: 
 
 def test_a_link_in_the_home_hands_over_no_folder_of_the_system(foreign: Clone) -> None:
     eve = _enter(foreign, "eve")
-    own = {labels.DEPLOYMENT: foreign.name, labels.ROLE: "volume", labels.UID: str(foreign.settings.nb_uid)}
-    home = foreign.client.volumes.create(foreign.settings.home_volume.format(username="eve"), labels=own)
+    home = make_home(foreign, "eve")
     foreign.client.containers.run(
         foreign.settings.notebook_image, ["-c", f"rm -rf ~/work && ln -s /etc ~/work && chown {foreign.settings.nb_uid} ~"],
-        entrypoint="/bin/bash", user="0", volumes={home.name: {"bind": f"/home/{_USER}"}}, remove=True,
+        entrypoint="/bin/bash", user="0", volumes={home: {"bind": f"/home/{_USER}"}}, remove=True,
         environment={"HOME": f"/home/{_USER}"},
     )  # fmt: skip
     eve.start_server()

@@ -20,7 +20,6 @@ from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.matrix import ROWS, Row
 from tests.hub.stage import Stage, staged
 
-_GONE_WITHIN = 60
 _WRITTEN = "written by a cell.txt"
 # A program of the hub, or of a notebook, asks a web site; its default TLS context decides on trust.
 _ASK_SITE = """

@@ -21,7 +21,7 @@ def log_in(page: Page, url: str, name: str, password: str) -> None:
     page.goto(_login_page(url))
     page.get_by_label("Username:").fill(name)
     page.locator("#password_input").fill(password)
-    # What the page is told meanwhile, such as another address, would be dropped for the page that comes.
+    # The page that comes would replace any other that the caller opens meanwhile.
     with page.expect_event("framenavigated"):
         page.get_by_role("button", name="Sign in").click()
 
