@@ -20,6 +20,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
@@ -204,23 +205,20 @@ def _running(words: Sequence[str], environ: Mapping[str, str], context: IO[bytes
 
     A session of its own, as `docker` starts its plugin as one more process; both end together. Raises _NoCommand.
     """
-    try:
-        process = subprocess.Popen(
-            words, env=environ, stdin=context, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    except (FileNotFoundError, PermissionError) as error:
-        raise _NoCommand(words[0]) from error
+    starting = threading.Lock()
+    started: list[subprocess.Popen[bytes]] = []
 
     def end() -> None:
-        for force in (signal.SIGTERM, signal.SIGKILL):
-            if process.poll() is None:
-                os.killpg(process.pid, force)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_END_WITHIN)
+        with starting:
+            for process in started:
+                _end(process)
 
-    # Builds run in threads that die with this process, without a word to them.
+    # Builds run in threads that die with this process, without a word to them, be it while `docker` starts.
     atexit.register(end)
     try:
+        with starting:
+            started.append(_started(words, environ, context))
+        process = started[0]
         with process:
             try:
                 yield process
@@ -229,6 +227,23 @@ def _running(words: Sequence[str], environ: Mapping[str, str], context: IO[bytes
                 end()
     finally:
         atexit.unregister(end)
+
+
+def _started(words: Sequence[str], environ: Mapping[str, str], context: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words, env=environ, stdin=context, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise _NoCommand(words[0]) from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for force in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, force)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_WITHIN)
 
 
 class _NoCommand(Exception):

@@ -296,11 +296,17 @@ def test_a_build_that_is_cancelled_ends_all_its_processes(tmp_path: Path) -> Non
     await_end(int((tmp_path / "pid").read_text()))
 
 
-def test_a_build_in_a_thread_ends_with_a_command_that_is_interrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start_takes", [0, 1])
+def test_a_build_in_a_thread_ends_with_a_command_that_is_interrupted(tmp_path: Path, start_takes: int) -> None:
     environ = environ_with(tmp_path, _SLOW.format(tmp_path))
     script = (
         # A shell ignores the signal for what it starts in the background, and this run may be one of these.
-        "import signal, threading, time\n"
+        "import signal, subprocess, threading, time\n"
+        "class Start(subprocess.Popen):\n"
+        "    def __init__(self, *words, **options):\n"
+        "        super().__init__(*words, **options)\n"
+        f"        time.sleep({start_takes})\n"
+        "subprocess.Popen = Start\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tests.unit.engine.test_build import by_buildx\n"
         f"threading.Thread(target=by_buildx, args=({environ!r},), daemon=True).start()\n"
