@@ -124,6 +124,7 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.nb_uid = kind.nb_uid
     c.ServerSpawner.grant_sudo = kind.grant_sudo
     c.ServerSpawner.sudo_users = {user.name for user in contract.users if user.sudo}
+    c.ServerSpawner.marks_servers = kind.marks_servers
     c.ServerSpawner.labels = {
         **contract.labels,
         labels.ROLE: labels.SERVER,

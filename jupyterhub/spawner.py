@@ -6,11 +6,12 @@ pulls an image and never mounts a path of the host. The module is a little long:
 """
 
 import asyncio
+import hashlib
 import html
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import PurePosixPath
@@ -19,6 +20,7 @@ from typing import Any, ClassVar
 import assets
 import events
 from contract import labels, logs
+from contract.documents import SERVER_MAC
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig
@@ -27,6 +29,8 @@ from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from tornado.web import HTTPError
 from traitlets import Bool, Dict, Int, Set, Unicode
+
+from guard import question
 
 # What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
 # sudo stay root and must pass the stop signal on; without it the server and its kernels are killed, not stopped.
@@ -37,6 +41,10 @@ EXIT_CHECK_STEP = 0.25
 LOG_LINES = 200
 REMOVED = End("The server was removed from outside.", "Start it again.", "Somebody removed its container.")
 ASK_OPERATOR = "Tell the operator, and show them this page."
+# Seconds in which the guard must say that a new server is isolated; its port is before the first instruction.
+ISOLATED_WITHIN = 2.0
+NO_WALLS = "The server could not be kept apart from others, so it was not started."
+NO_GUARD = "The guard does not confirm it; see `./invoke status` and `./invoke logs --of guard`."
 # Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
 # Seconds of start_timeout that an ordinary start leaves for a safe one after it.
@@ -120,6 +128,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     nb_user = Unicode(config=True, help="User that the server runs as.")
     nb_uid = Int(config=True, help="UID that the server runs as.")
     pids_limit = Int(config=True, help="Most processes and threads of one server.")
+    marks_servers = Bool(False, config=True, help="Servers get a MAC address by which the guard knows them.")
     labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of each server's container.")
 
     # The container's id; DockerSpawner sets it.
@@ -195,11 +204,20 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                     mount["Target"] = f"{self.home}/{ASIDE}"
         return mounts
 
+    @property
+    def mac_address(self) -> str:
+        """The same for all servers of a user, so that a switch learns it once."""
+        return (
+            bytes.fromhex(SERVER_MAC.replace(":", "")) + hashlib.sha256(self.container_name.encode()).digest()[:4]
+        ).hex(":")
+
     def create_options(self) -> dict[str, Any]:
         """Arguments of the container's creation that depend on the user."""
         options = self._process
         carried = {**self.labels, labels.USER: self.user.name, labels.SUDO: "yes" if self.may_sudo else "no"}
+        marked = {"mac_address": self.mac_address} if self.marks_servers else {}
         return {
+            **marked,
             "user": options["user"],
             "labels": {key: unformatted(value) for key, value in carried.items()},
             # a foreign image has its own, and a kernel without a path would start there
@@ -252,14 +270,48 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     async def _start_once(self, deadline: float) -> tuple[str, int]:
         """An ordinary start or a safe one, as `_safe_because` says. A server that failed is removed."""
         try:
+            await self._wait_until_rules_stand()
             address, port = await self._start_container()
             self._stage("Waiting for JupyterLab to answer")
+            # soon said, as the server's own start takes longer
+            await self._wait_until_isolated()
             await self._wait_until_it_answers(address, port, deadline)
         except ServerFailed as failure:
             self._log_message(failure.end.for_operator, logging.ERROR)
             await self._remove_if_any()
             raise
         return address, port
+
+    async def _wait_until_isolated(self) -> None:
+        """Returns when the guard confirms the container, or it has ended, which others find out."""
+
+        async def mac() -> str:
+            container = await self.get_object() or {"State": {"Running": False}}
+            running = container["State"]["Running"]
+            return container["NetworkSettings"]["Networks"][self.network_name]["MacAddress"] if running else ""
+
+        await self._wait_for_guard(mac, question.ISOLATED)
+
+    async def _wait_until_rules_stand(self) -> None:
+        async def rules() -> str:
+            return question.RULES
+
+        await self._wait_for_guard(rules, question.STAND)
+
+    async def _wait_for_guard(self, about: Callable[[], Coroutine[Any, Any, str]], wanted: str) -> None:
+        """Returns when the guard gives the wanted answer, or there is nothing to ask any more. Raises ServerFailed without
+        it: nobody may be where others are not kept from them."""
+        deadline = time.monotonic() + ISOLATED_WITHIN
+        while asked := await about():
+            try:
+                answer = await asyncio.wrap_future(self._executor.submit(question.ask, asked))
+            except OSError as error:
+                answer = f"no answer: {error}"
+            if answer == wanted:
+                return
+            if time.monotonic() > deadline:
+                raise ServerFailed(End(NO_WALLS, ASK_OPERATOR, f"{NO_GUARD} ({asked}: {answer})"))
+            await asyncio.sleep(ANSWER_STEP)
 
     def _take_assets(self) -> str:
         return assets.SERVED.take(self.client, self.image, self.labels)

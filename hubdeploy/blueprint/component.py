@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ class Facts:
     `engine_memory` is bytes; `base_id` the id of BASE_IMAGE, None while it is not on the engine; `contexts` the build
     contexts by image; `pair` the certificate to serve; `held` the files that each component's container has now (role ->
     path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the picture of HUB_LOGO, empty
-    without one.
+    without one; `bridges` the names of the bridges of the networks that are there already.
     """
 
     engine_memory: int
@@ -31,6 +32,7 @@ class Facts:
     new_password: Secret[str]
     held: Mapping[str, Mapping[str, Secret[bytes]]] = field(default_factory=dict)
     logo: bytes = field(default=b"", repr=False)
+    bridges: Mapping[str, str] = field(default_factory=dict)
 
 
 def _none(settings: Settings) -> tuple[()]:
@@ -42,7 +44,8 @@ class Component:
     """One row of COMPONENTS.
 
     `role` is its label, the end of its container's name, and what `logs --of` takes. `image` is a row of the family or a
-    reference. `directory` is the one whose files are read back, to compare them; None reads nothing.
+    reference. `directory` is the one whose files are read back, to compare them; None reads nothing. `after_servers`: it is
+    stopped after users' servers, not before.
     """
 
     role: str
@@ -51,6 +54,7 @@ class Component:
     networks: Callable[[Settings], tuple[NetworkSpec, ...]] = _none
     volumes: Callable[[Settings], tuple[VolumeSpec, ...]] = _none
     directory: str | None = None
+    after_servers: bool = False
 
     def image_reference(self, settings: Settings) -> str:
         return settings.image_reference(self.image) if self.image in family.FAMILY else self.image
@@ -59,3 +63,9 @@ class Component:
 def own_labels(settings: Settings, role: str) -> dict[str, str]:
     """The labels of what this deployment makes."""
     return {labels.DEPLOYMENT: settings.name, labels.ROLE: role}
+
+
+def mac_address(settings: Settings, role: str) -> str:
+    """The MAC address of a component on the users' network, by which the guard knows it: a local one, of no vendor."""
+    digest = hashlib.sha256(f"{settings.name}\0{role}".encode()).digest()
+    return (b"\x02" + digest[:5]).hex(":")

@@ -73,13 +73,15 @@ class ImageSpec:
 @dataclass(frozen=True)
 class NetworkSpec:
     """`owned` is false if the operator set the name: the network is then used as it is. `key` is the setting that names
-    it. `internal`: it has no way out. Any other network keeps the lower half of its subnet for fixed addresses."""
+    it. `internal`: it has no way out. Any other network keeps the lower half of its subnet for fixed addresses. `bridge` is
+    the name of its bridge on the engine's host where it is made by us; None leaves it to the engine."""
 
     name: str
     labels: Mapping[str, str]
     owned: bool
     key: str
     internal: bool = False
+    bridge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,13 @@ class Mount:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A container's place in a network. `fixed`: at the address kept for it, where the network is ours."""
+    """A container's place in a network. `fixed`: at the address kept for it, where the network is ours. `mac` is its MAC
+    address there; None leaves it to the engine. Only the first of a container's attachments may have one."""
 
     network: str
     aliases: tuple[str, ...]
     fixed: bool = False
+    mac: str | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,7 @@ class ContainerSpec:
             "capabilities": ", ".join(self.capabilities),
             "limits": ", ".join(limits),
             "network mode": self.network_mode or "",
+            "MAC address": ", ".join(one.mac for one in self.attachments if one.mac),
             "file system": "read-only" if self.read_only else "",
             "health": " ".join(self.health_command or ()),
         }

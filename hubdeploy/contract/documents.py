@@ -23,6 +23,8 @@ PAGES_FILE, LOGO_FILE = "pages.json", "logo"
 
 # The hub names its deployment in this header of every page.
 DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"
+# How the MAC address of a user's server begins in a network of others, where the guard must know it from other containers.
+SERVER_MAC = "06:68"
 
 _Value = TypeVar("_Value", str, bytes)
 _Document = TypeVar("_Document")
@@ -100,7 +102,8 @@ class Volume:
 class ServerKind:
     """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit).
 
-    `ours`: the image is one of the deployment's own. `server_name` is DockerSpawner's template of the container's name.
+    `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
+    `server_name` is DockerSpawner's template of the container's name.
     A field with the name of a field of Settings is filled from it.
     """
 
@@ -120,6 +123,7 @@ class ServerKind:
     grant_sudo: bool
     environment: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "Etc/UTC"
+    marks_servers: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -153,6 +157,22 @@ class Secrets:
 
     proxy_api_password: Secret[str]
     login: Mapping[str, Secret[str]]
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What the guard keeps: every port of the network's `bridge` is isolated, except those whose container has one of the MAC
+    addresses `free`: hub and proxy. In a network of others (`ours` is false) only servers are, which have a MAC address that
+    begins with SERVER_MAC. `table` is the packet filter's table of this deployment. `allowed` are the private places
+    that everybody in the network may reach, `allowed_to_free` those that hub and proxy may reach as well: a network, an
+    address or a host name, with :port or without."""
+
+    bridge: str
+    ours: bool
+    table: str
+    free: tuple[str, ...]
+    allowed: tuple[str, ...] = ()
+    allowed_to_free: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

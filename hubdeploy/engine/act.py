@@ -10,10 +10,12 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
+from docker.utils import version_lt
 
 from hubdeploy.blueprint.specs import Attachment, ContainerSpec
 from hubdeploy.contract import labels, logs
@@ -32,6 +34,9 @@ HEALTHY_WITHIN = 180.0
 _STOP_WITHIN = 10
 # How many lines of a log stand below an error.
 _LOG_TAIL = 20
+
+# The version of the API from which on an endpoint has its MAC address.
+_MAC_IN_ENDPOINT = "1.44"
 
 Progress = Callable[[str], None]
 
@@ -74,7 +79,12 @@ def create_network(connection: Connection, operation: op.NetworkExists, progress
             return
         # The engine knows which addresses are free (other networks, the host's routes): it is asked by a network of
         # its own choice, whose subnet is then taken with the lower half kept for fixed addresses.
-        connection.api.create_network(spec.name, driver="bridge", labels=dict(spec.labels), check_duplicate=True)
+        options = {observe.BRIDGE_NAME: spec.bridge} if spec.bridge else {}
+        create = partial(
+            connection.api.create_network, spec.name, driver="bridge", options=options, labels=dict(spec.labels),
+            check_duplicate=True,
+        )  # fmt: skip
+        create()
         subnet = connection.api.inspect_network(spec.name)["IPAM"]["Config"][0]["Subnet"]
         connection.api.remove_network(spec.name)
         # The gateway too, or the engine takes it from the pool.
@@ -83,9 +93,7 @@ def create_network(connection: Connection, operation: op.NetworkExists, progress
             list(ipaddress.ip_network(subnet).subnets(prefixlen_diff=1))[1],
         )
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet, iprange=str(pool), gateway=str(gateway))])
-        connection.api.create_network(
-            spec.name, driver="bridge", ipam=ipam, labels=dict(spec.labels), check_duplicate=True
-        )
+        create(ipam=ipam)
 
 
 def remove_network(connection: Connection, operation: op.NetworkGone, progress: Progress) -> None:
@@ -117,6 +125,8 @@ def remove_container(connection: Connection, operation: op.ContainerGone, progre
 def create_container(connection: Connection, operation: op.ContainerCreated, progress: Progress) -> None:
     spec, api = operation.spec, connection.api
     deployment = spec.labels[labels.DEPLOYMENT]
+    # Older engines take a MAC address for the container's first network only, and nothing else names that one.
+    old = version_lt(api.api_version, _MAC_IN_ENDPOINT)
     with translated(str(operation)):
         endpoints = {
             one.network: api.create_endpoint_config(**_place(connection, one, deployment))
@@ -133,6 +143,7 @@ def create_container(connection: Connection, operation: op.ContainerCreated, pro
             healthcheck={"test": ["CMD", *spec.health_command]} if spec.health_command else None,
             host_config=_host_config(connection, spec),
             networking_config={"EndpointsConfig": endpoints} if endpoints else None,
+            mac_address=next((one.mac for one in spec.attachments[:1] if old), None),
             # The operator's proxies are for builds. They may have a password in them, and hub and proxy would ask them for
             # each other.
             use_config_proxy=False,
@@ -147,7 +158,7 @@ def _host_config(connection: Connection, spec: ContainerSpec) -> Any:
     return connection.api.create_host_config(
         mounts=[Mount(mount.target, mount.source, type=mount.kind, read_only=mount.read_only) for mount in spec.mounts],
         port_bindings={published.target: (published.address, published.port) for published in spec.published},
-        network_mode=spec.network_mode,
+        network_mode=spec.network_mode or next((one.network for one in spec.attachments), None),
         restart_policy={"Name": "unless-stopped"},
         cap_drop=["ALL"],
         cap_add=list(spec.capabilities) or None,
@@ -164,6 +175,8 @@ def _host_config(connection: Connection, spec: ContainerSpec) -> Any:
 def _place(connection: Connection, attachment: Attachment, deployment: str) -> dict[str, Any]:
     """The arguments that put a container into a network."""
     place: dict[str, Any] = {"aliases": list(attachment.aliases)}
+    if attachment.mac:
+        place["mac_address"] = attachment.mac
     if attachment.fixed:
         state = network_state(connection.api.inspect_network(attachment.network))
         # In a network of others the address may be somebody's.

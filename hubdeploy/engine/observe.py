@@ -35,6 +35,9 @@ from hubdeploy.plan.snapshot import (
     VolumeState,
 )
 
+# The driver's option that names a network's bridge; without it the name follows from the network's id.
+BRIDGE_NAME = "com.docker.network.bridge.name"
+
 
 def context_paths(folder: Path) -> list[str]:
     """Names of the files below a build context's folder that its .dockerignore leaves in."""
@@ -262,8 +265,9 @@ def _image(one: Mapping[str, Any]) -> ImageState:
 
 def network_state(one: Mapping[str, Any]) -> NetworkState:
     config = ((one.get("IPAM") or {}).get("Config") or [{}])[0]
+    bridge = (one.get("Options") or {}).get(BRIDGE_NAME) or f"br-{one['Id'][:12]}"
     return NetworkState(
-        one["Id"], one["Name"], one.get("Labels") or {}, config.get("Subnet"), config.get("IPRange") or None
+        one["Id"], one["Name"], one.get("Labels") or {}, config.get("Subnet"), config.get("IPRange") or None, bridge
     )
 
 

@@ -25,7 +25,7 @@ _KEYS = {
     "kinds.image": "DOCKER_NOTEBOOK_IMAGE",
 }
 # Fields that change with another one, which is named.
-_FOLLOWING = frozenset(("kinds.ours", "login.authenticator_class"))
+_FOLLOWING = frozenset(("kinds.ours", "kinds.marks_servers", "login.authenticator_class"))
 
 
 def differences(name: str, before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hubdeploy.blueprint.components import COMPONENTS
 from hubdeploy.blueprint.specs import DATA_REMOVED, NOTHING, SERVERS_STOP
 from hubdeploy.contract import labels
@@ -13,17 +15,25 @@ from hubdeploy.plan.steps import Plan, Step
 def stopping(snapshot: Snapshot, deployment: str, *, servers: bool) -> Plan:
     """Every component stopped; with `servers` the users' servers as well. Nothing is removed."""
     own = [one for one in snapshot.containers.values() if one.labels.get(labels.DEPLOYMENT) == deployment]
-    # As they start: the one that lets users in goes first.
-    roles = [component.role for component in COMPONENTS]
-    order = sorted(own, key=lambda one: roles.index(one.role) if one.role in roles else len(roles))
-    steps = [Step(op.ContainerStopped(one.name), "asked for") for one in order if one.running]
+    before, after = _around_servers(own)
+    steps = [Step(op.ContainerStopped(one.name), "asked for") for one in before if one.running]
     if servers:
         steps += [
             Step(op.ContainerStopped(one.name), "asked for by --servers", SERVERS_STOP, (one.user,))
             for one in snapshot.servers
             if one.running
         ]
+    steps += [Step(op.ContainerStopped(one.name), "asked for") for one in after if one.running]
     return Plan(tuple(steps))
+
+
+def _around_servers(own: Iterable[ContainerState]) -> tuple[list[ContainerState], list[ContainerState]]:
+    """The components' containers that stop before users' servers, and those that stop after them; each in the order in which
+    they start, so that the one that lets users in goes first."""
+    roles = [component.role for component in COMPONENTS]
+    later = {component.role for component in COMPONENTS if component.after_servers}
+    order = sorted(own, key=lambda one: roles.index(one.role) if one.role in roles else len(roles))
+    return [one for one in order if one.role not in later], [one for one in order if one.role in later]
 
 
 def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
@@ -34,10 +44,15 @@ def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
 
     cause = "it is this deployment's"
     # The hub before the servers, or a user who logs in meanwhile gets a new server.
-    steps = [Step(op.ContainerGone(one.name), cause) for one in snapshot.containers.values() if own(one)]
+    before, after = _around_servers(one for one in snapshot.containers.values() if own(one))
+    steps = [Step(op.ContainerGone(one.name), cause) for one in before]
     for one in snapshot.servers:
         consequence = SERVERS_STOP if one.running else NOTHING
         steps.append(Step(op.ContainerGone(one.name), cause, consequence, (one.user,)))
+    for one in after:
+        # It takes what it made on the host with it.
+        steps += [Step(op.ContainerStopped(one.name), cause)] if one.running else []
+        steps.append(Step(op.ContainerGone(one.name), cause))
     steps += [Step(op.NetworkGone(network.name), cause) for network in snapshot.networks.values() if own(network)]
     # Children first: an image with children cannot be removed.
     for image in sorted(snapshot.own_images, key=lambda image: image.created, reverse=True):

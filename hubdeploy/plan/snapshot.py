@@ -36,13 +36,15 @@ class ImageState:
 
 @dataclass(frozen=True)
 class NetworkState:
-    """`subnet` and `pool` (the part that addresses are given from) as CIDR, None where the engine chose."""
+    """`subnet` and `pool` (the part that addresses are given from) as CIDR, None where the engine chose. `bridge` is its
+    bridge on the engine's host."""
 
     id: str
     name: str
     labels: Mapping[str, str]
     subnet: str | None
     pool: str | None
+    bridge: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ each setting is one declaration, and its words have no other home.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import Field as DataclassField
@@ -206,6 +207,13 @@ class Settings:
         derive=lambda s: loopback_address(s.hub_host) or "0.0.0.0",
         derivation="127.0.0.1 if HUB_HOST is this machine itself, else 0.0.0.0", example="192.0.2.7"
     )  # fmt: skip
+    allowed_networks: tuple[str, ...] | None = setting(
+        "ALLOWED_NETWORKS", "private networks, addresses and names that users' servers may reach", readers.networks,
+        derivation="none: the Internet and the hub alone", since="1.2",
+        example="10.1.2.0/24, db.example.org:5432",
+        more="A port behind a colon opens that port alone. What is on the engine's host counts as private too. Other users'"
+        " servers, and the addresses at which clouds offer their metadata, stay closed. docs/security.md says who reaches what."
+    )  # fmt: skip
     callback_url: str = setting(
         "OAUTH_CALLBACK_URL", "authorization callback URL of the GitHub application", readers.url,
         derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/HUB_PATH/hub/oauth_callback",
@@ -330,6 +338,21 @@ class Settings:
     def api_network_name(self) -> str:
         """The network that only hub and proxy join."""
         return f"{self.name}-proxy-api"
+
+    @property
+    def bridge_name(self) -> str:
+        """The bridge of the users' network on the engine's host, where the network is made by us: 15 letters at most."""
+        return f"hub-{hashlib.sha256(self.name.encode()).hexdigest()[:10]}"
+
+    @property
+    def marks_servers(self) -> bool:
+        """Whether other people's containers may be in the users' network: then servers are marked."""
+        return self.is_set("DOCKER_NETWORK_NAME")
+
+    @property
+    def guard_volume(self) -> str:
+        """The guard's socket."""
+        return f"{self.name}-guard"
 
     @property
     def proxy_volume(self) -> str:

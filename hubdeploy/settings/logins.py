@@ -21,7 +21,7 @@ class LoginRow:
     field. `needs`: the fields without which it cannot work; a login with all of them set is the default.
     `personal`: each user proves who they are; any other login is refused beyond this machine. `generated`: secret field ->
     function that makes its value if nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label
-    -> secret field that a terminal shows with it.
+    -> secret field that a terminal shows with it. `asks`: the fields with the URLs that the hub asks.
     """
 
     authenticator_class: str
@@ -32,6 +32,7 @@ class LoginRow:
     needs: tuple[str, ...] = ()
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     shown: Mapping[str, str] = field(default_factory=dict)
+    asks: tuple[str, ...] = ()
 
 
 def readable_password() -> str:
@@ -53,6 +54,7 @@ LOGINS: dict[str, LoginRow] = {
         personal=True,
         greeting="each user with their account at {github_url}",
         needs=("github_client_id", "github_client_secret"),
+        asks=("github_url",),
     ),
     "shared-password": LoginRow(
         authenticator_class="shared-password",

@@ -71,6 +71,8 @@ _OWN_PATHS = (
     "/run",
     "/var/run",
 )
+_LAST_PORT = 65535
+_LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY = 256 * 1024**2
 
@@ -250,6 +252,34 @@ def _address(text: str) -> str | None:
         return None if "%" in text else str(ipaddress.ip_address(text))
     except ValueError:
         return None
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Networks, addresses and host names, each with a port or without, in one spelling."""
+    return tuple(dict.fromkeys(_network(one) for one in re.split(r"[,\s]+", text) if one))
+
+
+def _network(text: str) -> str:
+    wanted = (
+        "networks, addresses (IPv4) or host names, with a port or without, such as 10.1.2.0/24, db.example.org:5432"
+    )
+    place, colon, number = text.partition(":")
+    if colon and not (re.fullmatch(r"[0-9]{1,5}", number) and 1 <= int(number) <= _LAST_PORT):
+        raise Unfit(
+            f"has {text}, whose port is no port", wanted, "write a number from 1 to 65535; IPv6 is closed to servers"
+        )
+    try:
+        network = ipaddress.IPv4Network(place, strict=False)
+    except ValueError:
+        if re.fullmatch(r"[0-9./]*", place) or not _HOST.match(place):
+            raise Unfit(f"has {text}, which is no network and no name", wanted, "correct it") from None
+        place = place.lower()
+    else:
+        if network.subnet_of(_LINK_LOCAL):
+            fix = "leave it out: the metadata of a cloud, with its keys, is there"
+            raise Unfit(f"has {text}, a link-local network", wanted, fix)
+        place = str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+    return f"{place}:{int(number)}" if colon else place
 
 
 def port(text: str) -> int:

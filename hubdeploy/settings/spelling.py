@@ -22,6 +22,8 @@ def spelt(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if declaration.read is readers.size:
         return _size(value)
+    if declaration.read is readers.networks:
+        return ", ".join(value)
     if isinstance(value, tuple | list):
         return shlex.join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -112,6 +112,7 @@ def _server_kind(s: Settings) -> Readings:
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
         ("TIMEZONE", "timezone", s.timezone),
+        ("DOCKER_NETWORK_NAME", "marks_servers", s.is_set("DOCKER_NETWORK_NAME")),
     ):
         yield Reading(key, f"contract.kinds[0].{name}", value)
     for number, (key, volume, target) in enumerate(_volumes(s)):
@@ -172,7 +173,7 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
     for kind, name in kinds(s).items():
         at, sudo = f"spawner[{kind}]", s.grant_sudo or name in listed_sudo
         yield from _identity(s, leaves, at, name, sudo)
-        yield from _process(s, at, sudo)
+        yield from _process(s, at, name, sudo)
         yield from _environment(s, at, name, sudo)
         yield from _resources(s, at)
 
@@ -199,7 +200,7 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
     yield Reading("what a server is made from", f"{at}.Labels.{labels.FINGERPRINT}", fingerprint)
 
 
-def _process(s: Settings, at: str, sudo: bool) -> Readings:
+def _process(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     root = sudo or notebook(s) is None
     yield Reading("NB_UID userlist: sudo; GRANT_SUDO", f"{at}.User", "0" if root else str(s.nb_uid))
     capabilities = ROOT_CAPABILITIES if root else ABSENT
@@ -211,6 +212,9 @@ def _process(s: Settings, at: str, sudo: bool) -> Readings:
     yield Reading("DOCKER_NOTEBOOK_IMAGE", f"{at}.Image", s.notebook_image)
     yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)
     yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.WorkingDir", s.notebook_dir)
+    digest = hashlib.sha256(s.server_name_template.format(username=escaped(name)).encode()).digest()
+    marked = (bytes.fromhex("0668") + digest[:4]).hex(":")
+    yield Reading("DOCKER_NETWORK_NAME", f"{at}.MacAddress", marked if s.is_set("DOCKER_NETWORK_NAME") else ABSENT)
 
 
 def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import jupyterhub
 
 from hubdeploy import family
 from hubdeploy.blueprint import documents, routing
+from hubdeploy.blueprint.component import mac_address
 from hubdeploy.blueprint.components import hub, proxy
 from hubdeploy.contract import labels
 from hubdeploy.settings.declarations import Settings
@@ -79,11 +83,13 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("network[api]", "the proxy's network", s.api_network_name, "api-network"),
         ("volume[data]", "DATA_VOLUME_HOST", s.data_volume, "data-volume"),
         ("volume[proxy]", "the proxy's volume", s.proxy_volume, "proxy-volume"),
+        ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
     ):
         yield Reading(key, f"{place}.Name", name)
         yield Reading("DOCKER_MACHINE_NAME", f"{place}.Labels.{labels.DEPLOYMENT}", s.name)
         yield Reading(f"role of {place}", f"{place}.Labels.{labels.ROLE}", role)
     yield Reading("users' servers may reach others", "network[users].Internal", ABSENT)
+    yield Reading("the bridge of the network", "network[users].Options.com.docker.network.bridge.name", s.bridge_name)
     yield Reading("users' servers never reach the proxy's API", "network[api].Internal", True)
 
 
@@ -100,11 +106,42 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("TIMEZONE", f"{at}.Env", (f"TZ={s.timezone}",))
         yield Reading("DOCKER_NETWORK_NAME", f"{at}.Networks[0].Name", s.network_name)
         yield Reading("the proxy's network", f"{at}.Networks[1].Name", s.api_network_name)
+        yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)
+        yield Reading(f"the {role}'s MAC address", f"{at}.MacAddress", mac_address(s, role))
+        yield Reading(f"the {role}'s MAC address", f"{at}.Networks[0].MacAddress", mac_address(s, role))
+    yield from _guard(s)
     yield from _proxy(s)
     yield from _hub(s)
-    for role in ("hub", "proxy"):
+    for role in ("guard", "hub", "proxy"):
         for part, text in _shape(leaves, f"container[{role}]").items():
             yield Reading("what makes a container anew", f"container[{role}].Labels.{labels.SHAPE}.{part}", text)
+
+
+def _guard(s: Settings) -> Readings:
+    at = "container[guard]"
+    yield Reading("the guard's name", f"{at}.Name", f"{s.name}-guard")
+    yield Reading("the guard's name", f"{at}.started.Name", f"{s.name}-guard")
+    yield Reading("the guard sees the host's network", f"{at}.HostConfig.NetworkMode", "host")
+    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.Image", f"{s.image_namespace}/hub:{s.image_tag}")
+    yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
+    yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[0].Source", s.guard_volume)
+    yield Reading("the guard may change the host's network and no more", f"{at}.HostConfig.CapAdd", ("NET_ADMIN",))
+    url = urlsplit(s.github_url)
+    asked = (
+        (f"{url.hostname}:{url.port or (80 if url.scheme == 'http' else 443)}",) if s.authenticator == "github" else ()
+    )
+    walls = {
+        "the bridge of the network": ("bridge", s.bridge_name),
+        "DOCKER_NETWORK_NAME": ("ours", not s.is_set("DOCKER_NETWORK_NAME")),
+        "the guard's table": ("table", f"hubdeploy_{hashlib.sha256(s.name.encode()).hexdigest()[:12]}"),
+        "the MAC addresses of hub and proxy": ("free", tuple(mac_address(s, role) for role in ("hub", "proxy"))),
+        "ALLOWED_NETWORKS": ("allowed", s.allowed_networks or ()),
+        "GITHUB_URL AUTHENTICATOR": ("allowed_to_free", asked),
+    }
+    for fact, (field, wanted) in walls.items():
+        yield Reading(fact, f"{at}.walls.{field}", wanted)
+    text = json.dumps(dict(walls.values()), separators=(",", ":"))
+    yield Reading("TIMEZONE ALLOWED_NETWORKS", f"{at}.Env", (f"WALLS={text}", f"TZ={s.timezone}"))
 
 
 def _proxy(s: Settings) -> Readings:
@@ -136,6 +173,7 @@ def _hub(s: Settings) -> Readings:
     yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Target", hub.ENGINE_SOCKET_IN_HUB)
     yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
     yield Reading("the hub's name", f"{at}.Networks[1].Aliases", (s.hub_name,))
+    yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[3].Source", s.guard_volume)
     kept = str(ipaddress.ip_network(SUBNET)[2])
     yield Reading("the hub's address", f"{at}.Networks[0].IPAMConfig.IPv4Address", kept)
     yield Reading(
@@ -151,12 +189,27 @@ def _shape(leaves: Leaves, at: str) -> dict[str, str]:
     def of(path: str) -> Any:
         return leaves.get(f"{at}.{path}")
 
-    indices = [index for index in range(3) if of(f"HostConfig.Mounts[{index}].Source")]
-    mounts = [f"{of(f'HostConfig.Mounts[{n}].Source')} at {of(f'HostConfig.Mounts[{n}].Target')}" for n in indices]
-    networks = [f"{of(f'Networks[{n}].Name')} as {'/'.join(of(f'Networks[{n}].Aliases') or ())}" for n in (0, 1)]
+    indices = [index for index in range(4) if of(f"HostConfig.Mounts[{index}].Source")]
+    mounts = [
+        f"{of(f'HostConfig.Mounts[{n}].Source')} at {of(f'HostConfig.Mounts[{n}].Target')}"
+        f"{' read-only' if of(f'HostConfig.Mounts[{n}].ReadOnly') else ''}"
+        for n in indices
+    ]
+    networks = [
+        f"{of(f'Networks[{n}].Name')} as {'/'.join(of(f'Networks[{n}].Aliases') or ())}"
+        for n in (0, 1)
+        if of(f"Networks[{n}].Name")
+    ]
     if of("Networks[0].IPAMConfig.IPv4Address"):
         networks[0] += " fixed"
     port = f"HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
     ports = f"{of(f'{port}.HostIp')}:{of(f'{port}.HostPort')} to {routing.HTTPS_PORT}" if of(f"{port}.HostIp") else ""
-    variables = ", ".join(of("Env") or ())
-    return {"environment": variables, "mounts": ", ".join(mounts), "networks": ", ".join(networks), "ports": ports}
+    variables = ", ".join(sorted(of("Env") or ()))
+    mac = {"MAC address": of("MacAddress")} if of("MacAddress") else {}
+    return {
+        **mac,
+        "environment": variables,
+        "mounts": ", ".join(mounts),
+        "networks": ", ".join(networks),
+        "ports": ports,
+    }

@@ -14,6 +14,7 @@ from json import loads
 from typing import Any
 
 from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import labels
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.steps import Step
 from hubdeploy.settings.declarations import Settings
@@ -106,20 +107,22 @@ def _network(done: op.NetworkExists, asked: Sequence[Request], so_far: Leaves) -
 
 
 def _volume(done: op.VolumeExists, asked: Sequence[Request], so_far: Leaves) -> Leaves:
-    return flat(asked[0].body, f"volume[{'data' if done.spec.key == 'DATA_VOLUME_HOST' else 'proxy'}]")
+    return flat(asked[0].body, f"volume[{done.spec.labels[labels.ROLE].removesuffix('-volume')}]")
 
 
 def _container(done: op.ContainerCreated, asked: Sequence[Request], so_far: Leaves) -> Leaves:
     path = f"container[{done.spec.role}]"
     (created,) = (one for one in asked if one.is_for("POST", "/containers/create"))
     body = {**created.body, "Labels": with_labels_read(created.body["Labels"])}
-    joined = dict(body.pop("NetworkingConfig")["EndpointsConfig"])
+    joined = dict(body.pop("NetworkingConfig", {}).get("EndpointsConfig", {}))
+    variables = dict(line.split("=", 1) for line in body["Env"])
+    walls = flat(loads(variables.get("WALLS", "{}")), f"{path}.walls")
     for one in asked:
         if one.is_for("POST", "/networks/", "/connect"):
             name = one.path.removeprefix("/networks/").removesuffix("/connect")
             joined[name] = {**one.body["EndpointConfig"], "Container": one.body["Container"]}
     networks = [{"Name": name, **endpoint} for name, endpoint in joined.items()]
-    return {f"{path}.Name": created.params["name"], **flat({**body, "Networks": networks}, path)}
+    return {f"{path}.Name": created.params["name"], **flat({**body, "Networks": networks}, path), **walls}
 
 
 def _filled(done: op.FilesPut, asked: Sequence[Request], so_far: Leaves) -> Leaves:
@@ -134,7 +137,7 @@ def _started(done: op.ContainerStarted, asked: Sequence[Request], so_far: Leaves
 
 
 def _latest_container(so_far: Leaves) -> str:
-    """`container[hub]` or `container[proxy]`: each is created, filled and started before the next."""
+    """Such as `container[hub]`: each is created, filled and started before the next."""
     return next(path for path in reversed(so_far) if path.startswith("container[")).partition("]")[0] + "]"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import shutil
 import tarfile
 import tempfile
@@ -21,7 +22,7 @@ from hubdeploy.family import FAMILY
 from hubdeploy.plan.steps import Plan
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-BASE = "hubdeploy-test/busybox:1"
+BASE = "hubdeploy-test/busybox:2"
 TEST_LABEL = "hubdeploy.test"
 
 _DOCKERFILE = "ARG PARENT\nFROM ${PARENT}\n%sCOPY version /version\n%s"
@@ -29,11 +30,17 @@ _RUNS = (
     'HEALTHCHECK CMD ["/bin/busybox", "true"]\n'
     'CMD ["/bin/busybox", "sh", "-c", "trap \'exit 0\' TERM; /bin/busybox sleep 3600 & wait"]\n'
 )
+# Stands in for the guard, which the hub's image runs: `python3 -m guard` stays, any other question is answered well.
+_PYTHON = b"""#!/bin/sh
+[ "$2" = guard ] || exit 0
+trap 'exit 0' TERM
+/bin/busybox sleep 3600 & wait
+"""
 
 
 def ensure_base(client: docker.DockerClient) -> None:
     """Makes the base of all tiny images, a static busybox, unless it exists: another checkout's tests may use it."""
-    carried = f"base-{hashlib.sha256(Path('/bin/busybox').read_bytes()).hexdigest()[:12]}"
+    carried = f"base-{hashlib.sha256(Path('/bin/busybox').read_bytes() + _PYTHON).hexdigest()[:12]}"
     with contextlib.suppress(docker.errors.ImageNotFound):
         if client.images.get(BASE).labels.get(TEST_LABEL) == carried:
             return
@@ -44,6 +51,9 @@ def ensure_base(client: docker.DockerClient) -> None:
                 link = tarfile.TarInfo(f"bin/{name}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
+            python = tarfile.TarInfo("usr/bin/python3")
+            python.mode, python.size = 0o755, len(_PYTHON)
+            tar.addfile(python, io.BytesIO(_PYTHON))
         archive.flush()
         repository, tag = BASE.split(":")
         client.api.import_image(archive.name, repository=repository, tag=tag, changes=[f"LABEL {TEST_LABEL}={carried}"])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 
@@ -100,6 +101,7 @@ def staged(
             files = {f"{name}.crt": certificate, f"{name}.key": key}
             volumes.fill(client, settings["SECRETS_VOLUME"], machine.base_image, files)
         url = stack.enter_context(site(here, tls))
+        settings["ALLOWED_NETWORKS"] = urlsplit(url).netloc
         flag = " sudo" if row.values["sudo"] == "listed" else ""
         clone = new_clone(f"boss admin\n{USER}{flag}\n{OTHER_USER}\n", name=name, **settings)
         stack.callback(clone.remove)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hubdeploy.blueprint import documents
-from hubdeploy.blueprint.component import Component, Facts, own_labels
+from hubdeploy.blueprint.component import Component, Facts, mac_address, own_labels
+from hubdeploy.blueprint.components import guard
 from hubdeploy.blueprint.specs import (
     Attachment,
     Consequence,
@@ -36,9 +37,10 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             Mount(settings.data_volume, settings.data_mount),
             Mount(settings.proxy_volume, documents.PROXY_MOUNT_IN_HUB),
             Mount(ENGINE_SOCKET, ENGINE_SOCKET_IN_HUB, kind="bind"),
+            Mount(settings.guard_volume, guard.MOUNT, read_only=True),
         ),
         attachments=(
-            Attachment(settings.network_name, (settings.hub_name,), fixed=True),
+            Attachment(settings.network_name, (settings.hub_name,), fixed=True, mac=mac_address(settings, ROLE)),
             Attachment(settings.api_network_name, (settings.hub_name,)),
         ),
         files={
@@ -55,8 +57,9 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
 
 def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
     """The network of the hub and the users' servers."""
-    owned = not settings.is_set("DOCKER_NETWORK_NAME")
-    return (NetworkSpec(settings.network_name, own_labels(settings, "network"), owned, "DOCKER_NETWORK_NAME"),)
+    owned = not settings.marks_servers
+    carried = own_labels(settings, "network")
+    return (NetworkSpec(settings.network_name, carried, owned, "DOCKER_NETWORK_NAME", bridge=settings.bridge_name),)
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:

@@ -5,7 +5,7 @@ writes into the volume which both mount.
 from __future__ import annotations
 
 from hubdeploy.blueprint import pages, routing
-from hubdeploy.blueprint.component import Component, Facts, own_labels
+from hubdeploy.blueprint.component import Component, Facts, mac_address, own_labels
 from hubdeploy.blueprint.documents import proxy_api_password
 from hubdeploy.blueprint.specs import (
     Attachment,
@@ -40,7 +40,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         consequence=CONSEQUENCE,
         mounts=(Mount(settings.proxy_volume, routing.DYNAMIC_DIRECTORY),),
         attachments=(
-            Attachment(settings.network_name, (settings.proxy_name,)),
+            Attachment(settings.network_name, (settings.proxy_name,), mac=mac_address(settings, ROLE)),
             Attachment(settings.api_network_name, (routing.API_ADDRESS.partition(":")[0],)),
         ),
         published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),

@@ -13,7 +13,7 @@ from hubdeploy.settings.declarations import defaults
 
 DRAWN = picture.described(defaults(name="NAME"))
 GUARD = Box(
-    "guard", ("NAME-guard", "NAME/guard:latest"), ("NAME-watch",), ("NAME-rules",), ("0.0.0.0:80", "0.0.0.0:8080")
+    "watch", ("NAME-watcher", "NAME/guard:latest"), ("NAME-watch",), ("NAME-rules",), ("0.0.0.0:80", "0.0.0.0:8080")
 )
 LARGER = Drawing(
     (*DRAWN.boxes, GUARD, replace(GUARD, title="clock", published=(), stores=("NAME-rules", "NAME-data"))),
@@ -40,7 +40,7 @@ def test_it_names_everything_that_up_creates() -> None:
 
 
 def test_what_is_added_is_drawn() -> None:
-    added = {"guard", "clock", "NAME-guard", "0.0.0.0:8080", "network NAME-watch", "volume NAME-rules"}
+    added = {"watch", "clock", "NAME-watcher", "0.0.0.0:8080", "network NAME-watch", "volume NAME-rules"}
     assert added <= texts(picture.svg(LARGER)) - texts(picture.svg(DRAWN))
 
 

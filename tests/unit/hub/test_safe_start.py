@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from dockerspawner import DockerSpawner
 
+from guard import question
 from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import contract
 from tests.unit.hub.test_spawner import FakeEngine
@@ -65,6 +66,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         engine = Engine(fails, state or {"ExitCode": 3, "OOMKilled": False}, link)
         monkeypatch.setattr(type(server), "client", engine)
         monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_ROOT_DIR": WORK})
+        monkeypatch.setattr(question, "ask", lambda about: "stand" if about == "rules" else "isolated")
         monkeypatch.setattr(DockerSpawner, "pull_image", lambda self, image: _nothing())
         monkeypatch.setattr(DockerSpawner, "get_ip_and_port", lambda self: _nothing(("127.0.0.1", 1)))
         monkeypatch.setattr(hub_image.load("spawner"), "link_target", engine.link_target)

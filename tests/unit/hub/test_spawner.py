@@ -19,6 +19,7 @@ from docker.types import HostConfig
 from dockerspawner import DockerSpawner
 from jupyterhub.auth import Authenticator
 
+from guard import question
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Volume
 from hubdeploy.settings import userlist
@@ -29,6 +30,7 @@ DROPPED_TO = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AU
 RUNNING = {"Running": True}
 ENDED = "2026-11-27T13:00:00.000000000Z"
 KILLED_FOR_MEMORY = [{"Action": action, "timeNano": 1_795_784_400 * 10**9} for action in ("oom", "die")]
+MAC = "02:42:ac:12:80:01"
 Make = Callable[..., Any]
 
 
@@ -62,7 +64,9 @@ class FakeEngine:
         return {"Id": "0123456789"}
 
     def inspect_container(self, name: str) -> dict[str, Any]:
-        return {"Id": "0123456789", "State": {"Error": "", "FinishedAt": ENDED, **self.state}}
+        networks = {"lab-network": {"MacAddress": MAC}}
+        state = {"Error": "", "FinishedAt": ENDED, **self.state}
+        return {"Id": "0123456789", "State": state, "NetworkSettings": {"Networks": networks}}
 
     def remove_container(self, name: str, **options: Any) -> None:
         self.removed.append(name)
@@ -87,6 +91,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
         monkeypatch.setattr(type(server), "client", engine or FakeEngine())
         monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_API_TOKEN": "own"})
+        monkeypatch.setattr(question, "ask", lambda about: "stand" if about == "rules" else "isolated")
         server._stages = []
         server._ends.clear()
         return server
@@ -250,6 +255,40 @@ def start(server: Any, monkeypatch: pytest.MonkeyPatch, address: tuple[str, int]
     return server.start()
 
 
+@pytest.mark.parametrize("answer", ["fallen", OSError("Connection refused")])
+def test_no_server_starts_while_the_guard_does_not_stand(
+    make: Make, monkeypatch: pytest.MonkeyPatch, answer: str | OSError
+) -> None:
+    engine = FakeEngine()
+    server = make("ann", engine)
+    _answer(monkeypatch, lambda about: answer)
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match="kept apart from others") as failure:
+        asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
+    assert "./invoke logs --of guard" in failure.value.end.for_operator
+    assert (server.object_id, engine.created) == ("", {})
+
+
+def test_a_server_that_the_guard_does_not_confirm_is_removed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    server = make("ann", engine)
+    _answer(monkeypatch, lambda about: "stand" if about == "rules" else "not isolated")
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match="kept apart from others") as failure:
+        asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
+    assert f"{MAC}: not isolated" in failure.value.end.for_operator
+    assert engine.removed == ["0123456789"]
+
+
+def _answer(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str], str | OSError]) -> None:
+    def ask(about: str) -> str:
+        answer = answers(about)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(question, "ask", ask)
+    monkeypatch.setattr(hub_image.load("spawner"), "ISOLATED_WITHIN", 0.1)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -398,3 +437,10 @@ def test_progress_tells_each_stage_once(make: Make) -> None:
     events = asyncio.run(two_events())
     assert [event["message"] for event in events] == ["Creating the container", "Starting the container"]
     assert events[0]["progress"] < events[1]["progress"] < 100
+
+
+def test_a_server_in_a_network_of_others_has_an_address_by_which_the_guard_knows_it(make: Make) -> None:
+    marked = created(make, "ann", marks_servers=True)["mac_address"]
+    assert re.fullmatch("06:68(:[0-9a-f]{2}){4}", marked)
+    assert marked != created(make, "bob", marks_servers=True)["mac_address"]
+    assert "mac_address" not in created(make, "ann")

@@ -101,7 +101,7 @@ def findings(drawn: Blueprint, snapshot: Snapshot, evidence: Evidence | None = N
     return [str(one) for one in checks.findings(case)]
 
 
-def test_from_nothing_everything_is_made_proxy_before_hub(found: Settings) -> None:
+def test_from_nothing_everything_is_made_proxy_and_guard_before_hub(found: Settings) -> None:
     assert (
         str(reconcile.reconcile(drawn_blueprint(found), empty()))
         == """\
@@ -112,15 +112,19 @@ def test_from_nothing_everything_is_made_proxy_before_hub(found: Settings) -> No
   5. network lab-proxy-api exists
   6. network lab-network exists
   7. volume lab-proxy exists
-  8. volume lab-data exists
-  9. container lab-proxy is created
- 10. container lab-proxy has its files
- 11. container lab-proxy is started
- 12. container lab-proxy is healthy
- 13. container lab-hub is created
- 14. container lab-hub has its files
- 15. container lab-hub is started
- 16. container lab-hub is healthy"""
+  8. volume lab-guard exists
+  9. volume lab-data exists
+ 10. container lab-proxy is created
+ 11. container lab-proxy has its files
+ 12. container lab-proxy is started
+ 13. container lab-proxy is healthy
+ 14. container lab-guard is created
+ 15. container lab-guard is started
+ 16. container lab-guard is healthy
+ 17. container lab-hub is created
+ 18. container lab-hub has its files
+ 19. container lab-hub is started
+ 20. container lab-hub is healthy"""
     )
 
 
@@ -300,7 +304,9 @@ def test_a_rebuilt_image_rolls_out_and_running_servers_are_left(found: Settings,
     )
     drawn = reconcile.reconcile(dataclasses.replace(before, images=images), snapshot)
     assert not drawn.loses
-    assert f"container lab-{role} is stopped - image lab/{role}:latest is new" in str(drawn)
+    # The guard runs the hub's image too; the cause stands with the first step of several.
+    assert f"image lab/{role}:latest is new" in str(drawn)
+    assert f"container lab-{role} is stopped" in str(drawn)
 
 
 def test_a_stopped_container_is_started_and_kept(found: Settings) -> None:
@@ -483,6 +489,14 @@ def test_removal_takes_children_before_parents_and_no_volume(found: Settings) ->
     assert text.index("lab-hub") < text.index("network lab-network")
     assert "volume" not in text
     assert "volume lab-data is removed" in str(removal.removal(snapshot, "lab", volumes=True))
+
+
+def test_the_guard_stops_when_no_server_is_left_that_it_holds(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    snapshot = dataclasses.replace(up(drawn), servers=(server(drawn, "alice"),))
+    for plan in (removal.removal(snapshot, "lab", volumes=False), removal.stopping(snapshot, "lab", servers=True)):
+        text = str(plan)
+        assert text.index("lab-hub is") < text.index("lab-user-alice is") < text.index("lab-guard is stopped")
 
 
 def test_a_label_that_is_no_json_is_no_bug(found: Settings) -> None:

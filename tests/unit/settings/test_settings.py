@@ -85,6 +85,32 @@ def test_both_github_keys_choose_github(root: Path) -> None:
     assert (found.authenticator, found.bind_address) == ("github", "0.0.0.0")
 
 
+def test_networks_are_read_in_one_spelling(root: Path) -> None:
+    found = load(root, "ALLOWED_NETWORKS=10.1.2.9/24, 10.1.2.3/32:0443 DB.example.org:5432,files,10.1.2.0/24")
+    assert found.allowed_networks == ("10.1.2.0/24", "10.1.2.3:443", "db.example.org:5432", "files")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("169.254.169.254", "a link-local network"),
+        ("169.254.0.0/24:80", "a link-local network"),
+        ("10.1.2.300", "no network and no name"),
+        ("10.1.2.0/33", "no network and no name"),
+        ("db.example.org:0", "port is no port"),
+        ("db.example.org:", "port is no port"),
+        ("2001:db8::/32", "port is no port"),
+        ("postgres://db.example.org", "port is no port"),
+        ("-db", "no network and no name"),
+    ],
+)
+def test_what_is_no_network_is_refused(root: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError, match="ALLOWED_NETWORKS") as refused:
+        load(root, f"ALLOWED_NETWORKS=10.1.2.0/24,{text}")
+    assert f"has {text}, " in str(refused.value)
+    assert words in str(refused.value)
+
+
 def test_a_secret_shows_in_no_repr_and_no_report(root: Path) -> None:
     found = load(root, "", "USER_PASSWORD=canary-12345\nADMIN_PASSWORD=canary-1234567890-1234567890-1234567")
     assert "canary" not in repr(found)

@@ -1,0 +1,109 @@
+"""The packet filter's table for what bridge isolation leaves open, as text for nft. Pure.
+
+Isolated ports keep servers from one another on the bridge itself. The table closes what is routed: the way back through the
+gateway, the engine's host, private and link-local networks, IPv6.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from contract.documents import SERVER_MAC, Walls
+
+# What nobody has on the Internet: private, shared, link-local, loopback, test, multicast and reserved addresses.
+PRIVATE = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
+)  # fmt: skip
+# Where clouds offer a machine its metadata, and with it its keys. No setting opens these.
+METADATA = ("100.100.100.200/32", "169.254.0.0/16")
+# Containers of others in a network of theirs.
+_OTHERS = f"    ether saddr & ff:ff:00:00:00:00 != {SERVER_MAC}:00:00:00:00 ip saddr != @free accept\n"
+# Before Docker's own rules, which come at 0.
+_PRIORITY = -10
+
+
+def table(
+    walls: Walls, *, free: Collection[str], resolvers: Collection[str], names: Mapping[str, Collection[str]]
+) -> str:
+    """The whole table. It takes the place of the one that is there in one step.
+
+    `free` are the IPv4 addresses of hub and proxy in the network; `resolvers` the name servers of the engine's host, as
+    Docker's resolver asks them from within each container; `names` the addresses of the host names in the walls.
+    """
+    name, bridge = walls.table, walls.bridge
+    return f"""\
+table inet {name}
+delete table inet {name}
+table inet {name} {{
+{_set("free", free)}
+{_set("resolvers", resolvers)}
+{_set("metadata", METADATA, "flags interval; ")}
+{_set("private", PRIVATE, "flags interval; ")}
+  chain leaving {{
+    ct state established,related accept
+    ip daddr @resolvers meta l4proto {{ tcp, udp }} th dport 53 accept
+    ip daddr @metadata counter drop
+{_accepts(walls.allowed, names)}\
+{_accepts(walls.allowed_to_free, names, "ip saddr @free ")}\
+  }}
+  chain others {{
+{"" if walls.ours else _OTHERS}\
+  }}
+  chain forward {{
+    type filter hook forward priority {_PRIORITY}; policy accept;
+    iifname != "{bridge}" accept
+    jump others
+    oifname "{bridge}" ip saddr @free accept
+    oifname "{bridge}" ip daddr @free accept
+    oifname "{bridge}" counter drop
+    jump leaving
+    ip daddr @private counter drop
+    meta nfproto ipv6 counter drop
+  }}
+  chain input {{
+    type filter hook input priority {_PRIORITY}; policy accept;
+    iifname != "{bridge}" accept
+    jump others
+    jump leaving
+    counter drop
+  }}
+}}
+"""
+
+
+def resolvers(resolv_conf: str) -> frozenset[str]:
+    """The IPv4 name servers that the text of a resolv.conf names."""
+    lines = (line.split() for line in resolv_conf.splitlines())
+    named = (words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1)
+    return frozenset(one for one in named if _is_network(one))
+
+
+def host_names(walls: Walls) -> frozenset[str]:
+    """The host names among what the walls let through."""
+    places = (one.partition(":")[0] for one in (*walls.allowed, *walls.allowed_to_free))
+    return frozenset(place for place in places if not _is_network(place))
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.IPv4Network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _accepts(places: Iterable[str], names: Mapping[str, Collection[str]], who: str = "") -> str:
+    return "".join(f"    {who}{match} accept\n" for one in places for match in _matches(one, names))
+
+
+def _matches(one: str, names: Mapping[str, Collection[str]]) -> Iterator[str]:
+    place, _, port = one.partition(":")
+    for address in [place] if _is_network(place) else sorted(names.get(place, ())):
+        yield f"ip daddr {address}{f' meta l4proto {{ tcp, udp }} th dport {port}' if port else ''}"
+
+
+def _set(name: str, elements: Iterable[str], flags: str = "") -> str:
+    listed = ", ".join(sorted(elements))
+    return f"  set {name} {{ type ipv4_addr; {flags}{f'elements = {{ {listed} }}; ' if listed else ''}}}"

@@ -1,0 +1,59 @@
+"""The guard's rules as text, and what it reads for them. What they do to packets is tried in tests/hub/test_walls.py."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from hubdeploy.contract.documents import Walls
+from tests import hub_modules
+
+with hub_modules.importable():
+    rules = importlib.import_module("guard.rules")
+
+WALLS = Walls("hub-0123456789", True, "hubdeploy_lab", ("02:00:00:00:00:01",))
+
+
+def lines(walls: Walls, **known: object) -> list[str]:
+    asked = {"free": ["172.20.0.2"], "resolvers": ["192.0.2.53"], "names": {}} | known
+    return [line.strip() for line in rules.table(walls, **asked).splitlines()]
+
+
+def test_metadata_is_closed_before_anything_is_opened() -> None:
+    walls = Walls("b", True, "t", (), allowed=("0.0.0.0/0",), allowed_to_free=("10.0.0.1:443",))
+    found = lines(walls)
+    closed = found.index("ip daddr @metadata counter drop")
+    assert closed < found.index("ip daddr 0.0.0.0/0 accept")
+    assert closed < found.index("ip saddr @free ip daddr 10.0.0.1 meta l4proto { tcp, udp } th dport 443 accept")
+
+
+def test_a_name_is_opened_at_each_of_its_addresses_and_not_before_it_has_one() -> None:
+    walls = Walls("b", True, "t", (), allowed=("db.example.org:5432",))
+    assert rules.host_names(walls) == {"db.example.org"}
+    assert not [line for line in lines(walls) if "5432" in line]
+    opened = [line for line in lines(walls, names={"db.example.org": {"10.0.0.7", "10.0.0.6"}}) if "5432" in line]
+    assert [line.split()[2] for line in opened] == ["10.0.0.6", "10.0.0.7"]
+
+
+def test_without_a_hub_and_a_name_server_the_table_is_whole() -> None:
+    found = lines(WALLS, free=[], resolvers=[])
+    assert "set free { type ipv4_addr; }" in found
+    assert "set resolvers { type ipv4_addr; }" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("nameserver 192.0.2.1\nnameserver 127.0.0.53\n", {"192.0.2.1", "127.0.0.53"}),
+        ("search example.org\nnameserver fe80::1%eth0\nnameserver\n#nameserver 192.0.2.9\n", set()),
+    ],
+)
+def test_the_hosts_name_servers_are_read(text: str, found: set[str]) -> None:
+    assert rules.resolvers(text) == found
+
+
+def test_in_a_network_of_others_only_marked_servers_meet_the_rules() -> None:
+    passes = "ether saddr & ff:ff:00:00:00:00 != 06:68:00:00:00:00 ip saddr != @free accept"
+    assert passes in lines(Walls("b", False, "t", ()))
+    assert passes not in lines(WALLS)
