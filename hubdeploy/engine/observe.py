@@ -89,7 +89,7 @@ def snapshot(
         or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
     }
     return Snapshot(
-        engine=_facts(info, local=connection.local),
+        engine=engine_facts(info, local=connection.local),
         images={reference: image for image in images for reference in (*image.references, *image.digests)},
         networks={
             name: state
@@ -129,7 +129,8 @@ def _neighbours(
     }
 
 
-def _facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
+def engine_facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
+    """What the engine tells of itself; `local`: it runs on this machine."""
     free = None
     if local:
         try:
@@ -137,7 +138,9 @@ def _facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
             free = disk.f_bavail * disk.f_frsize
         except OSError:
             pass
-    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0))
+    kind = "Docker Desktop" if info.get("OperatingSystem") == "Docker Desktop" else ""
+    kind = "rootless" if "name=rootless" in (info.get("SecurityOptions") or ()) else kind
+    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind)
 
 
 def read_files(connection: Connection, container: str, root: str) -> dict[str, Secret[bytes]] | None:

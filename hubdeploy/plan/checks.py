@@ -241,6 +241,14 @@ def _limits_beyond_the_host(case: Case) -> Iterator[Finding]:
             yield Caution(found, "one server can take all CPUs: set less")
 
 
+def _untried_walls(case: Case) -> Iterator[Finding]:
+    """Engines on which the guard is a guess."""
+    kind = case.snapshot.engine.special
+    if kind:
+        found = f"the engine is {kind}: that the guard keeps users' servers apart was never tried on such an engine"
+        yield Caution(found, "try it before you let strangers in: docs/security.md says what must be closed")
+
+
 def _no_admin(case: Case) -> Iterator[Finding]:
     return no_admin(case.blueprint.contract.users)
 
@@ -262,5 +270,6 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _shared_cookies,
     _full_disk,
     _limits_beyond_the_host,
+    _untried_walls,
     _no_admin,
 )

@@ -57,8 +57,25 @@ def of_shape(part: str, before: str, after: str, published: Sequence[PublishedPo
             if address != port.address:
                 yield f"the address of {port.key}: {address} -> {port.address}"
         return
+    if part == "environment":
+        held, wanted = (dict(one.split("=", 1) for one in ones) for ones in (old, new))
+        before_walls, after_walls = (json.loads(one.pop("WALLS", "{}")) for one in (held, wanted))
+        yield from _wall_changes(before_walls, after_walls)
+        old, new = ([f"{name}={value}" for name, value in ones.items()] for ones in (held, wanted))
+        if old == new:
+            return
     gone, come = ([one for one in ones if one not in others] for ones, others in ((old, new), (new, old)))
     yield f"{part}: {', '.join(gone) or 'none'} -> {', '.join(come) or 'none'}"
+
+
+def _wall_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What changed in the walls that the guard keeps. Which ones it knows by their addresses follows other settings."""
+    for field, key in (("allowed", "ALLOWED_NETWORKS"), ("allowed_to_free", "where the hub asks who logs in")):
+        before, after = (", ".join(walls.get(field, ())) or "none" for walls in (old, new))
+        if before != after:
+            yield f"{key}: {before} -> {after}"
+    if any(old.get(field) != new.get(field) for field in ("bridge", "ours", "table", "free")):
+        yield "the network that the guard keeps"
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:

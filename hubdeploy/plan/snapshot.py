@@ -13,13 +13,15 @@ from hubdeploy.contract.documents import Secret
 @dataclass(frozen=True)
 class EngineFacts:
     """The engine itself. `memory` and `free_disk` are bytes; `free_disk` is None where it cannot be known.
-    `cpus` is a number of CPUs, 0 where it is not known."""
+    `cpus` is a number of CPUs, 0 where it is not known. `special` says in words what kind of engine it is where walls were not
+    tried: rootless, or in a machine of its own; empty for any other."""
 
     version: str
     memory: int
     free_disk: int | None
     local: bool
     cpus: int = 0
+    special: str = ""
 
 
 @dataclass(frozen=True)

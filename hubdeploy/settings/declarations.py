@@ -342,7 +342,7 @@ class Settings:
     @property
     def bridge_name(self) -> str:
         """The bridge of the users' network on the engine's host, where the network is made by us: 15 letters at most."""
-        return f"hub-{hashlib.sha256(self.name.encode()).hexdigest()[:10]}"
+        return f"hub-{hashlib.sha256(self.network_name.encode()).hexdigest()[:10]}"
 
     @property
     def marks_servers(self) -> bool:

@@ -25,6 +25,8 @@ _LOGINS: tuple[dict[str, Any], ...] = (
 )
 # Texts for settings whose example is their default.
 _TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
+# Container -> the image that it runs.
+_RUNS = {"hub": "hub", "guard": "hub", "proxy": "proxy"}
 # Rendered from the request of one part, but belonging to another part or to none.
 _PARTS = {
     "contract": "container hub",
@@ -50,7 +52,7 @@ def dependencies(settings: Settings, key: str) -> set[str]:
     """The parts that show `key`: something in them changes when only `key` gets another value.
 
     Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
-    `volume data`, `volume proxy`, `container hub`, `container proxy`, `hub's files` and `proxy's files` (those that the
+    `volume data`, `volume proxy`, `volume guard`, `container hub` and its like, `hub's files` and `proxy's files` (those that the
     running container takes without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in
     .env.local), `servers` (of users, at their next start).
     """
@@ -65,14 +67,16 @@ def parts_between(before: Settings, after: Settings) -> set[str]:
 
 
 def _parts(before: Leaves, after: Leaves) -> set[str]:
-    changed = changes(before, after) - {"container[hub].Image", "container[proxy].Image"}
+    changed = changes(before, after) - {f"container[{one}].Image" for one in _RUNS}
     parts = {part for place in changed if (part := part_of(place))}
     # A brought certificate is never written.
     if "written.certificate" in after and any(place.startswith("certificate.") for place in changed):
         parts.add("certificate")
-    for runs in ("hub", "proxy"):
-        tags = {f"build[{runs}].reference"}
-        parts |= {f"container {runs}"} if any(part_of(one) == f"image {runs}" for one in changed - tags) else set()
+    for container, image in _RUNS.items():
+        tags = {f"build[{image}].reference"}
+        parts |= (
+            {f"container {container}"} if any(part_of(one) == f"image {image}" for one in changed - tags) else set()
+        )
     return parts | ({"servers"} if any(part.endswith("-notebook") for part in parts) else set())
 
 

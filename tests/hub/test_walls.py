@@ -8,6 +8,7 @@ this machine, so no packet leaves it.
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import subprocess
 import threading
@@ -218,6 +219,35 @@ def without_walls(hub: Clone) -> Iterator[None]:
 def _stands(hub: Clone) -> bool:
     asked = hub.container(f"{hub.name}-guard").exec_run(["/usr/bin/python3", "-m", "guard.question"])
     return bool(asked.exit_code == 0)
+
+
+def test_in_a_network_of_others_servers_are_kept_apart_and_the_others_are_left(
+    hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient
+) -> None:
+    network = client.networks.create(f"hubtest-{secrets.token_hex(4)}-theirs", driver="bridge")
+    guest = new_clone("ada\ngrace\n", DOCKER_NETWORK_NAME=network.name)
+    guest.share_images_of(hub)
+    strangers = [
+        client.containers.run(
+            hub.settings.image_reference("hub"), ["-m", "http.server", "8000"], entrypoint="/usr/bin/python3",
+            network=network.name, detach=True, labels={labels.DEPLOYMENT: guest.name, labels.ROLE: labels.ONE_OFF},
+        ) for _ in range(2)
+    ]  # fmt: skip
+    try:
+        guest.up()
+        ada, grace = (guest.person(name) for name in ("ada", "grace"))
+        for person in (ada, grace):
+            assert person.log_in(guest.user_password).status_code == 200
+            person.take_token()
+            person.start_server()
+        theirs = {"a stranger": (str(strangers[0].name), 8000)}
+        assert _reached(ada, {**theirs, "a peer": (_address(guest, "grace"), 8888)}) == {"a stranger"}
+        found = strangers[1].exec_run(["/usr/bin/python3", "-c", _ASK.format(places=json.dumps(theirs))])
+        assert isinstance(found.output, bytes)
+        assert json.loads(found.output) == ["a stranger"]
+    finally:
+        guest.remove()
+        network.remove()
 
 
 def test_no_server_starts_without_the_guard_and_the_next_one_does(

@@ -89,7 +89,14 @@ class Held:
     @apply.register
     def _(self, made: op.NetworkExists) -> None:
         spec = made.spec
-        state = NetworkState(f"network{next(self.numbers)}", spec.name, spec.labels, "172.30.0.0/16", "172.30.128.0/17")
+        state = NetworkState(
+            f"network{next(self.numbers)}",
+            spec.name,
+            spec.labels,
+            "172.30.0.0/16",
+            "172.30.128.0/17",
+            spec.bridge or "br-of-the-engine",
+        )
         self.networks[spec.name] = state
 
     @apply.register

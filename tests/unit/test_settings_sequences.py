@@ -141,7 +141,7 @@ class Sequence(RuleBasedStateMachine):
         snapshot = self.held.seen_by(after)
         networks = {"users": after.network_name, "api": after.api_network_name}
         yield from (f"network {part}" for part, name in networks.items() if name in snapshot.networks)
-        volumes = {"data": after.data_volume, "proxy": after.proxy_volume}
+        volumes = {"data": after.data_volume, "proxy": after.proxy_volume, "guard": after.guard_volume}
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
         if set(images.foreign(after)) <= snapshot.images.keys():
             yield "images that are pulled"
@@ -190,7 +190,7 @@ def parts_touched(drawn: Plan, users: Collection[str] = ()) -> Iterator[str]:
         elif isinstance(operation, op.NetworkExists):
             yield f"network {'api' if operation.spec.internal else 'users'}"
         elif isinstance(operation, op.VolumeExists):
-            yield f"volume {'data' if operation.spec.key == 'DATA_VOLUME_HOST' else 'proxy'}"
+            yield f"volume {operation.spec.labels[labels.ROLE].removesuffix('-volume')}"
         elif isinstance(operation, op.ContainerCreated):
             yield f"container {operation.spec.role}"
         elif isinstance(operation, op.FilesPublished):

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret, User
+from hubdeploy.engine import observe
 from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import checks, reconcile, removal
 from hubdeploy.plan import operations as op
@@ -81,7 +83,9 @@ def up(drawn: Blueprint) -> Snapshot:
     return empty(
         images=images,
         networks={
-            one.name: NetworkState(f"id-{one.name}", one.name, one.labels, "172.20.0.0/16", "172.20.128.0/17")
+            one.name: NetworkState(
+                f"id-{one.name}", one.name, one.labels, "172.20.0.0/16", "172.20.128.0/17", one.bridge or "br-1"
+            )
             for one in drawn.networks
         },
         volumes={one.name: VolumeState(one.name, one.labels) for one in drawn.volumes},
@@ -363,6 +367,34 @@ def test_limits_beyond_the_host_are_a_caution(found: Settings) -> None:
         "USER_MEMORY_LIMIT is 16.0 GiB, the engine has 8.0\n  do:     one server can take all memory: set less",
         "USER_CPU_LIMIT is 8, the engine has 2 CPUs\n  do:     one server can take all CPUs: set less",
     ]
+
+
+@pytest.mark.parametrize(
+    ("info", "kind"),
+    [
+        ({"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"]}, "rootless"),
+        ({"OperatingSystem": "Docker Desktop", "SecurityOptions": None}, "Docker Desktop"),
+    ],
+)
+def test_an_engine_on_which_the_walls_were_not_tried_is_named(found: Settings, info: dict[str, Any], kind: str) -> None:
+    drawn = drawn_blueprint(found)
+    known = {"ServerVersion": "28.5", "MemTotal": MEMORY}
+    facts = observe.engine_facts({**known, **info}, local=False)
+    (caution,) = findings(drawn, dataclasses.replace(up(drawn), engine=facts))
+    assert caution.startswith(f"the engine is {kind}: ")
+    assert findings(drawn, dataclasses.replace(up(drawn), engine=observe.engine_facts(known, local=False))) == []
+
+
+def test_a_plan_names_what_the_guard_opens(found: Settings) -> None:
+    snapshot = up(drawn_blueprint(found))
+    allowed = dataclasses.replace(found, allowed_networks=("10.1.2.0/24", "db.example.org:5432"))
+    text = str(reconcile.reconcile(drawn_blueprint(allowed), snapshot))
+    assert text.startswith(
+        "  1. container lab-guard is stopped - ALLOWED_NETWORKS: none -> 10.1.2.0/24, db.example.org:5432\n"
+        "     users: the guard restarts, new servers wait for it\n"
+    )
+    back = str(reconcile.reconcile(drawn_blueprint(found), up(drawn_blueprint(allowed))))
+    assert "ALLOWED_NETWORKS: 10.1.2.0/24, db.example.org:5432 -> none" in back
 
 
 def test_another_deployment_that_holds_the_port_is_named_with_how_to_stop_it(found: Settings) -> None:
