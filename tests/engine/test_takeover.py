@@ -19,6 +19,7 @@ import docker
 import pytest
 from jupyterhub.app import JupyterHub
 
+from guard import question
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.commands import execution, up
 from hubdeploy.commands.deployment import Deployment
@@ -120,7 +121,9 @@ def revealed(deployment: Deployment, volume: str) -> dict[str, bytes]:
 
 
 def start_server(project: Project, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the hub does: its spawner, configured by the contract that `up` put into the hub, on the real engine."""
+    """As the hub does: its spawner, configured by the contract that `up` put into the hub, on the real engine. A guard that
+    says yes stands in, as these images hold none."""
+    monkeypatch.setattr(question, "ask", lambda about: question.STAND if about == question.RULES else question.ISOLATED)
     deployment = project.deployment()
     files = deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {}
     config = hub_image.load_config(files[CONTRACT_PATH].reveal(), folder)
@@ -152,7 +155,7 @@ def older(client: docker.DockerClient, project: Project) -> Iterator[Older]:
 def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Older) -> None:
     operations = [step.operation for step in project.plan().steps]
     made = [one.spec.name for one in operations if isinstance(one, op.NetworkExists | op.VolumeExists)]
-    assert made == [f"{project.name}-proxy-api", f"{project.name}-proxy"]
+    assert made == [f"{project.name}-{end}" for end in ("proxy-api", "proxy", "guard")]
     (hub,) = [one.spec for one in operations if isinstance(one, op.ContainerCreated) and one.spec.role == "hub"]
     assert f"{older.data} at /data" in hub.shape["mounts"]
     assert older.network in hub.shape["networks"]

@@ -16,7 +16,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from hubdeploy.blueprint.components import hub, proxy
+from hubdeploy.blueprint.components import guard, hub, proxy
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
 from hubdeploy.commands import check_files, status
@@ -106,6 +106,13 @@ def test_hub_has_a_fixed_address_outside_the_pool(client: docker.DockerClient, u
     assert address() == before
 
 
+def test_the_guard_may_change_the_hosts_network_and_no_more(client: docker.DockerClient, up: Project) -> None:
+    host = client.containers.get(f"{up.name}-guard").attrs["HostConfig"]
+    assert (host["CapDrop"], host["CapAdd"], host["NetworkMode"]) == (["ALL"], ["NET_ADMIN"], "host")
+    assert host["ReadonlyRootfs"]
+    assert [mount["Source"] for mount in host["Mounts"]] == [f"{up.name}-guard"]
+
+
 def test_no_capability_and_no_new_privileges_for_hub_and_proxy(client: docker.DockerClient, up: Project) -> None:
     for name in (f"{up.name}-hub", f"{up.name}-proxy"):
         host = client.containers.get(name).attrs["HostConfig"]
@@ -160,9 +167,15 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
     ),
     "jupyterhub/": (
         lambda p: _append(p.root / "jupyterhub" / "Dockerfile"),
-        {"image NAME/hub:latest", "container NAME-hub"},
+        {"image NAME/hub:latest", "container NAME-guard", "container NAME-hub"},
         ["jupyterhub/ changed"],
-        {hub.CONSEQUENCE},
+        {guard.CONSEQUENCE, hub.CONSEQUENCE},
+    ),
+    "ALLOWED_NETWORKS": (
+        lambda p: p.write_env(ALLOWED_NETWORKS="10.1.2.0/24"),
+        {"container NAME-guard"},
+        ["ALLOWED_NETWORKS: none -> 10.1.2.0/24"],
+        {guard.CONSEQUENCE},
     ),
     "anaconda3/": (
         lambda p: _append(p.root / "anaconda3" / "Dockerfile"),
