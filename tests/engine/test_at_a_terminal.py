@@ -78,9 +78,17 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
     at_terminal(project, "up")
     _, lines = at_terminal(project, "status")
     table = "\n".join(lines)
-    for name in ("-hub ", "-proxy ", "/hub:latest ", "/proxy:latest ", "/anaconda3:latest ", "/base-notebook:latest "):
+    for name in (
+        "-hub ",
+        "-proxy ",
+        "-guard ",
+        "/hub:latest ",
+        "/proxy:latest ",
+        "/anaconda3:latest ",
+        "/base-notebook:latest ",
+    ):
         assert f"{project.name}{name}" in table, table
-    assert ("starting" in table, table.count("healthy")) == (False, 2), "as up has just said"
+    assert ("starting" in table, table.count("healthy")) == (False, 3), "as up has just said"
 
     start_server(client, project, "carriere4")
     start_server(client, project, "kaben")

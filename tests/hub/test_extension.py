@@ -108,11 +108,11 @@ def extended(
     components = library / "blueprint" / "components"
     module = COMPONENT.replace("PORT, 8000", f"{port}, 8000").replace("IMAGE", BASE)
     (components / "board.py").write_text(module)
-    replace(components / "__init__.py", "import hub, proxy", "import board, hub, proxy")
+    replace(components / "__init__.py", "import guard, hub, proxy", "import board, guard, hub, proxy")
     replace(
         components / "__init__.py",
-        "(proxy.COMPONENT, hub.COMPONENT)",
-        "(proxy.COMPONENT, hub.COMPONENT, board.COMPONENT)",
+        "(proxy.COMPONENT, guard.COMPONENT, hub.COMPONENT)",
+        "(proxy.COMPONENT, guard.COMPONENT, hub.COMPONENT, board.COMPONENT)",
     )
     # A login: a row and its setting.
     replace(library / "settings" / "logins.py", '    "shared-password": LoginRow(', LOGIN)
