@@ -19,7 +19,7 @@ from contract.documents import SERVER_MAC, Walls, from_bytes
 
 from guard import rules
 from guard.answers import Answers
-from guard.kernel import Kernel, Port, link_events, rule_events
+from guard.kernel import Kernel, Port, link_events, mac_address, rule_events
 from guard.names import Names
 
 RESOLVERS = Path("/etc/resolv.conf")
@@ -53,7 +53,8 @@ class Guard:
             self._kernel.forget(self._walls.bridge, address)
         self._free = free
         resolvers = rules.resolvers(RESOLVERS.read_text())
-        wanted = rules.table(self._walls, free=free, resolvers=resolvers, names=self._names.found)
+        gateway = mac_address(self._walls.bridge)
+        wanted = rules.table(self._walls, free=free, resolvers=resolvers, names=self._names.found, gateway=gateway)
         if wanted != self._wanted:
             self._wanted = wanted
             self.load()

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 _ERROR, _DONE = 2, 3
 _NEW_LINK, _DEL_LINK, _GET_LINK, _SET_LINK, _GET_ADDRESS, _DEL_NEIGHBOUR = 16, 17, 18, 19, 22, 29
@@ -144,6 +145,14 @@ class Events:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
+
+
+def mac_address(link: str) -> str:
+    """The MAC address of a link of the host; empty where there is none."""
+    try:
+        return Path("/sys/class/net", link, "address").read_text().strip()
+    except OSError:
+        return ""
 
 
 def link_events() -> Events:

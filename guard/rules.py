@@ -25,14 +25,21 @@ _PRIORITY = -10
 
 
 def table(
-    walls: Walls, *, free: Collection[str], resolvers: Collection[str], names: Mapping[str, Collection[str]]
+    walls: Walls,
+    *,
+    free: Collection[str],
+    resolvers: Collection[str],
+    names: Mapping[str, Collection[str]],
+    gateway: str = "",
 ) -> str:
     """The whole table. It takes the place of the one that is there in one step.
 
     `free` are the IPv4 addresses of hub and proxy in the network; `resolvers` the name servers of the engine's host, as
-    Docker's resolver asks them from within each container; `names` the addresses of the host names in the walls.
+    Docker's resolver asks them from within each container; `names` the addresses of the host names in the walls. `gateway` is the
+    bridge's own MAC address: in a network of others, what is not sent to it is a neighbour's, and passes.
     """
     name, bridge = walls.table, walls.bridge
+    neighbours = "" if walls.ours or not gateway else f'    oifname "{bridge}" ether daddr != {gateway} accept\n'
     return f"""\
 table inet {name}
 delete table inet {name}
@@ -57,6 +64,7 @@ table inet {name} {{
     jump others
     oifname "{bridge}" ip saddr @free accept
     oifname "{bridge}" ip daddr @free accept
+{neighbours}\
     oifname "{bridge}" counter drop
     jump leaving
     ip daddr @private counter drop

@@ -87,10 +87,8 @@ def github_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
     """A second deployment beside the first, whose users log in with GitHub; a stand-in plays GitHub."""
     second = new_clone(GITHUB_USERLIST)
     second.share_images_of(hub)
-    # The browser here and the hub in its container both reach the bridge's own address.
-    second.invoke("network")
-    network = second.client.networks.get(second.settings.network_name)
-    gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
+    # An address of this machine. The browser reaches it from a network of its own; the hub because GITHUB_URL names it.
+    gateway = second.client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
     client_id, client_secret = "client-of-the-tests", canary("github")
     with GitHubStandIn(gateway, client_id, client_secret) as github:
         # A path of its own, so that nobody's login here ends a login at the first.

@@ -240,7 +240,9 @@ def test_in_a_network_of_others_servers_are_kept_apart_and_the_others_are_left(
             assert person.log_in(guest.user_password).status_code == 200
             person.take_token()
             person.start_server()
-        theirs = {"a stranger": (str(strangers[0].name), 8000)}
+        strangers[0].reload()
+        attached = strangers[0].attrs["NetworkSettings"]["Networks"]
+        theirs = {"a stranger": (str(attached[network.name]["IPAddress"]), 8000)}
         assert _reached(ada, {**theirs, "a peer": (_address(guest, "grace"), 8888)}) == {"a stranger"}
         found = strangers[1].exec_run(["/usr/bin/python3", "-c", _ASK.format(places=json.dumps(theirs))])
         assert isinstance(found.output, bytes)

@@ -57,3 +57,10 @@ def test_in_a_network_of_others_only_marked_servers_meet_the_rules() -> None:
     passes = "ether saddr & ff:ff:00:00:00:00 != 06:68:00:00:00:00 ip saddr != @free accept"
     assert passes in lines(Walls("b", False, "t", ()))
     assert passes not in lines(WALLS)
+
+
+def test_in_a_network_of_others_neighbours_are_reached_and_the_gateway_leads_to_none_of_them() -> None:
+    found = lines(Walls("b", False, "t", ()), gateway="02:42:00:00:00:01")
+    at = found.index('oifname "b" ether daddr != 02:42:00:00:00:01 accept')
+    assert found[at + 1] == 'oifname "b" counter drop'
+    assert not [line for line in lines(WALLS, gateway="02:42:00:00:00:01") if "ether daddr" in line]
