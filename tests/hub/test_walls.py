@@ -273,4 +273,4 @@ def test_no_server_starts_without_the_guard_and_the_next_one_does(
 
 
 def _hub_log(hub: Clone) -> str:
-    return str(hub.container(hub.settings.hub_name).logs(tail=50).decode())
+    return str(hub.container(hub.settings.hub_name).logs(tail=2000).decode())
