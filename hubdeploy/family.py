@@ -36,7 +36,14 @@ FAMILY = {
             shared={"quick.py": "jupyterhub/quick.py"},
         ),
         Member("minimal-notebook", "minimal-notebook", "base-notebook", {}, 3 * _GB, serves_users=True),
-        Member("hub", "jupyterhub", None, {}, 1 * _GB, shared={"contract": "hubdeploy/contract", "guard": "guard"}),
+        Member(
+            "hub",
+            "jupyterhub",
+            None,
+            {},
+            1 * _GB,
+            shared={"contract": "hubdeploy/contract", "guard": "guard", "filter": "filter"},
+        ),
         Member("proxy", "proxy", None, {}, 1 * _GB),
     )
 }

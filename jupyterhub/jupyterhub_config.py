@@ -12,14 +12,13 @@ import database
 import notices
 import pages
 from aiohttp import ClientTimeout
-from contract import labels
+from contract import servers
 from contract.documents import (
     CONTRACT_FILE,
     DEPLOYMENT_HEADER,
     SECRETS_FILE,
     Contract,
     Secrets,
-    ServerKind,
     from_bytes,
 )
 from routes import Routes
@@ -101,11 +100,11 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.image = kind.image
     # building and pulling is the deployment's work; a pull in here would hold up a login for minutes
     c.ServerSpawner.pull_policy = "never"
-    c.ServerSpawner.cmd = list(kind.spawn_command)
     c.ServerSpawner.default_url = "/lab"
-    c.ServerSpawner.environment = dict(kind.environment) | {"TZ": kind.timezone}
     c.ServerSpawner.notebook_dir = kind.notebook_dir
     c.ServerSpawner.name_template = kind.server_name
+    # the filter's names of containers and volumes
+    c.ServerSpawner.escape = servers.escaped
     c.ServerSpawner.network_name = kind.network_name
     c.ServerSpawner.use_internal_ip = True
     c.ServerSpawner.remove = True
@@ -113,32 +112,11 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.start_timeout = 180
     # a starting hub stops the servers that do not answer within this time
     c.ServerSpawner.http_timeout = 60
+    # what a server is told of its limits; the filter sets them
     c.ServerSpawner.mem_limit = kind.memory_limit
     c.ServerSpawner.cpu_limit = kind.cpu_limit
-    c.ServerSpawner.pids_limit = kind.pids_limit
-    c.ServerSpawner.mounts = user_volumes(contract, kind)
-    c.ServerSpawner.extra_create_kwargs = ServerSpawner.create_options
-    c.ServerSpawner.extra_host_config = ServerSpawner.host_options
-    c.ServerSpawner.ours = kind.ours
-    c.ServerSpawner.nb_user = kind.nb_user
-    c.ServerSpawner.nb_uid = kind.nb_uid
-    c.ServerSpawner.grant_sudo = kind.grant_sudo
-    c.ServerSpawner.sudo_users = {user.name for user in contract.users if user.sudo}
-    c.ServerSpawner.marks_servers = kind.marks_servers
-    c.ServerSpawner.labels = {
-        **contract.labels,
-        labels.ROLE: labels.SERVER,
-        labels.FINGERPRINT: kind.fingerprint,
-        labels.PATH: contract.hub.base_url,
-    }
-
-
-def user_volumes(contract: Contract, kind: ServerKind) -> list[dict[str, Any]]:
-    """Mounts, not binds: with mounts the engine labels the volumes that it makes. An existing volume is used as it is."""
-    carried = {**contract.labels, labels.ROLE: "volume", labels.UID: str(kind.nb_uid)}
-    return [
-        {"type": "volume", "source": volume.name, "target": volume.target, "labels": carried} for volume in kind.volumes
-    ]
+    c.ServerSpawner.kind = kind
+    c.ServerSpawner.labels = contract.labels
 
 
 def configure(c: Any) -> None:

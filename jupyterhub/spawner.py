@@ -1,40 +1,33 @@
-"""Starts users' servers: DockerSpawner, made quick, hardened, and able to say why a server did not start.
+"""Starts users' servers: DockerSpawner, made quick, and able to say why a server did not start.
 
-A server of our own images runs as NB_UID without a capability; only a server that may use sudo, and one of a
-foreign image, starts as root, with the few capabilities its start script needs to drop to the user. It never
-pulls an image and never mounts a path of the host. The module is a little long: JupyterHub wants a spawner in one class.
+What a server looks like to the engine is written in contract/servers.py, and the filter makes it: the spawner says whose
+server it is. The module is a little long: JupyterHub wants a spawner in one class.
 """
 
 import asyncio
-import hashlib
 import html
 import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
-from pathlib import PurePosixPath
+from functools import cached_property
 from typing import Any, ClassVar
 
 import assets
+import engine
 import events
-from contract import labels, logs
-from contract.documents import SERVER_MAC
+from contract import labels, servers
+from contract.documents import ServerKind
 from docker import APIClient
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import LogConfig
-from docker.utils import decode_json_header
+from docker.errors import APIError, DockerException, ImageNotFound
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from tornado.web import HTTPError
-from traitlets import Bool, Dict, Int, Set, Unicode
+from traitlets import Dict, Instance, Unicode
 
 from guard import question
 
-# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
-# sudo stay root and must pass the stop signal on; without it the server and its kernels are killed, not stopped.
-ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
 ANSWER_STEP = 0.05
 EXIT_CHECK_STEP = 0.25
 # Lines of a server's log that are read for its last words, most of which may be about requests.
@@ -45,16 +38,12 @@ ASK_OPERATOR = "Tell the operator, and show them this page."
 ISOLATED_WITHIN = 2.0
 NO_WALLS = "The server could not be kept apart from others, so it was not started."
 NO_GUARD = "The guard does not confirm it; see `./invoke status` and `./invoke logs --of guard`."
+NO_ENGINE = "The container engine could not be asked to start the server."
+NO_FILTER = "The filter does not answer; see `./invoke status` and `./invoke logs --of filter`."
 # Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
 # Seconds of start_timeout that an ordinary start leaves for a safe one after it.
 SAFE_START_WITHIN = 60
-# A tmpfs in each server: sockets and the like, which must not fill a home, nor be missing in a full one.
-RUNTIME_DIRECTORY = "/run/notebook"
-# The number of the group `users`, in every Debian and Ubuntu, and in docker-stacks.
-USERS = 100
-# Where the home's volume lies in a safe start that cannot use it as the home.
-ASIDE = "my-home"
 # What a start with the option {SAFE_START: True} is.
 SAFE_START = "safe_start"
 
@@ -76,60 +65,11 @@ class ServerFailed(HTTPError):
         return self.jupyterhub_message
 
 
-def process_options(*, ours: bool, sudo: bool, nb_uid: int) -> dict[str, Any]:
-    """`user` of the container, and `cap_drop`, `cap_add`, `security_opt` of its host config."""
-    starts_as_root = sudo or not ours
-    return {
-        "user": "0" if starts_as_root else str(nb_uid),
-        "cap_drop": ["ALL"],
-        "cap_add": list(ROOT_CAPABILITIES) if starts_as_root else [],
-        # sudo is a set-uid program: this very option would stop it
-        "security_opt": [] if sudo else ["no-new-privileges"],
-    }
-
-
-def start_environment(
-    *, ours: bool, sudo: bool, nb_user: str, nb_uid: int, notebook_dir: str, fills_home: bool
-) -> dict[str, str]:
-    """The start script's environment: sudo or not; for a foreign image also the new name of its user. `fills_home`: the
-    engine puts what the image has in the home there, with the numbers of the image's user."""
-    environment = {"JUPYTER_RUNTIME_DIR": f"{RUNTIME_DIRECTORY}/runtime"} | ({"GRANT_SUDO": "yes"} if sudo else {})
-    if not ours:
-        environment |= {
-            "NB_USER": nb_user,
-            "NB_UID": str(nb_uid),
-            "CHOWN_HOME": "yes",
-            # the engine makes the mount point and the folders above it as root, and CHOWN_HOME is not recursive
-            "CHOWN_EXTRA": ",".join(folders_below_home(nb_user, notebook_dir)),
-            # root hands over what has the name, never what a link in the home leads to
-            "CHOWN_HOME_OPTS": f"{'--recursive ' if fills_home else ''}--no-dereference",
-            "CHOWN_EXTRA_OPTS": "--no-dereference",
-        }
-    return environment
-
-
-def folders_below_home(nb_user: str, notebook_dir: str) -> list[str]:
-    """The notebook directory and every folder between it and the user's home, outermost first."""
-    home, path = PurePosixPath("/home", nb_user), PurePosixPath(notebook_dir)
-    return [str(folder) for folder in reversed([path, *path.parents]) if home in folder.parents]
-
-
-def unformatted(text: str) -> str:
-    """`text` with its braces doubled: DockerSpawner runs str.format over it, which gives `text` again."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
 class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has no types
     """One user's server, in a container of its own."""
 
-    ours = Bool(True, config=True, help="The image is one of the deployment's own.")
-    grant_sudo = Bool(False, config=True, help="Every server may use sudo.")
-    sudo_users = Set(Unicode(), config=True, help="Users whose servers may use sudo.")
-    nb_user = Unicode(config=True, help="User that the server runs as.")
-    nb_uid = Int(config=True, help="UID that the server runs as.")
-    pids_limit = Int(config=True, help="Most processes and threads of one server.")
-    marks_servers = Bool(False, config=True, help="Servers get a MAC address by which the guard knows them.")
-    labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of each server's container.")
+    kind = Instance(ServerKind, config=True, help="What the filter makes servers from.")
+    labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of the deployment.")
 
     # The container's id; DockerSpawner sets it.
     object_id: str
@@ -137,8 +77,6 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _safe_because = ""
     # A safe start mounts the home's volume beside the home.
     _home_aside = False
-    # The home's volume is made with the container.
-    _home_is_new = False
     # The address of the files that the hub serves for the server's image.
     _assets = ""
     # User -> how their last server ended by itself, until their next one starts.
@@ -157,7 +95,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         """This thread's own client of the engine."""
         client: APIClient | None = getattr(self._of_thread, "client", None)
         if client is None:
-            client = self._of_thread.client = APIClient(version="auto")
+            client = self._of_thread.client = engine.client()
         return client
 
     @staticmethod
@@ -165,81 +103,13 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         """How the user's server ended by itself, for the page that offers to start another; empty if it did not."""
         return ServerSpawner._ends.get(user, "")
 
-    @property
-    def may_sudo(self) -> bool:
-        return self.grant_sudo or self.user.name in self.sudo_users
-
-    @property
-    def home(self) -> str:
-        return f"/home/{self.nb_user}"
-
-    @property
-    def _process(self) -> dict[str, Any]:
-        return process_options(ours=self.ours, sudo=self.may_sudo, nb_uid=self.nb_uid)
-
     def get_env(self) -> dict[str, str]:
         environment: dict[str, str] = super().get_env()
         environment |= {"HUB_ASSETS": self._assets} if self._assets else {}
-        environment |= start_environment(
-            ours=self.ours,
-            sudo=self.may_sudo,
-            nb_user=self.nb_user,
-            nb_uid=self.nb_uid,
-            notebook_dir=self.notebook_dir,
-            fills_home=self._home_is_new,
-        )
         if self._safe_because:
             # home.py of our images does the rest
-            environment |= {"NOTEBOOK_SAFE_START": self._safe_because, "JUPYTERHUB_ROOT_DIR": self.home}
+            environment |= {"NOTEBOOK_SAFE_START": self._safe_because, "JUPYTERHUB_ROOT_DIR": servers.home(self.kind)}
         return environment
-
-    @property
-    def mount_binds(self) -> list[dict[str, Any]]:
-        """The volumes. A safe start of a foreign image, and one past a link in the home, has an empty home instead of the
-        user's, which is a folder in it then."""
-        mounts: list[dict[str, Any]] = super().mount_binds
-        if self._safe_because and self._home_aside:
-            for mount in mounts:
-                if mount["Target"] == self.home:
-                    mount["Target"] = f"{self.home}/{ASIDE}"
-        return mounts
-
-    @property
-    def mac_address(self) -> str:
-        """The same for all servers of a user, so that a switch learns it once."""
-        return (
-            bytes.fromhex(SERVER_MAC.replace(":", "")) + hashlib.sha256(self.container_name.encode()).digest()[:4]
-        ).hex(":")
-
-    def create_options(self) -> dict[str, Any]:
-        """Arguments of the container's creation that depend on the user."""
-        options = self._process
-        carried = {**self.labels, labels.USER: self.user.name, labels.SUDO: "yes" if self.may_sudo else "no"}
-        marked = {"mac_address": self.mac_address} if self.marks_servers else {}
-        return {
-            **marked,
-            "user": options["user"],
-            "labels": {key: unformatted(value) for key, value in carried.items()},
-            # a foreign image has its own, and a kernel without a path would start there
-            "working_dir": self.notebook_dir,
-            # the hub asks servers itself; docker-stacks' own check costs a core for nine idle servers
-            "healthcheck": {"test": ["NONE"]},
-        }
-
-    def host_options(self) -> dict[str, Any]:
-        """The parts of the host config that depend on the user or have no setting in DockerSpawner."""
-        options = self._process
-        del options["user"]
-        options["pids_limit"] = self.pids_limit
-        options["tmpfs"] = {RUNTIME_DIRECTORY: f"uid={self.nb_uid},gid={USERS},mode=0700,size=64m"}
-        options["log_config"] = LogConfig(type=logs.DRIVER, config=logs.OPTIONS)
-        # with it the engine would also remove the log that says why a server ended; see poll()
-        options["auto_remove"] = False
-        if self.mem_limit is not None:
-            options["memswap_limit"] = self.mem_limit
-            # /dev/shm, 64 MB by the engine's default; what lies in it counts as the server's memory
-            options["shm_size"] = self.mem_limit
-        return options
 
     async def start(self) -> tuple[str, int]:
         """Returns when the server accepts connections, so that the hub's first try succeeds.
@@ -249,7 +119,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         """
         self._stages: list[str] = []
         self._ends.pop(self.user.name, None)
-        self._home_aside = not self.ours
+        self._home_aside = not self.kind.ours
         self._safe_because = "You asked for it." if self.user_options.get(SAFE_START) is True else ""
         if self._safe_because:
             # the hub keeps the options of a start for the next one, and undoes what is not committed
@@ -314,7 +184,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             await asyncio.sleep(ANSWER_STEP)
 
     def _take_assets(self) -> str:
-        return assets.SERVED.take(self.client, self.image, self.labels)
+        return assets.SERVED.take(self.client, self.image)
 
     async def _start_container(self) -> tuple[str, int]:
         try:
@@ -325,39 +195,32 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         except APIError as error:
             refusal = End("The engine refused to start the server.", ASK_OPERATOR, str(error.explanation))
             raise ServerFailed(refusal) from error
+        except (DockerException, OSError) as error:
+            raise ServerFailed(End(NO_ENGINE, ASK_OPERATOR, f"{NO_FILTER} ({error})")) from error
         return place
 
     async def create_object(self) -> dict[str, Any]:
+        """Asks for the user's server. A safe start of a foreign image, and one past a link in the home, has an empty home
+        instead of the user's, which is a folder in it then."""
         self._stage("Creating the container")
-        if not self.ours:
-            self._home_is_new = await self._has_no_home()
-        created: dict[str, Any] = await super().create_object()
+        aside = "yes" if self._safe_because and self._home_aside else "no"
+        wish = {
+            "Env": [f"{name}={value}" for name, value in self.get_env().items()],
+            "Labels": {labels.USER: self.user.name, labels.ASIDE: aside},
+        }
+        created: dict[str, Any] = await self.docker("create_container_from_config", wish, self.container_name)
         return created
 
-    async def _has_no_home(self) -> bool:
-        for mount in self.mount_binds:
-            if mount["Target"] == self.home:
-                try:
-                    await self.docker("inspect_volume", mount["Source"])
-                except NotFound:
-                    return True
-        return False
-
     async def start_object(self) -> None:
-        if self._process["user"] == "0":
-            await self._refuse_links()
         self._stage("Starting the container")
-        await super().start_object()
-
-    async def _refuse_links(self) -> None:
-        """A link in the home, where the notebook directory's volume belongs, would lead the engine to put the user's files
-        into a folder of the system, which root reads before it drops to the user."""
-        target = await asyncio.wrap_future(
-            self._executor.submit(link_target, self.client, self.object_id, self.notebook_dir)
-        )
-        if target:
-            self._home_aside = True
-            raise ServerFailed(End(f"{self.notebook_dir} is a link to {target}.", by_home=True))
+        try:
+            await super().start_object()
+        except APIError as error:
+            reason = str(error.explanation)
+            if reason.startswith(servers.is_a_link(self.kind.notebook_dir)):
+                self._home_aside = True
+                raise ServerFailed(End(reason, by_home=True)) from error
+            raise
 
     async def remove_object(self) -> None:
         """By force: a server that the hub lost track of may still run, and it has the name."""
@@ -371,8 +234,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         """Besides JupyterHub's own poll, the engine's word that the server ended polls at once."""
         super().start_polling()
         if ServerSpawner._end_watch is None:
-            carried = {key: self.labels[key] for key in (labels.DEPLOYMENT, labels.ROLE)}
-            ServerSpawner._end_watch = events.EndWatch(partial(APIClient, version="auto"), carried)
+            carried = {**self.labels, labels.ROLE: labels.SERVER}
+            ServerSpawner._end_watch = events.EndWatch(engine.client, carried)
         self._watched = self.object_id
         ServerSpawner._end_watch.follow(self._watched, self.poll_and_notify)
 
@@ -437,7 +300,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             await self._log(),
             starting=starting,
             memory=self.mem_limit,
-            chown=self._chown_command() if self.ours else None,
+            chown=self._chown_command() if self.kind.ours else None,
         )
 
     async def _events(self, state: dict[str, Any]) -> Events:
@@ -451,9 +314,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             return Events()
 
     def _chown_command(self) -> str:
-        mount = next(one for one in self.mount_binds if one["Target"] == self.notebook_dir)
-        volume = f"-v {mount['Source']}:{mount['Target']}"
-        return f"docker run --rm --user 0 --entrypoint chown {volume} {self.image} -R {self.nb_uid}:users {mount['Target']}"
+        files = servers.volumes(self.kind, self.user.name)[-1]
+        volume = f"-v {files.name}:{files.target}"
+        owner = f"{self.kind.nb_uid}:users"
+        return f"docker run --rm --user 0 --entrypoint chown {volume} {self.image} -R {owner} {files.target}"
 
     async def _log(self) -> str:
         """The end of the container's log."""
@@ -481,17 +345,6 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                 shown += 1
                 yield {"progress": min(25 * shown, 90), "message": message}
             await asyncio.sleep(ANSWER_STEP)
-
-
-def link_target(engine: APIClient, container: str, path: str) -> str:
-    """What `path` is a link to in a container that need not run, its volumes mounted; empty if it is none. Raises APIError.
-
-    By HEAD: docker-py has only the GET, which locks the container until all its files were read."""
-    url = engine._url("/containers/{0}/archive", container)  # type: ignore[attr-defined]
-    answer = engine.head(url, params={"path": path}, timeout=engine.timeout)
-    engine._raise_for_status(answer)  # type: ignore[attr-defined]
-    found = decode_json_header(answer.headers["X-Docker-Container-Path-Stat"])
-    return str(found["linkTarget"])
 
 
 async def accepts_connections(address: str, port: int) -> bool:

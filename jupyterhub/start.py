@@ -16,6 +16,7 @@ import quick
 with quick.imports():
     import accounts
     import assets
+    import engine
     from contract import labels
     from contract.documents import CONTRACT_FILE, Contract, from_bytes
     from docker import APIClient
@@ -59,14 +60,14 @@ def main() -> None:
     os.umask(0o077)
     contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
     try:
-        engine = APIClient(version="auto")
-        engine.ping()
-    except DockerException as error:
-        sys.exit(f"the hub cannot reach the container engine at /var/run/docker.sock: {error}")
-    remove = ServerRemover(engine, contract.labels)
+        client = engine.client()
+        client.ping()
+    except (DockerException, OSError) as error:
+        sys.exit(f"the hub cannot reach the container engine, as the filter does not answer: {error}")
+    remove = ServerRemover(client, contract.labels)
     remove.outside(contract.hub.base_url)
     accounts.apply(contract.users, Path(contract.hub.data_dir), remove)
-    assets.SERVED.take_all(engine, contract.kinds[0].image, contract.labels)
+    assets.SERVED.take_all(client, contract.kinds[0].image, contract.labels)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.
     logging.shutdown()

@@ -6,17 +6,13 @@ user's name away. Everything else JupyterHub's own handlers do.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
+from contract import servers
 from jupyterhub.apihandlers.users import UserAPIHandler, UserListAPIHandler
-from spawner import ServerSpawner
 from tornado.web import HTTPError
 
-# The engine keeps a volume in a folder of its name.
-LONGEST_VOLUME_NAME = 255
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 _SHOWN = 40
 
 
@@ -25,14 +21,14 @@ def obstacle(name: str, volumes: Iterable[str]) -> str:
     `volumes` are DockerSpawner's templates of the names of a user's volumes."""
     shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
     for template in volumes:
-        volume = template.format(username=ServerSpawner._escape(name), raw_username=name)
-        if len(volume) > LONGEST_VOLUME_NAME:
-            over = len(volume) - LONGEST_VOLUME_NAME
+        volume = servers.filled(template, name)
+        if len(volume) > servers.LONGEST_NAME:
+            over = len(volume) - servers.LONGEST_NAME
             return (
                 f"The name {shown} is too long by {over} characters: the engine could not make the user's volume."
                 " Choose a shorter name."
             )
-        if _VOLUME_NAME.match(volume) is None:
+        if not servers.is_name(volume):
             return (
                 f"The engine could not make a volume for the name {shown}. Choose a name of letters, digits and _ . - ."
             )
@@ -43,7 +39,7 @@ class _Guarded:
     """Looks at a request's body before JupyterHub's handler does."""
 
     def refuse_unfit(self, names: Iterable[Any]) -> None:
-        volumes = [mount["source"] for mount in self.config.ServerSpawner.mounts]  # type: ignore[attr-defined]
+        volumes = [volume.name for volume in self.config.ServerSpawner.kind.volumes]  # type: ignore[attr-defined]
         for name in names:
             found = obstacle(self.authenticator.normalize_username(name), volumes)  # type: ignore[attr-defined]
             if found:

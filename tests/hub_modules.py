@@ -9,7 +9,14 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "jupyterhub"
 # The image gets the library's contract as a package of its own.
-_SHARED = ("contract", "contract.labels", "contract.logs", "contract.documents", "contract.pictures")
+_SHARED = (
+    "contract",
+    "contract.labels",
+    "contract.logs",
+    "contract.documents",
+    "contract.pictures",
+    "contract.servers",
+)
 
 
 @contextmanager

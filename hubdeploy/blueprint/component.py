@@ -22,7 +22,8 @@ class Facts:
     `engine_memory` is bytes; `base_id` the id of BASE_IMAGE, None while it is not on the engine; `contexts` the build
     contexts by image; `pair` the certificate to serve; `held` the files that each component's container has now (role ->
     path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the picture of HUB_LOGO, empty
-    without one; `bridges` the names of the bridges of the networks that are there already.
+    without one; `bridges` the names of the bridges of the networks that are there already;
+    `socket_group` the group that may use the engine's socket, None where it is not known, or is root's.
     """
 
     engine_memory: int
@@ -33,6 +34,7 @@ class Facts:
     held: Mapping[str, Mapping[str, Secret[bytes]]] = field(default_factory=dict)
     logo: bytes = field(default=b"", repr=False)
     bridges: Mapping[str, str] = field(default_factory=dict)
+    socket_group: int | None = None
 
 
 def _none(settings: Settings) -> tuple[()]:
@@ -45,7 +47,7 @@ class Component:
 
     `role` is its label, the end of its container's name, and what `logs --of` takes. `image` is a row of the family or a
     reference. `directory` is the one whose files are read back, to compare them; None reads nothing. `after_servers`: it is
-    stopped after users' servers, not before.
+    stopped after users' servers, not before. `tells`: what its health check prints is for operators; `status` shows it.
     """
 
     role: str
@@ -55,6 +57,7 @@ class Component:
     volumes: Callable[[Settings], tuple[VolumeSpec, ...]] = _none
     directory: str | None = None
     after_servers: bool = False
+    tells: bool = False
 
     def image_reference(self, settings: Settings) -> str:
         return settings.image_reference(self.image) if self.image in family.FAMILY else self.image

@@ -101,6 +101,7 @@ class Deployment:
             new_password=Secret(secrets.token_hex(32)),
             held={one.role: one.files for one in snapshot.containers.values() if one.files},
             logo=self._logo,
+            socket_group=snapshot.engine.socket_group,
             bridges={name: network.bridge for name, network in snapshot.networks.items()},
         )
         return draw.draw(settings, facts)

@@ -5,6 +5,7 @@ nothing.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -35,6 +36,8 @@ def show(deployment: NamedDeployment) -> None:
     for table in (_components(snapshot, deployment), _servers(snapshot), _images(snapshot)):
         if table.row_count:
             console.print(_with_whole_names(table))
+    for line in _notes(snapshot, deployment):
+        console.print(line, markup=False)
     if settings is None:
         return
     pair = selection.current(settings, deployment.engine.read_volume)
@@ -57,6 +60,14 @@ def _components(snapshot: Snapshot, deployment: NamedDeployment) -> Table:
     for role in sorted(missing):
         table.add_row(role, "does not exist", "", "", "")
     return table
+
+
+def _notes(snapshot: Snapshot, deployment: NamedDeployment) -> Iterator[str]:
+    """What components say of themselves."""
+    telling = {one.role for one in COMPONENTS if one.tells}
+    for state in snapshot.components:
+        if state.role in telling and state.running and (words := deployment.engine.health(state.name)[1]):
+            yield f"\n{state.role}: {words}"
 
 
 def _servers(snapshot: Snapshot) -> Table:
@@ -97,7 +108,7 @@ def _with_whole_names(table: Table) -> Table:
 def _health(state: ContainerState, deployment: NamedDeployment) -> Text:
     """The engine's last check. It makes the first one half a minute after a start, so until then the check is made here."""
     health = state.health
-    if health == "starting" and state.running and deployment.engine.passes_health_check(state.name):
+    if health == "starting" and state.running and deployment.engine.health(state.name)[0]:
         health = "healthy"
     return Text(health, style=_STYLES.get(health, ""))
 

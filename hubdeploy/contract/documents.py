@@ -143,12 +143,29 @@ class Contract:
     users: tuple[User, ...]
     kinds: tuple[ServerKind, ...]
 
+    @property
+    def servers(self) -> Servers:
+        """What of it users' servers are made from."""
+        sudo = tuple(user.name for user in self.users if user.sudo)
+        return Servers(self.labels, self.hub.base_url, self.kinds, sudo)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What the filter makes users' servers from, whatever the hub asks for. `labels` are the deployment's, `base_url` as in
+    Hub; `sudo_users` are those whose servers may use sudo, in the order of their names."""
+
+    labels: Mapping[str, str]
+    base_url: str
+    kinds: tuple[ServerKind, ...]
+    sudo_users: tuple[str, ...]
+
     def kind_for(self, user: str) -> ServerKind:
         """The kind of server that a user gets."""
         return self.kinds[0]
 
     def may_sudo(self, user: str) -> bool:
-        return self.kind_for(user).grant_sudo or any(one.sudo for one in self.users if one.name == user)
+        return self.kind_for(user).grant_sudo or user in self.sudo_users
 
 
 @dataclass(frozen=True)

@@ -19,5 +19,8 @@ HOST, PATH = "hubdeploy.host", "hubdeploy.path"
 # On a notebook image: the folder with JupyterLab's files for the hub to serve. Its Dockerfile writes it.
 ASSETS = "hubdeploy.assets"
 
-# Roles that are no component's: a user's server, and a container that answers one question.
-SERVER, ONE_OFF = "server", "one-off"
+# Only in the hub's request for a new server: the home's volume lies beside the home.
+ASIDE = "hubdeploy.aside"
+
+# Roles that are no component's: a user's server, a container that answers one question, and a user's volume.
+SERVER, ONE_OFF, VOLUME = "server", "one-off", "volume"

@@ -107,9 +107,9 @@ class Engine:
         """The id of an image that is on the engine; None if it is not."""
         return observe.image_id(self.connection, reference)
 
-    def passes_health_check(self, container: str) -> bool:
-        """Whether the running container's own health check passes now."""
-        return act.passes_health_check(self.connection, container)
+    def health(self, container: str) -> tuple[bool, str]:
+        """Whether the running container's own health check passes now, and what it prints."""
+        return act.health(self.connection, container)
 
     def pull_image(self, reference: str, progress: Callable[[str], None] = lambda line: None) -> None:
         """Pulls an image; raises EngineError with the engine's words when it cannot."""

@@ -256,16 +256,17 @@ def await_healthy(connection: Connection, name: str, within: float = HEALTHY_WIT
             time.sleep(0.1)
 
 
-def passes_health_check(connection: Connection, name: str) -> bool:
-    """Whether the container's own health check passes now; False if it does not run any more."""
+def health(connection: Connection, name: str) -> tuple[bool, str]:
+    """Whether the container's own health check passes now, and what it prints; False if it does not run any more."""
     with translated(f"the health of {name} can be asked"):
         check = _health_command(connection.api.inspect_container(name))
         try:
-            return check is None or _run(connection, name, check)[0] == 0
+            code, printed = _run(connection, name, check) if check else (0, "")
         except docker.errors.APIError as error:
             if error.status_code != 409:
                 raise
-            return False
+            return False, ""
+        return code == 0, printed.strip()
 
 
 def _not_ready(connection: Connection, name: str, found: str) -> NotReady:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import stat
 import tarfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ import docker.errors
 from docker.utils.build import exclude_paths
 
 from hubdeploy import threads
+from hubdeploy.blueprint.components.filter import ENGINE_SOCKET
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine.connection import Connection, already_gone, translated
@@ -140,7 +142,18 @@ def engine_facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
             pass
     kind = "Docker Desktop" if info.get("OperatingSystem") == "Docker Desktop" else ""
     kind = "rootless" if "name=rootless" in (info.get("SecurityOptions") or ()) else kind
-    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind)
+    group = _socket_group() if local else None
+    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind, group)
+
+
+def _socket_group() -> int | None:
+    """The group that may read and write the engine's socket on this machine, if it is not root's."""
+    try:
+        found = os.stat(ENGINE_SOCKET)
+    except OSError:
+        return None
+    may_use = stat.S_IRGRP | stat.S_IWGRP
+    return found.st_gid if found.st_gid and found.st_mode & may_use == may_use else None
 
 
 def read_files(connection: Connection, container: str, root: str) -> dict[str, Secret[bytes]] | None:

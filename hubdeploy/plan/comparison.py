@@ -5,6 +5,7 @@ with values as a person writes them. Never shows a secret: those are named only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,9 +22,12 @@ _LISTED = 6
 _KEYS = {
     "hub.data_dir": "DATA_VOLUME_CONTAINER",
     "hub.base_url": "HUB_PATH",
+    "base_url": "HUB_PATH",
     "login.name": "AUTHENTICATOR",
     "kinds.image": "DOCKER_NOTEBOOK_IMAGE",
 }
+# Where one variable of a container's environment ends and the next begins: the text of the last may have commas.
+_BETWEEN_VARIABLES = re.compile(r", (?=[A-Z][A-Z0-9_]*=)")
 # Fields that change with another one, which is named.
 _FOLLOWING = frozenset(("kinds.ours", "kinds.marks_servers", "login.authenticator_class"))
 
@@ -42,6 +46,10 @@ def differences(name: str, before: Secret[bytes] | None, after: Secret[bytes] | 
         found = list(_changes(plain(held), plain(after), ()))
     if not found:
         return f"{name}: the same in another form"
+    return _listed(found)
+
+
+def _listed(found: Sequence[str]) -> str:
     shown = "; ".join(found[:_LISTED])
     return shown if len(found) <= _LISTED else f"{shown} and {len(found) - _LISTED} more"
 
@@ -58,14 +66,30 @@ def of_shape(part: str, before: str, after: str, published: Sequence[PublishedPo
                 yield f"the address of {port.key}: {address} -> {port.address}"
         return
     if part == "environment":
-        held, wanted = (dict(one.split("=", 1) for one in ones) for ones in (old, new))
-        before_walls, after_walls = (json.loads(one.pop("WALLS", "{}")) for one in (held, wanted))
-        yield from _wall_changes(before_walls, after_walls)
+        held, wanted = (_variables(text) for text in (before, after))
+        yield from _wall_changes(*(_document(one.pop("WALLS", "{}")) for one in (held, wanted)))
+        servers = [_document(one.pop("SERVERS", "{}")) for one in (held, wanted)]
+        if found := list(_changes(servers[0], servers[1], ())):
+            yield _listed(found)
         old, new = ([f"{name}={value}" for name, value in ones.items()] for ones in (held, wanted))
         if old == new:
             return
     gone, come = ([one for one in ones if one not in others] for ones, others in ((old, new), (new, old)))
     yield f"{part}: {', '.join(gone) or 'none'} -> {', '.join(come) or 'none'}"
+
+
+def _variables(text: str) -> dict[str, str]:
+    """Name -> value of an environment in a container's shape."""
+    return dict(one.split("=", 1) for one in _BETWEEN_VARIABLES.split(text) if "=" in one)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """A component's document; empty where an earlier version's cannot be read."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _wall_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -91,6 +115,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield from _changes(before, after, path)
         elif field == "users":
             yield from _user_changes(before or [], after or [])
+        elif field == "sudo_users":
+            yield f"users with sudo: {', '.join(before or ()) or 'none'} -> {', '.join(after or ()) or 'none'}"
         elif field == "volumes":
             yield from _volume_changes(before or [], after or [])
         elif (old_ones := _by_name(before)) and (new_ones := _by_name(after)):

@@ -84,22 +84,22 @@ def _pending(
     blueprint: Blueprint, snapshot: Snapshot, changed: Collection[str], stopping: Collection[str]
 ) -> tuple[Pending, ...]:
     """What running servers pick up later. Servers of the `stopping` users do not go on."""
-    contract = blueprint.contract
+    servers = blueprint.contract.servers
 
     def other_image(one: ContainerState) -> bool:
-        reference = contract.kind_for(one.user).image
+        reference = servers.kind_for(one.user).image
         image = snapshot.images.get(reference)
         return reference in changed or image is None or one.image_id != image.id
 
     checks: list[tuple[str, Callable[[ContainerState], bool]]] = [
-        (f"image {contract.kinds[0].image} is new", other_image),
+        (f"image {servers.kinds[0].image} is new", other_image),
         (
             "the settings of servers changed",
-            lambda one: one.labels.get(labels.FINGERPRINT) != contract.kind_for(one.user).fingerprint,
+            lambda one: one.labels.get(labels.FINGERPRINT) != servers.kind_for(one.user).fingerprint,
         ),
         (
             "the right to use sudo changed",
-            lambda one: (one.labels.get(labels.SUDO) == "yes") != contract.may_sudo(one.user),
+            lambda one: (one.labels.get(labels.SUDO) == "yes") != servers.may_sudo(one.user),
         ),
     ]
     running = [one for one in snapshot.servers if one.running and one.user not in stopping]

@@ -14,7 +14,8 @@ from hubdeploy.contract.documents import Secret
 class EngineFacts:
     """The engine itself. `memory` and `free_disk` are bytes; `free_disk` is None where it cannot be known.
     `cpus` is a number of CPUs, 0 where it is not known. `special` says in words what kind of engine it is where walls were not
-    tried: rootless, or in a machine of its own; empty for any other."""
+    tried: rootless, or in a machine of its own; empty for any other.
+    `socket_group` is the group that may use its socket; None where it is not known, or is root's."""
 
     version: str
     memory: int
@@ -22,6 +23,7 @@ class EngineFacts:
     local: bool
     cpus: int = 0
     special: str = ""
+    socket_group: int | None = None
 
 
 @dataclass(frozen=True)

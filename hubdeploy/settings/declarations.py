@@ -355,6 +355,11 @@ class Settings:
         return f"{self.name}-guard"
 
     @property
+    def filter_volume(self) -> str:
+        """The filter's socket."""
+        return f"{self.name}-filter"
+
+    @property
     def proxy_volume(self) -> str:
         """Routes and certificates, shared by hub and proxy."""
         return f"{self.name}-proxy"

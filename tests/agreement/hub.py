@@ -26,7 +26,8 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy import make_url
 from traitlets.config.loader import PyFileConfigLoader
 
-from hubdeploy.contract.documents import Contract, from_bytes
+from hubdeploy.contract import servers
+from hubdeploy.contract.documents import Contract, Servers, from_bytes
 from hubdeploy.settings.declarations import Settings
 from tests import hub_modules
 from tests.agreement import border
@@ -79,7 +80,7 @@ def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> L
     (folder() / "secrets.json").write_bytes(secrets)
     with (
         image_modules() as spawner,
-        mock.patch.object(spawner, "APIClient", return_value=wire),
+        mock.patch.object(spawner.engine, "client", return_value=wire),
         mock.patch.object(spawner.ServerSpawner, "_executor", _AtOnce()),
         # The real ones would keep the wire for later tests in this process.
         mock.patch.object(spawner.ServerSpawner, "_of_thread", threading.local()),
@@ -171,7 +172,10 @@ def _servers(settings: Settings, wire: Wire, app: JupyterHub, login: Any) -> Lea
 
 
 def created(wire: Wire, path: str) -> Leaves:
-    """The last container that was asked for."""
-    asked = next(one for one in reversed(wire.requests) if one.is_for("POST", "/containers/create"))
-    body = {**asked.body, "Env": environment(asked.body.get("Env") or ())}
-    return {f"{path}.Name": asked.params["name"], **flat(body, path)}
+    """What the filter makes of the last request for a server."""
+    made = [one for one in wire.requests if one.is_for("POST", "/containers/create")]
+    variables = [line for one in made for line in one.body.get("Env") or () if line.startswith("SERVERS=")]
+    made_from = from_bytes(Servers, variables[-1].removeprefix("SERVERS=").encode())
+    wish = importlib.import_module("filter.reading").wish(json.dumps(made[-1].body).encode())
+    body = servers.creation(made_from, wish, mac_in_endpoint=False)
+    return {f"{path}.Name": made[-1].params["name"], **flat({**body, "Env": environment(body["Env"])}, path)}

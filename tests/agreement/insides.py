@@ -90,14 +90,16 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     for user in s.users:
         yield Reading("userlist: admin", f"contract.users[{user.name}].admin", user.admin)
         yield Reading("userlist: sudo", f"contract.users[{user.name}].sudo", user.sudo)
-    yield from _server_kind(s)
+    # The hub's document, and the filter's, which the hub cannot write.
+    for document in ("contract", "container[filter].servers"):
+        yield from _server_kind(s, f"{document}.kinds[0]")
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
         yield Reading(key, f"secrets.login.{name}", _absent_or(None if github else _password(s, leaves, key)))
     secret = s.github_client_secret.reveal() if github and s.github_client_secret else None
     yield Reading("GITHUB_CLIENT_SECRET", "secrets.login.client_secret", _absent_or(secret))
 
 
-def _server_kind(s: Settings) -> Readings:
+def _server_kind(s: Settings, at: str) -> Readings:
     for key, name, value in (
         ("DOCKER_NOTEBOOK_IMAGE", "image", s.notebook_image),
         ("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "ours", notebook(s) is not None),
@@ -114,10 +116,10 @@ def _server_kind(s: Settings) -> Readings:
         ("TIMEZONE", "timezone", s.timezone),
         ("DOCKER_NETWORK_NAME", "marks_servers", s.is_set("DOCKER_NETWORK_NAME")),
     ):
-        yield Reading(key, f"contract.kinds[0].{name}", value)
+        yield Reading(key, f"{at}.{name}", value)
     for number, (key, volume, target) in enumerate(_volumes(s)):
-        yield Reading(key, f"contract.kinds[0].volumes[{number}].name", volume)
-        yield Reading("NB_USER DOCKER_NOTEBOOK_DIR", f"contract.kinds[0].volumes[{number}].target", target)
+        yield Reading(key, f"{at}.volumes[{number}].name", volume)
+        yield Reading("NB_USER DOCKER_NOTEBOOK_DIR", f"{at}.volumes[{number}].target", target)
 
 
 def _volumes(s: Settings) -> list[tuple[str, str, str]]:
@@ -203,7 +205,7 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
 def _process(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     root = sudo or notebook(s) is None
     yield Reading("NB_UID userlist: sudo; GRANT_SUDO", f"{at}.User", "0" if root else str(s.nb_uid))
-    capabilities = ROOT_CAPABILITIES if root else ABSENT
+    capabilities = ROOT_CAPABILITIES if root else ()
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.HostConfig.CapAdd", capabilities)
     yield Reading("no capability by default", f"{at}.HostConfig.CapDrop", ("ALL",))
     options = () if sudo else ("no-new-privileges",)

@@ -13,7 +13,7 @@ import jupyterhub
 from hubdeploy import family
 from hubdeploy.blueprint import documents, routing
 from hubdeploy.blueprint.component import mac_address
-from hubdeploy.blueprint.components import hub, proxy
+from hubdeploy.blueprint.components import proxy
 from hubdeploy.contract import labels
 from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import bundle
@@ -84,6 +84,7 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("volume[data]", "DATA_VOLUME_HOST", s.data_volume, "data-volume"),
         ("volume[proxy]", "the proxy's volume", s.proxy_volume, "proxy-volume"),
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
+        ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),
     ):
         yield Reading(key, f"{place}.Name", name)
         yield Reading("DOCKER_MACHINE_NAME", f"{place}.Labels.{labels.DEPLOYMENT}", s.name)
@@ -110,9 +111,10 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
         yield Reading(f"the {role}'s MAC address", f"{at}.MacAddress", mac_address(s, role))
         yield Reading(f"the {role}'s MAC address", f"{at}.Networks[0].MacAddress", mac_address(s, role))
     yield from _guard(s)
+    yield from _filter(s, leaves)
     yield from _proxy(s)
     yield from _hub(s)
-    for role in ("guard", "hub", "proxy"):
+    for role in ("guard", "filter", "hub", "proxy"):
         for part, text in _shape(leaves, f"container[{role}]").items():
             yield Reading("what makes a container anew", f"container[{role}].Labels.{labels.SHAPE}.{part}", text)
 
@@ -144,6 +146,24 @@ def _guard(s: Settings) -> Readings:
     yield Reading("TIMEZONE ALLOWED_NETWORKS", f"{at}.Env", (f"WALLS={text}", f"TZ={s.timezone}"))
 
 
+def _filter(s: Settings, leaves: Leaves) -> Readings:
+    at = "container[filter]"
+    yield Reading("the filter's name", f"{at}.Name", f"{s.name}-filter")
+    yield Reading("the filter's name", f"{at}.started.Name", f"{s.name}-filter")
+    yield Reading("the filter has no network", f"{at}.HostConfig.NetworkMode", "none")
+    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.Image", f"{s.image_namespace}/hub:{s.image_tag}")
+    yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
+    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[0].Source", "/var/run/docker.sock")
+    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[0].Target", "/run/docker.sock")
+    yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[1].Source", s.filter_volume)
+    sudo = tuple(sorted(user.name for user in s.users if user.sudo))
+    yield Reading("userlist: sudo", f"{at}.servers.sudo_users", sudo)
+    yield Reading("DOCKER_MACHINE_NAME", f"{at}.servers.labels.{labels.DEPLOYMENT}", s.name)
+    yield Reading("HUB_PATH", f"{at}.servers.base_url", s.hub_path)
+    # What stands in it is read above and in insides.py.
+    yield Reading("what servers are made from", f"{at}.Env", leaves.get(f"{at}.Env"))
+
+
 def _proxy(s: Settings) -> Readings:
     at = "container[proxy]"
     port = f"{at}.HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
@@ -169,8 +189,7 @@ def _hub(s: Settings) -> Readings:
     yield Reading("DATA_VOLUME_CONTAINER", f"{at}.HostConfig.Mounts[0].Target", s.data_mount)
     yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[1].Source", s.proxy_volume)
     yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[1].Target", documents.PROXY_MOUNT_IN_HUB)
-    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Source", hub.ENGINE_SOCKET)
-    yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[2].Target", hub.ENGINE_SOCKET_IN_HUB)
+    yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[2].Source", s.filter_volume)
     yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
     yield Reading("the hub's name", f"{at}.Networks[1].Aliases", (s.hub_name,))
     yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[3].Source", s.guard_volume)

@@ -22,7 +22,7 @@ from hubdeploy.family import FAMILY
 from hubdeploy.plan.steps import Plan
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-BASE = "hubdeploy-test/busybox:2"
+BASE = "hubdeploy-test/busybox:3"
 TEST_LABEL = "hubdeploy.test"
 
 _DOCKERFILE = "ARG PARENT\nFROM ${PARENT}\n%sCOPY version /version\n%s"
@@ -30,9 +30,9 @@ _RUNS = (
     'HEALTHCHECK CMD ["/bin/busybox", "true"]\n'
     'CMD ["/bin/busybox", "sh", "-c", "trap \'exit 0\' TERM; /bin/busybox sleep 3600 & wait"]\n'
 )
-# Stands in for the guard, which the hub's image runs: `python3 -m guard` stays, any other question is answered well.
+# Stands in for guard and filter, which the hub's image runs: `python3 -m guard` stays, a question is answered well.
 _PYTHON = b"""#!/bin/sh
-[ "$2" = guard ] || exit 0
+case $2 in guard|filter) ;; *) exit 0 ;; esac
 trap 'exit 0' TERM
 /bin/busybox sleep 3600 & wait
 """
@@ -51,9 +51,10 @@ def ensure_base(client: docker.DockerClient) -> None:
                 link = tarfile.TarInfo(f"bin/{name}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
-            python = tarfile.TarInfo("usr/bin/python3")
-            python.mode, python.size = 0o755, len(_PYTHON)
-            tar.addfile(python, io.BytesIO(_PYTHON))
+            for path in ("usr/bin/python3", "opt/hub/bin/python"):
+                python = tarfile.TarInfo(path)
+                python.mode, python.size = 0o755, len(_PYTHON)
+                tar.addfile(python, io.BytesIO(_PYTHON))
         archive.flush()
         repository, tag = BASE.split(":")
         client.api.import_image(archive.name, repository=repository, tag=tag, changes=[f"LABEL {TEST_LABEL}={carried}"])

@@ -82,13 +82,14 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
         "-hub ",
         "-proxy ",
         "-guard ",
+        "-filter ",
         "/hub:latest ",
         "/proxy:latest ",
         "/anaconda3:latest ",
         "/base-notebook:latest ",
     ):
         assert f"{project.name}{name}" in table, table
-    assert ("starting" in table, table.count("healthy")) == (False, 3), "as up has just said"
+    assert ("starting" in table, table.count("healthy")) == (False, 4), "as up has just said"
 
     start_server(client, project, "carriere4")
     start_server(client, project, "kaben")
@@ -106,7 +107,7 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
     assert "users: kaben picks it up at their next start" in planned
 
     code, lines = at_terminal(project, "up", "--yes", at="-hub is stopped (", keys="\x03")
-    assert code == 130
+    assert code == 130, lines
     assert any(re.search(r"stopped by Ctrl-C: \d of 6 steps are done, and stay so", line) for line in lines), lines
     assert "  do:        run the same command again: it goes on from here" in lines
     (project.root / "base-notebook" / "version").write_text("2\n")

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import io
 import tarfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +25,11 @@ from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.commands import execution, up
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Servers, from_bytes
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import operations as op
 from hubdeploy.plan import removal
+from tests.engine import filtering
 from tests.engine.project import BASE, Project
 from tests.unit.hub import hub_image
 
@@ -120,9 +123,11 @@ def revealed(deployment: Deployment, volume: str) -> dict[str, bytes]:
     return {name: content.reveal() for name, content in deployment.engine.read_volume(volume).items()}
 
 
-def start_server(project: Project, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the hub does: its spawner, configured by the contract that `up` put into the hub, on the real engine. A guard that
-    says yes stands in, as these images hold none."""
+def start_server(
+    client: docker.DockerClient, project: Project, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the hub does: its spawner, configured by the contract that `up` put into the hub, on the real engine, through the
+    filter that reads what `up` gave it. A guard that says yes stands in, as these images hold none."""
     monkeypatch.setattr(question, "ask", lambda about: question.STAND if about == question.RULES else question.ISOLATED)
     deployment = project.deployment()
     files = deployment.engine.read_files(deployment.settings.hub_name, "/srv/jupyterhub") or {}
@@ -133,7 +138,13 @@ def start_server(project: Project, user: str, folder: Path, monkeypatch: pytest.
         config=config, hub=hub.hub, authenticator=hub.authenticator_class(parent=hub), api_token="token",
         user=SimpleNamespace(name=user, escaped_name=user, url=f"/user/{user}/"), oauth_client_id=f"user-{user}",
     )  # fmt: skip
-    asyncio.run(server.start())
+    environment = client.containers.get(f"{project.name}-filter").attrs["Config"]["Env"]
+    variables = dict(line.split("=", 1) for line in environment)
+    with filtering.serving(from_bytes(Servers, variables["SERVERS"].encode()), folder) as filtered:
+        monkeypatch.setattr(hub_image.load("engine"), "client", filtered)
+        # The spawner's threads keep their clients.
+        monkeypatch.setattr(type(server), "_of_thread", threading.local())
+        asyncio.run(server.start())
 
 
 @pytest.fixture
@@ -155,7 +166,7 @@ def older(client: docker.DockerClient, project: Project) -> Iterator[Older]:
 def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Older) -> None:
     operations = [step.operation for step in project.plan().steps]
     made = [one.spec.name for one in operations if isinstance(one, op.NetworkExists | op.VolumeExists)]
-    assert made == [f"{project.name}-{end}" for end in ("proxy-api", "proxy", "guard")]
+    assert made == [f"{project.name}-{end}" for end in ("proxy-api", "proxy", "guard", "filter")]
     (hub,) = [one.spec for one in operations if isinstance(one, op.ContainerCreated) and one.spec.role == "hub"]
     assert f"{older.data} at /data" in hub.shape["mounts"]
     assert older.network in hub.shape["networks"]
@@ -306,7 +317,7 @@ def test_a_users_server_has_the_files_of_the_older_one(
 ) -> None:
     project.up()
     before = older.state()
-    start_server(project, USER, tmp_path, monkeypatch)
+    start_server(client, project, USER, tmp_path, monkeypatch)
     server = client.containers.get(f"{project.name}-user-octo-2dcat")
     command = ["sh", "-c", "/bin/busybox cat thesis.ipynb && echo more > new"]
     assert server.exec_run(command, workdir="/home/cryptic/work") == (0, USER_FILES["thesis.ipynb"])
@@ -320,7 +331,7 @@ def test_clean_with_volumes_removes_only_what_this_deployment_made(
 ) -> None:
     project.up()
     before = older.state()
-    start_server(project, "kaben", tmp_path, monkeypatch)
+    start_server(client, project, "kaben", tmp_path, monkeypatch)
     assert client.volumes.get(older.volume_of("kaben")).attrs["Labels"][labels.DEPLOYMENT] == project.name
     deployment = project.deployment()
     # What `clean --volumes` does once the name is typed back.

@@ -16,7 +16,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from hubdeploy.blueprint.components import guard, hub, proxy
+from hubdeploy.blueprint.components import filter, guard, hub, proxy
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
 from hubdeploy.commands import check_files, status
@@ -113,6 +113,25 @@ def test_the_guard_may_change_the_hosts_network_and_no_more(client: docker.Docke
     assert [mount["Source"] for mount in host["Mounts"]] == [f"{up.name}-guard"]
 
 
+def test_the_filter_alone_has_the_engines_socket_and_it_has_no_network(
+    client: docker.DockerClient, up: Project
+) -> None:
+    found = client.containers.get(f"{up.name}-filter").attrs
+    host = found["HostConfig"]
+    assert (host["CapDrop"], host["CapAdd"], host["NetworkMode"]) == (["ALL"], None, "none")
+    assert host["ReadonlyRootfs"]
+    assert found["Config"]["User"] == f"{filter.UID}:{Path(filter.ENGINE_SOCKET).stat().st_gid}"
+    mounts = {
+        container.name: {mount["Source"] for mount in container.attrs["HostConfig"]["Mounts"]}
+        for container in client.containers.list(filters=up.own)
+    }
+    assert [name for name, sources in mounts.items() if filter.ENGINE_SOCKET in sources] == [f"{up.name}-filter"]
+    assert {name for name, sources in mounts.items() if f"{up.name}-filter" in sources} == {
+        f"{up.name}-filter",
+        f"{up.name}-hub",
+    }
+
+
 def test_no_capability_and_no_new_privileges_for_hub_and_proxy(client: docker.DockerClient, up: Project) -> None:
     for name in (f"{up.name}-hub", f"{up.name}-proxy"):
         host = client.containers.get(name).attrs["HostConfig"]
@@ -155,9 +174,9 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
     ),
     "GRANT_SUDO": (
         lambda p: p.write_env(GRANT_SUDO="yes"),
-        {"container NAME-hub"},
+        {"container NAME-filter", "container NAME-hub"},
         ["GRANT_SUDO: no -> yes"],
-        {hub.CONSEQUENCE},
+        {filter.CONSEQUENCE, hub.CONSEQUENCE},
     ),
     "proxy/": (
         lambda p: _append(p.root / "proxy" / "Dockerfile"),
@@ -167,9 +186,9 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
     ),
     "jupyterhub/": (
         lambda p: _append(p.root / "jupyterhub" / "Dockerfile"),
-        {"image NAME/hub:latest", "container NAME-guard", "container NAME-hub"},
+        {"image NAME/hub:latest", "container NAME-guard", "container NAME-filter", "container NAME-hub"},
         ["jupyterhub/ changed"],
-        {guard.CONSEQUENCE, hub.CONSEQUENCE},
+        {guard.CONSEQUENCE, filter.CONSEQUENCE, hub.CONSEQUENCE},
     ),
     "ALLOWED_NETWORKS": (
         lambda p: p.write_env(ALLOWED_NETWORKS="10.1.2.0/24"),

@@ -108,19 +108,19 @@ def extended(
     components = library / "blueprint" / "components"
     module = COMPONENT.replace("PORT, 8000", f"{port}, 8000").replace("IMAGE", BASE)
     (components / "board.py").write_text(module)
-    replace(components / "__init__.py", "import guard, hub, proxy", "import board, guard, hub, proxy")
+    replace(components / "__init__.py", "import filter, guard, hub, proxy", "import board, filter, guard, hub, proxy")
     replace(
         components / "__init__.py",
-        "(proxy.COMPONENT, guard.COMPONENT, hub.COMPONENT)",
-        "(proxy.COMPONENT, guard.COMPONENT, hub.COMPONENT, board.COMPONENT)",
+        "(proxy.COMPONENT, guard.COMPONENT, filter.COMPONENT, hub.COMPONENT)",
+        "(proxy.COMPONENT, guard.COMPONENT, filter.COMPONENT, hub.COMPONENT, board.COMPONENT)",
     )
     # A login: a row and its setting.
     replace(library / "settings" / "logins.py", '    "shared-password": LoginRow(', LOGIN)
     # A setting of servers: its declaration, the contract's field, and where it acts.
     replace(library / "settings" / "declarations.py", "    authenticator: str = setting(", SETTINGS)
     replace(library / "contract" / "documents.py", _LAST_FIELD, f'{_LAST_FIELD}    motto: str = "none"\n')
-    acts = "    c.ServerSpawner.environment = dict(kind.environment)"
-    replace(clone.root / "jupyterhub" / "jupyterhub_config.py", acts, f'{acts} | {{"MOTTO": kind.motto}}')
+    acts = '    environment = {**kind.environment, "TZ": kind.timezone, '
+    replace(library / "contract" / "servers.py", acts, f'{acts}"MOTTO": kind.motto, ')
     clone.shell.update(PASSPHRASE=PASSPHRASE, USER_MOTTO="onward")
     yield clone
     clone.remove()
@@ -172,5 +172,11 @@ def test_an_added_component_login_and_setting_work_without_another_edit(
 
 def test_contributing_names_the_places_that_this_test_edits() -> None:
     guide = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
-    for place in ("blueprint/components/", "settings/logins.py", "settings/declarations.py", "contract/documents.py"):
+    for place in (
+        "blueprint/components/",
+        "settings/logins.py",
+        "settings/declarations.py",
+        "contract/documents.py",
+        "contract/servers.py",
+    ):
         assert place in guide

@@ -256,6 +256,8 @@ def test_no_server_starts_without_the_guard_and_the_next_one_does(
     hub: Clone, logged_in: Callable[[str], Person], peers: tuple[Person, Person]
 ) -> None:
     linus, guard = logged_in("linus"), hub.container(f"{hub.name}-guard")
+    if hub.has_container(hub.server_name("linus")):
+        hub.stop_server(linus)
     guard.kill()
     try:
         linus.call("POST", "/hub/api/users/linus/server")

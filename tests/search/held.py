@@ -49,8 +49,8 @@ class Held:
 
     def start_servers(self, s: Settings) -> None:
         """Starts every user's server anew, as the hub does; servers of users who left are removed."""
-        contract = documents.contract(s, MEMORY)
-        kind = contract.kinds[0]
+        servers = documents.contract(s, MEMORY).servers
+        kind = servers.kinds[0]
         ours = [name for name, one in self.servers.items() if one.labels[labels.DEPLOYMENT] == s.name]
         for name in ours:
             del self.servers[name]
@@ -61,7 +61,7 @@ class Held:
                 labels.USER: user.name,
                 labels.FINGERPRINT: kind.fingerprint,
                 labels.PATH: s.hub_path,
-                labels.SUDO: "yes" if contract.may_sudo(user.name) else "no",
+                labels.SUDO: "yes" if servers.may_sudo(user.name) else "no",
             }
             name, image = f"{s.name}-user-{user.name}", self.images[kind.image].id
             networks = {kind.network_name: self.networks[kind.network_name].id}

@@ -105,7 +105,7 @@ def test_what_a_setting_changes_is_reported_part_by_part(tmp_path: Path) -> None
     assert reported == {
         "HUB_PORT": {"container proxy"},
         "DATA_VOLUME_HOST": {"container hub", "volume data"},
-        "NB_UID": {"container hub", "image base-notebook", "servers"},
+        "NB_UID": {"container filter", "container hub", "image base-notebook", "servers"},
         "USER_PASSWORD": {"container hub", "passwords"},
     }
 

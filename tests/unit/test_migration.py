@@ -30,16 +30,18 @@ def settings(root: Path, env: str) -> Settings:
 
 def mounted(user: str, found: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The volume that the real spawner asks for, configured by the document that these settings give."""
-    config = hub_image.load_config(documents.contract(found, 2**33), folder)
+    contract = documents.contract(found, 2**33)
+    config = hub_image.load_config(contract, folder)
     server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
     engine = FakeEngine()
+    engine.made_from = contract.servers
     monkeypatch.setattr(type(server), "client", engine)
     monkeypatch.setattr(type(server), "get_env", lambda self: {})
     server._stages = []
     asyncio.run(server.create_object())
-    home, mount = engine.created["host_config"]["Mounts"]
+    home, mount = engine.created["HostConfig"]["Mounts"]
     assert (home["Source"], home["Target"]) == ("crypticlabs-jupyterhub-home-octo-2dcat", "/home/cryptic")
-    assert engine.created["name"].startswith("crypticlabs-jupyterhub-user-"), "the container's name is the deployment's"
+    assert engine.name.startswith("crypticlabs-jupyterhub-user-"), "the container's name is the deployment's"
     return str(mount["Source"])
 
 

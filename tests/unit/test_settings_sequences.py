@@ -141,7 +141,12 @@ class Sequence(RuleBasedStateMachine):
         snapshot = self.held.seen_by(after)
         networks = {"users": after.network_name, "api": after.api_network_name}
         yield from (f"network {part}" for part, name in networks.items() if name in snapshot.networks)
-        volumes = {"data": after.data_volume, "proxy": after.proxy_volume, "guard": after.guard_volume}
+        volumes = {
+            "data": after.data_volume,
+            "proxy": after.proxy_volume,
+            "guard": after.guard_volume,
+            "filter": after.filter_volume,
+        }
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
         if set(images.foreign(after)) <= snapshot.images.keys():
             yield "images that are pulled"
@@ -163,12 +168,16 @@ def without(s: Settings, key: str) -> Settings:
 
 
 def parts_of_users(before: Settings, after: Settings) -> set[str]:
-    """What another userlist changes: the hub, and the servers of those who leave, or may use sudo no more or only now."""
+    """What another userlist changes: the hub, the filter where others may use sudo, and the servers of those who leave, or may
+    use sudo no more or only now."""
     if set(before.users) == set(after.users):
         return set()
     sudo = [{user.name: s.grant_sudo or user.sudo for user in s.users} for s in (before, after)]
-    return {"container hub"} | (
-        {"servers"} if any(sudo[1].get(name) != may for name, may in sudo[0].items()) else set()
+    listed = [{user.name for user in s.users if user.sudo} for s in (before, after)]
+    return (
+        {"container hub"}
+        | ({"container filter"} if listed[0] != listed[1] else set())
+        | ({"servers"} if any(sudo[1].get(name) != may for name, may in sudo[0].items()) else set())
     )
 
 

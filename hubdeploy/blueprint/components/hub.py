@@ -1,10 +1,10 @@
-"""The hub: JupyterHub, which logs users in and starts their servers through the engine's socket."""
+"""The hub: JupyterHub, which logs users in, and starts their servers through the filter."""
 
 from __future__ import annotations
 
 from hubdeploy.blueprint import documents
 from hubdeploy.blueprint.component import Component, Facts, mac_address, own_labels
-from hubdeploy.blueprint.components import guard
+from hubdeploy.blueprint.components import filter, guard
 from hubdeploy.blueprint.specs import (
     Attachment,
     Consequence,
@@ -20,10 +20,6 @@ from hubdeploy.settings.declarations import Settings
 
 ROLE = "hub"
 CONSEQUENCE = Consequence(Severity.NOBODY_NOTICES, "the hub restarts, sessions go on")
-ENGINE_SOCKET = "/var/run/docker.sock"
-# /var/run is a link to /run in every base. An engine with the fix of GHSA-vp62-88p7-qqf5 and without moby's #52655 (29.5.1,
-# Debian's 28.5.2) copies no file into or out of a container that has a mount below a link.
-ENGINE_SOCKET_IN_HUB = "/run/docker.sock"
 
 
 def container(settings: Settings, facts: Facts) -> ContainerSpec:
@@ -36,7 +32,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         mounts=(
             Mount(settings.data_volume, settings.data_mount),
             Mount(settings.proxy_volume, documents.PROXY_MOUNT_IN_HUB),
-            Mount(ENGINE_SOCKET, ENGINE_SOCKET_IN_HUB, kind="bind"),
+            Mount(settings.filter_volume, filter.MOUNT, read_only=True),
             Mount(settings.guard_volume, guard.MOUNT, read_only=True),
         ),
         attachments=(

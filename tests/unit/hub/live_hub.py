@@ -68,7 +68,8 @@ def running(folder: Path, contract: Contract | None = None, application: str = "
     # Side by side, as in the image: modules, templates, the contract, documents.
     shutil.copytree(hub_modules.FOLDER, folder, ignore=shutil.ignore_patterns("secrets"), dirs_exist_ok=True)
     shutil.copytree(Path(shared.__file__).parent, folder / "contract", dirs_exist_ok=True)
-    shutil.copytree(hub_modules.FOLDER.parent / "guard", folder / "guard", dirs_exist_ok=True)
+    for component in ("guard", "filter"):
+        shutil.copytree(hub_modules.FOLDER.parent / component, folder / component, dirs_exist_ok=True)
     contract = contract or hub_image.contract()
     contract = replace(contract, hub=replace(contract.hub, data_dir=str(folder)))
     (folder / CONTRACT_FILE).write_bytes(to_bytes(contract))

@@ -1,9 +1,10 @@
-"""The spawner with a fake engine: what it asks the engine for, and what it says when that fails."""
+"""The spawner with a fake engine: what it asks the filter for, and what it says when that fails."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import logging
 import re
 import socket
@@ -14,19 +15,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import ImageNotFound, NotFound
-from docker.types import HostConfig
+from docker.errors import ImageNotFound
 from dockerspawner import DockerSpawner
-from jupyterhub.auth import Authenticator
 
 from guard import question
-from hubdeploy.contract import labels
-from hubdeploy.contract.documents import Volume
-from hubdeploy.settings import userlist
+from hubdeploy.contract import labels, servers
 from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import contract
 
-DROPPED_TO = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE"]
 RUNNING = {"Running": True}
 ENDED = "2026-11-27T13:00:00.000000000Z"
 KILLED_FOR_MEMORY = [{"Action": action, "timeNano": 1_795_784_400 * 10**9} for action in ("oom", "die")]
@@ -35,7 +31,7 @@ Make = Callable[..., Any]
 
 
 class FakeEngine:
-    """Replaces docker-py's client; remembers the requests."""
+    """Replaces docker-py's client, the filter and the engine; remembers the requests. `made_from`: as in the filter."""
 
     def __init__(
         self, state: dict[str, Any] | None = None, log: bytes = b"", recorded: Iterable[dict[str, Any]] = ()
@@ -43,24 +39,22 @@ class FakeEngine:
         self.state = state or RUNNING
         self.recorded = recorded
         self.log = log
+        self.wished: dict[str, Any] = {}
         self.created: dict[str, Any] = {}
+        self.name = ""
+        self.made_from = contract().servers
         self.removed: list[str] = []
-        self.volumes: set[str] = set()
         self.stopping, self.stopped = threading.Event(), threading.Event()
-
-    def create_host_config(self, **options: Any) -> HostConfig:
-        return HostConfig(version="1.41", **options)
 
     def inspect_image(self, image: str) -> dict[str, Any]:
         return {"Id": "sha256:0123", "Config": {"Labels": None}}
 
-    def inspect_volume(self, name: str) -> dict[str, Any]:
-        if name not in self.volumes:
-            raise NotFound(f"no such volume: {name}")
-        return {"Name": name}
-
-    def create_container(self, **options: Any) -> dict[str, str]:
-        self.created = options
+    def create_container_from_config(self, wished: dict[str, Any], name: str) -> dict[str, str]:
+        """As the filter does."""
+        self.wished, self.name = wished, name
+        wish = hub_image.load("filter.reading").wish(json.dumps(wished).encode())
+        assert name == servers.filled(self.made_from.kind_for(wish.user).server_name, wish.user)
+        self.created = servers.creation(self.made_from, wish, mac_in_endpoint=False)
         return {"Id": "0123456789"}
 
     def inspect_container(self, name: str) -> dict[str, Any]:
@@ -89,7 +83,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     def spawner(user: str = "ann", engine: FakeEngine | None = None, **changes: Any) -> Any:
         config = hub_image.load_config(contract(**changes), tmp_path)
         server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
-        monkeypatch.setattr(type(server), "client", engine or FakeEngine())
+        engine = engine or FakeEngine()
+        engine.made_from = contract(**changes).servers
+        monkeypatch.setattr(type(server), "client", engine)
         monkeypatch.setattr(DockerSpawner, "get_env", lambda self: {"JUPYTERHUB_API_TOKEN": "own"})
         monkeypatch.setattr(question, "ask", lambda about: "stand" if about == "rules" else "isolated")
         server._stages = []
@@ -99,23 +95,27 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return spawner
 
 
-def created(make: Make, user: str, **changes: Any) -> dict[str, Any]:
+def test_the_hub_asks_for_a_users_server_and_says_nothing_of_how_it_is_made(make: Make) -> None:
     engine = FakeEngine()
-    asyncio.run(make(user, engine, **changes).create_object())
-    return engine.created
+    asyncio.run(make("bob", engine).create_object())
+    assert engine.wished == {
+        "Env": ["JUPYTERHUB_API_TOKEN=own"],
+        "Labels": {labels.USER: "bob", labels.ASIDE: "no"},
+    }
+    assert engine.created["Labels"][labels.USER] == "bob"
 
 
-def test_a_server_of_ours_has_no_capability_and_can_get_none(make: Make) -> None:
-    options = created(make, "ann")
-    host = options["host_config"]
-    assert options["user"] == "1000"
-    assert (host["CapDrop"], host.get("CapAdd", []), host["SecurityOpt"]) == (["ALL"], [], ["no-new-privileges"])
-    assert options["environment"] == {"JUPYTERHUB_API_TOKEN": "own", "JUPYTER_RUNTIME_DIR": "/run/notebook/runtime"}
+@pytest.mark.parametrize("name", ["ann", "Ann.Lee", "{raw_username}", "octo-", "müller", "日本", "a_b@c"])
+def test_hub_and_filter_know_a_server_by_the_same_name(make: Make, name: str) -> None:
+    engine = FakeEngine()
+    server = make(name, engine)
+    asyncio.run(server.create_object())
+    assert engine.name == server.container_name == f"lab-user-{DockerSpawner._escape(name)}"
 
 
 def test_a_server_learns_which_of_its_images_files_the_hub_serves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assets = hub_image.load("assets")
-    monkeypatch.setattr(assets.SERVED, "take", lambda engine, image, carried: "a" * 16)
+    monkeypatch.setattr(assets.SERVED, "take", lambda engine, image: "a" * 16)
     server, learned = make("ann"), []
 
     async def start_container() -> tuple[str, int]:
@@ -129,115 +129,6 @@ def test_a_server_learns_which_of_its_images_files_the_hub_serves(make: Make, mo
     monkeypatch.setattr(server, "_wait_until_it_answers", answers)
     asyncio.run(server.start())
     assert learned == ["a" * 16]
-
-
-@pytest.mark.parametrize(("user", "kind"), [("bob", {}), ("ann", {"grant_sudo": True})])
-def test_a_server_with_sudo_starts_as_root_with_the_capabilities_to_drop_to_the_user(
-    make: Make, user: str, kind: dict[str, Any]
-) -> None:
-    options = created(make, user, **kind)
-    host = options["host_config"]
-    assert options["user"] == "0"
-    assert options["environment"]["GRANT_SUDO"] == "yes"
-    assert (host["CapDrop"], host["CapAdd"], host.get("SecurityOpt", [])) == (["ALL"], DROPPED_TO, [])
-
-
-def test_a_foreign_image_gets_the_user_to_drop_to(make: Make) -> None:
-    options = created(make, "ann", ours=False, nb_uid=1234)
-    environment, host = options["environment"], options["host_config"]
-    assert options["user"] == "0"
-    assert (environment["NB_USER"], environment["NB_UID"]) == ("cryptic", "1234")
-    assert (environment["CHOWN_HOME"], environment["CHOWN_EXTRA"]) == ("yes", "/home/cryptic/work")
-    assert "GRANT_SUDO" not in environment
-    assert (host["CapAdd"], host["SecurityOpt"]) == (DROPPED_TO, ["no-new-privileges"])
-
-
-def test_a_foreign_image_gives_the_user_every_folder_below_the_home(make: Make) -> None:
-    """Found by the matrix: the engine makes /home/cryptic/lab, where the user could not write then."""
-    options = created(make, "ann", ours=False, notebook_dir="/home/cryptic/lab/notebooks")
-    assert options["environment"]["CHOWN_EXTRA"] == "/home/cryptic/lab,/home/cryptic/lab/notebooks"
-
-
-KEPT = (Volume("lab-home-{username}", "/home/cryptic"), Volume("lab-user-{username}", "/home/cryptic/work"))
-
-
-@pytest.mark.parametrize(
-    ("there", "options"), [([], "--recursive --no-dereference"), (["lab-home-ann"], "--no-dereference")]
-)
-def test_a_foreign_image_gives_the_user_all_that_it_put_into_a_new_home(
-    make: Make, there: list[str], options: str
-) -> None:
-    engine = FakeEngine()
-    engine.volumes.update(there)
-    asyncio.run(make("ann", engine, ours=False, volumes=KEPT).create_object())
-    assert engine.created["environment"]["CHOWN_HOME_OPTS"] == options
-
-
-@pytest.mark.parametrize("ours", [True, False])
-def test_a_server_begins_in_the_notebook_directory(make: Make, ours: bool) -> None:
-    """Found by the matrix: in a foreign image a kernel without a path started in the image's own folder."""
-    options = created(make, "ann", ours=ours, notebook_dir="/home/cryptic/notebooks")
-    assert options["working_dir"] == "/home/cryptic/notebooks"
-
-
-@pytest.mark.parametrize("name", ["octo-", "_build", "bob@example.org", "müller", "日本", "ü" * 32])
-def test_a_name_of_the_list_is_the_hubs_and_gives_names_that_the_engine_takes(make: Make, name: str) -> None:
-    assert [user.name for user in userlist.parse(name, source="userlist")[0]] == [name]
-    login = Authenticator()
-    assert login.validate_username(name)
-    assert login.normalize_username(name.upper()) == name
-    options = created(make, name)
-    names = [options["name"], options["host_config"]["Mounts"][0]["Source"]]
-    # As the engine checks them; a volume is a folder too.
-    assert all(re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", one) and len(one) < 256 for one in names)
-    assert options["labels"][labels.USER] == name
-
-
-def test_limits_reach_the_engine(make: Make) -> None:
-    host = created(make, "ann")["host_config"]
-    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (2**30, 2**30, 4096)
-    assert host["CpuQuota"] / host["CpuPeriod"] == 1.5
-
-
-def test_a_log_has_bounds_whatever_the_engines_default_is(make: Make) -> None:
-    log = created(make, "ann")["host_config"]["LogConfig"]
-    assert log == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
-
-
-def test_shared_memory_is_as_large_as_the_memory_limit(make: Make) -> None:
-    assert created(make, "ann", memory_limit=3 * 2**30)["host_config"]["ShmSize"] == 3 * 2**30
-
-
-def test_no_cpu_limit_is_no_cpu_limit(make: Make) -> None:
-    assert "CpuQuota" not in created(make, "ann", cpu_limit=None)["host_config"]
-
-
-def test_container_and_volume_have_the_deployments_name_and_labels(make: Make) -> None:
-    options = created(make, "ann.lee")
-    home, work = options["host_config"]["Mounts"]
-    assert options["name"] == work["Source"] == "lab-user-ann-2elee"
-    assert home["Source"] == "lab-home-ann-2elee"
-    assert (home["Target"], work["Target"]) == ("/home/cryptic", "/home/cryptic/work")
-    own = {"hubdeploy.deployment": "lab", "hubdeploy.role": "volume", "hubdeploy.uid": "1000"}
-    assert home["VolumeOptions"]["Labels"] == work["VolumeOptions"]["Labels"] == own
-    assert options["labels"] == {
-        "hubdeploy.deployment": "lab",
-        "hubdeploy.role": "server",
-        "hubdeploy.fingerprint": contract().kinds[0].fingerprint,
-        "hubdeploy.path": "/",
-        "hubdeploy.user": "ann.lee",
-        "hubdeploy.sudo": "no",
-    }
-
-
-def test_no_path_of_the_host_is_mounted(make: Make) -> None:
-    host = created(make, "ann")["host_config"]
-    assert not host.get("Binds")
-    assert {mount["Type"] for mount in host["Mounts"]} == {"volume"}
-
-
-def test_a_user_name_is_not_a_template(make: Make) -> None:
-    assert created(make, "{raw_username}")["labels"]["hubdeploy.user"] == "{raw_username}"
 
 
 def test_two_users_spawners_share_no_docker_thread(make: Make) -> None:
@@ -437,10 +328,3 @@ def test_progress_tells_each_stage_once(make: Make) -> None:
     events = asyncio.run(two_events())
     assert [event["message"] for event in events] == ["Creating the container", "Starting the container"]
     assert events[0]["progress"] < events[1]["progress"] < 100
-
-
-def test_a_server_in_a_network_of_others_has_an_address_by_which_the_guard_knows_it(make: Make) -> None:
-    marked = created(make, "ann", marks_servers=True)["mac_address"]
-    assert re.fullmatch("06:68(:[0-9a-f]{2}){4}", marked)
-    assert marked != created(make, "bob", marks_servers=True)["mac_address"]
-    assert "mac_address" not in created(make, "ann")

@@ -105,7 +105,7 @@ def findings(drawn: Blueprint, snapshot: Snapshot, evidence: Evidence | None = N
     return [str(one) for one in checks.findings(case)]
 
 
-def test_from_nothing_everything_is_made_proxy_and_guard_before_hub(found: Settings) -> None:
+def test_from_nothing_everything_is_made_and_the_hub_last(found: Settings) -> None:
     assert (
         str(reconcile.reconcile(drawn_blueprint(found), empty()))
         == """\
@@ -117,18 +117,22 @@ def test_from_nothing_everything_is_made_proxy_and_guard_before_hub(found: Setti
   6. network lab-network exists
   7. volume lab-proxy exists
   8. volume lab-guard exists
-  9. volume lab-data exists
- 10. container lab-proxy is created
- 11. container lab-proxy has its files
- 12. container lab-proxy is started
- 13. container lab-proxy is healthy
- 14. container lab-guard is created
- 15. container lab-guard is started
- 16. container lab-guard is healthy
- 17. container lab-hub is created
- 18. container lab-hub has its files
- 19. container lab-hub is started
- 20. container lab-hub is healthy"""
+  9. volume lab-filter exists
+ 10. volume lab-data exists
+ 11. container lab-proxy is created
+ 12. container lab-proxy has its files
+ 13. container lab-proxy is started
+ 14. container lab-proxy is healthy
+ 15. container lab-guard is created
+ 16. container lab-guard is started
+ 17. container lab-guard is healthy
+ 18. container lab-filter is created
+ 19. container lab-filter is started
+ 20. container lab-filter is healthy
+ 21. container lab-hub is created
+ 22. container lab-hub has its files
+ 23. container lab-hub is started
+ 24. container lab-hub is healthy"""
     )
 
 
@@ -213,13 +217,19 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
     assert (
         str(drawn)
         == """\
-  1. container lab-hub is stopped - USER_PIDS_LIMIT: 4096 -> 100
+  1. container lab-filter is stopped - USER_PIDS_LIMIT: 4096 -> 100
+     users: the filter restarts, new servers wait for it
+  2. container lab-filter is removed
+  3. container lab-filter is created
+  4. container lab-filter is started
+  5. container lab-filter is healthy
+  6. container lab-hub is stopped - USER_PIDS_LIMIT: 4096 -> 100
      users: the hub restarts, sessions go on
-  2. container lab-hub is removed
-  3. container lab-hub is created
-  4. container lab-hub has its files
-  5. container lab-hub is started
-  6. container lab-hub is healthy
+  7. container lab-hub is removed
+  8. container lab-hub is created
+  9. container lab-hub has its files
+ 10. container lab-hub is started
+ 11. container lab-hub is healthy
      users: alice picks it up at their next start - the settings of servers changed"""
     )
     assert not drawn.loses

@@ -24,7 +24,14 @@ from tests.agreement.accepted import accepted
 
 Use = Callable[[Any], Any]
 GRACE = declared.setting("USER_GRACE", "seconds a server has to stop", readers.pids, default=90, example="120")
-PLACES = ("contract.fingerprint", "contract.kinds[0].environment.GRACE", "spawner[plain].Env.GRACE")
+PLACES = (
+    "container[filter].Env",
+    "container[filter].Labels.hubdeploy.shape.environment",
+    "container[filter].servers.kinds[0].environment.GRACE",
+    "contract.fingerprint",
+    "contract.kinds[0].environment.GRACE",
+    "spawner[plain].Env.GRACE",
+)
 NOWHERE = "USER_GRACE: shows nowhere, so it does nothing"
 
 

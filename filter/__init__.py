@@ -1,0 +1,1 @@
+"""The filter: holds the engine's socket, and gives the hub the few requests that users' servers need."""

@@ -1,0 +1,286 @@
+"""Every request that the hub may make, a row each. What fits no row is refused.
+
+A row has its own query, drawn anew for the engine, and no row passes a body on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from contract import labels, servers
+from contract.documents import Servers
+
+from filter import reading
+from filter.engine import Answer, Away, Engine
+from filter.question import HEALTH, SOCKET
+from filter.reading import ID, IMAGE, NAME, Refused
+
+# Streams of events at a time; the hub has one that lasts, and one for each server that just ended.
+MOST_STREAMS = 16
+_NUMBER, _TIME, _FLAG, _ANY = r"\d{1,5}", r"\d{1,12}(\.\d{1,9})?", r"(?i:0|1|true|false)", ".{1,4096}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request of the hub: the parts of its path and its query, and the body of the one row that has any."""
+
+    request: web.Request
+    place: str
+    query: Mapping[str, str]
+    body: bytes
+
+
+Response = Answer | web.StreamResponse
+
+
+@dataclass(frozen=True)
+class Row:
+    """`path` is a pattern with at most one group, `query` a pattern of the value for each name."""
+
+    method: str
+    path: str
+    answer: Callable[[Gate, Asked], Awaitable[Response]]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bool = False
+
+
+class Gate:
+    """What the rows share: the engine, what servers are made from, and what was refused."""
+
+    def __init__(self, engine: Engine, made_from: Servers, folder: str = os.path.dirname(SOCKET)) -> None:
+        """`folder` lies in a volume of the engine's."""
+        self.engine, self.made_from, self.folder = engine, made_from, folder
+        self.refused = self.streams = 0
+
+    @property
+    def filters(self) -> list[str]:
+        """The labels of all servers of this deployment, and of nothing else."""
+        carried = {**self.made_from.labels, labels.ROLE: labels.SERVER}
+        return [f"{label}={value}" for label, value in carried.items()]
+
+    async def own(self, container: str) -> Answer:
+        """A server of this deployment as the engine describes it, or the engine's answer that there is none."""
+        answer = await self.engine.ask("GET", f"/containers/{container}/json")
+        if not answer.found:
+            return answer
+        carried = answer.content["Config"]["Labels"] or {}
+        if any(carried.get(label) != value for label, value in (one.split("=", 1) for one in self.filters)):
+            return message(HTTPStatus.NOT_FOUND, f"No such container: {container}")
+        return answer
+
+    async def act(self, asked: Asked, method: str, action: str = "", query: Mapping[str, str] | None = None) -> Answer:
+        """What the engine answers to a request about a server of this deployment."""
+        found = await self.own(asked.place)
+        return await self.engine.ask(method, f"/containers/{asked.place}{action}", query) if found.found else found
+
+
+def message(status: int, text: str) -> Answer:
+    """An answer as the engine gives it where something is wrong."""
+    return Answer(status, json.dumps({"message": text}).encode())
+
+
+async def ping(gate: Gate, asked: Asked) -> Answer:
+    return await gate.engine.ask("GET", "/_ping")
+
+
+async def health(gate: Gate, asked: Asked) -> Answer:
+    """Whether the engine answers, and how many requests of the hub were refused."""
+    answer = await gate.engine.ask("GET", "/_ping")
+    return Answer(HTTPStatus.OK, json.dumps({"refused": gate.refused}).encode()) if answer.found else answer
+
+
+async def disk(gate: Gate, asked: Asked) -> Answer:
+    """Bytes of the engine's disk, where volumes lie."""
+    found = os.statvfs(gate.folder)
+    there = {"free": found.f_bavail * found.f_frsize, "size": found.f_blocks * found.f_frsize}
+    return Answer(HTTPStatus.OK, json.dumps(there).encode())
+
+
+async def list_servers(gate: Gate, asked: Asked) -> Answer:
+    wanted = reading.filters(asked.query.get("filters", "{}"), {"label": ".{1,512}"})
+    wanted["label"] = [*wanted.get("label", ()), *gate.filters]
+    query = {"all": asked.query.get("all", "0"), "filters": json.dumps(wanted)}
+    return await gate.engine.ask("GET", "/containers/json", query)
+
+
+async def inspect(gate: Gate, asked: Asked) -> Answer:
+    return await gate.own(asked.place)
+
+
+async def create(gate: Gate, asked: Asked) -> Answer:
+    """A server, made from the filter's own template: the hub says whose it is."""
+    wish = reading.wish(asked.body)
+    kind = gate.made_from.kind_for(wish.user)
+    name = servers.filled(kind.server_name, wish.user)
+    if asked.query.get("name") != name:
+        raise Refused(f"a name that is not the one of {wish.user}'s server"[:200])
+    volumes = servers.volumes(kind, wish.user)
+    if not all(servers.is_name(one) for one in (name, *(volume.name for volume in volumes))):
+        return message(HTTPStatus.BAD_REQUEST, f"the engine takes no volume or container with the name of {wish.user}")
+    new = False
+    for volume in volumes:
+        there = await _usable(gate, volume.name)
+        new = new or (not there and volume.target == servers.home(kind))
+    made = servers.Wish(wish.user, wish.environment, aside=wish.aside, home_is_new=new)
+    body = servers.creation(gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint)
+    return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)
+
+
+async def _usable(gate: Gate, volume: str) -> bool:
+    """True if the volume is there already, False if the engine will make it. Raises Refused if it is something else than a
+    user's volume of this deployment. One without the label of any deployment was there before all of them."""
+    answer = await gate.engine.ask("GET", f"/volumes/{volume}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return False
+    if not answer.found:
+        raise Away(f"the volume {volume} cannot be looked at")
+    carried = answer.content.get("Labels") or {}
+    if labels.DEPLOYMENT in carried and carried.get(labels.ROLE) != labels.VOLUME:
+        raise Refused(f"the volume {volume}, which is no user's")
+    if carried.get(labels.DEPLOYMENT, _own(gate)) != _own(gate) and volume.startswith(f"{_own(gate)}-"):
+        raise Refused(f"the volume {volume} of another deployment")
+    return True
+
+
+def _own(gate: Gate) -> str:
+    return gate.made_from.labels[labels.DEPLOYMENT]
+
+
+async def start(gate: Gate, asked: Asked) -> Answer:
+    """A link in the home, where the notebook directory's volume belongs, would lead the engine to put the user's files into a
+    folder of the system, which root reads before it drops to the user."""
+    found = await gate.own(asked.place)
+    if not found.found:
+        return found
+    config = found.content["Config"]
+    if config["User"] == servers.ROOT:
+        target = await gate.engine.link_target(asked.place, config["WorkingDir"])
+        if target:
+            return message(HTTPStatus.CONFLICT, servers.is_a_link(config["WorkingDir"], target))
+    return await gate.engine.ask("POST", f"/containers/{asked.place}/start")
+
+
+async def stop(gate: Gate, asked: Asked) -> Answer:
+    return await gate.act(asked, "POST", "/stop", {"t": asked.query["t"]} if "t" in asked.query else {})
+
+
+async def remove(gate: Gate, asked: Asked) -> Answer:
+    return await gate.act(asked, "DELETE", query={"v": "1", "force": "1"})
+
+
+async def read_log(gate: Gate, asked: Asked) -> Answer:
+    return await gate.act(asked, "GET", "/logs", {"stdout": "1", "stderr": "1", "tail": asked.query.get("tail", "200")})
+
+
+async def statistics(gate: Gate, asked: Asked) -> Answer:
+    return await gate.act(asked, "GET", "/stats", {"stream": "0", "one-shot": "1"})
+
+
+async def events(gate: Gate, asked: Asked) -> web.StreamResponse:
+    """The engine's events of this deployment's servers, as they come."""
+    wanted = reading.filters(
+        asked.query.get("filters", "{}"),
+        {"type": "container", "event": "die|kill|oom", "container": ID, "label": ".{1,512}"},
+    )
+    if gate.streams >= MOST_STREAMS:
+        raise Refused("more streams of events than there may be")
+    wanted |= {"type": ["container"], "label": [*wanted.get("label", ()), *gate.filters]}
+    times = {name: asked.query[name] for name in ("since", "until") if name in asked.query}
+    gate.streams += 1
+    try:
+        return await passed_on(gate, asked, "/events", {**times, "filters": json.dumps(wanted)})
+    finally:
+        gate.streams -= 1
+
+
+async def passed_on(gate: Gate, asked: Asked, path: str, query: Mapping[str, str]) -> web.StreamResponse:
+    """The engine's answer, piece by piece."""
+    async with gate.engine.stream(path, query) as answer:
+        response = web.StreamResponse(status=answer.status)
+        response.content_type = answer.content_type
+        await response.prepare(asked.request)
+        async for piece in answer.content.iter_any():
+            try:
+                await response.write(piece)
+            except ConnectionError:
+                # The hub heard enough.
+                break
+        return response
+
+
+async def inspect_image(gate: Gate, asked: Asked) -> Answer:
+    return await _own_image(gate, asked.place)
+
+
+async def assets(gate: Gate, asked: Asked) -> Response:
+    """The folder of an image with JupyterLab's files for browsers, as a tar, out of a container that never runs."""
+    found = await _own_image(gate, asked.place)
+    if not found.found:
+        return found
+    image: dict[str, Any] = found.content
+    place = (image["Config"]["Labels"] or {}).get(labels.ASSETS)
+    if place is None:
+        return message(HTTPStatus.NOT_FOUND, f"image {asked.place} has no files for browsers")
+    body = {
+        "Image": image["Id"],
+        "Cmd": ["true"],
+        "Labels": {**gate.made_from.labels, labels.ROLE: labels.ONE_OFF},
+        "HostConfig": {"NetworkMode": "none"},
+    }
+    made = await gate.engine.ask("POST", "/containers/create", {}, body)
+    if not made.found:
+        return made
+    container = made.content["Id"]
+    try:
+        return await passed_on(gate, asked, f"/containers/{container}/archive", {"path": place})
+    finally:
+        await gate.engine.ask("DELETE", f"/containers/{container}", {"v": "1", "force": "1"})
+
+
+async def _own_image(gate: Gate, reference: str) -> Answer:
+    """An image that a server of this deployment starts with, by its name, or one that servers have, by its id."""
+    names = {kind.image for kind in gate.made_from.kinds}
+    if reference not in names:
+        known = [(await gate.engine.ask("GET", f"/images/{name}/json")) for name in sorted(names)]
+        ids = {one.content["Id"] for one in known if one.found}
+        query = {"all": "1", "filters": json.dumps({"label": gate.filters})}
+        ids |= {one["ImageID"] for one in (await gate.engine.ask("GET", "/containers/json", query)).content}
+        if reference not in ids:
+            raise Refused("an image that is no server's")
+    return await gate.engine.ask("GET", f"/images/{reference}/json")
+
+
+ROWS = (
+    Row("GET", "/_ping", ping),
+    Row("GET", HEALTH, health),
+    Row("GET", "/disk", disk),
+    Row("GET", "/containers/json", list_servers,
+        {"all": _FLAG, "limit": "-1", "size": "0", "trunc_cmd": "0", "filters": _ANY}),
+    Row("GET", f"/containers/({NAME})/json", inspect),
+    Row("POST", "/containers/create", create, {"name": NAME}, body=True),
+    Row("POST", f"/containers/({ID})/start", start),
+    Row("POST", f"/containers/({ID})/stop", stop, {"t": _NUMBER}),
+    Row("DELETE", f"/containers/({ID})", remove, {"v": _FLAG, "link": "(?i:0|false)", "force": _FLAG}),
+    Row("GET", f"/containers/({ID})/logs", read_log,
+        {"stdout": "1", "stderr": "1", "timestamps": "0", "follow": "0", "tail": _NUMBER}),
+    Row("GET", f"/containers/({ID})/stats", statistics, {"stream": "(?i:0|false)", "one-shot": "(?i:1|true)"}),
+    Row("GET", "/events", events, {"since": _TIME, "until": _TIME, "filters": _ANY}),
+    Row("GET", f"/images/({IMAGE})/json", inspect_image),
+    Row("GET", f"/images/({IMAGE})/assets", assets),
+)  # fmt: skip
+
+
+def row_for(method: str, path: str) -> tuple[Row, str]:
+    """The row of a request, and what its path names. Raises Refused if there is none."""
+    for row in ROWS:
+        match = re.fullmatch(row.path, path)
+        if match and row.method == method:
+            return row, match.group(1) if match.re.groups else ""
+    raise Refused("no such request")

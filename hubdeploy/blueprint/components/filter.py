@@ -1,0 +1,56 @@
+"""The filter: holds the engine's socket, and gives the hub the few requests that users' servers need.
+
+It makes servers from a document of its own, which the hub cannot write. It has no network.
+"""
+
+from __future__ import annotations
+
+import json
+
+from hubdeploy.blueprint import documents
+from hubdeploy.blueprint.component import Component, Facts, own_labels
+from hubdeploy.blueprint.specs import Consequence, ContainerSpec, Limits, Mount, Severity, VolumeSpec
+from hubdeploy.contract.documents import plain
+from hubdeploy.settings.declarations import Settings
+
+ROLE = "filter"
+CONSEQUENCE = Consequence(Severity.NOBODY_NOTICES, "the filter restarts, new servers wait for it")
+ENGINE_SOCKET = "/var/run/docker.sock"
+# /var/run is a link to /run in every base. An engine with the fix of GHSA-vp62-88p7-qqf5 and without moby's #52655 (29.5.1,
+# Debian's 28.5.2) copies no file into or out of a container that has a mount below a link.
+ENGINE_SOCKET_INSIDE = "/run/docker.sock"
+# Where its own socket lies, in its own container and in the hub's.
+MOUNT = "/run/filter"
+# Its user where the socket's group is known; of no other program.
+UID = 64000
+_MIB = 1024**2
+
+
+def container(settings: Settings, facts: Facts) -> ContainerSpec:
+    servers = plain(documents.contract(settings, facts.engine_memory).servers)
+    return ContainerSpec(
+        name=f"{settings.name}-{ROLE}",
+        role=ROLE,
+        image=COMPONENT.image_reference(settings),
+        labels=own_labels(settings, ROLE),
+        consequence=CONSEQUENCE,
+        mounts=(
+            Mount(ENGINE_SOCKET, ENGINE_SOCKET_INSIDE, kind="bind"),
+            Mount(settings.filter_volume, MOUNT),
+        ),
+        command=("/opt/hub/bin/python", "-m", "filter"),
+        environment={"SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True), "TZ": settings.timezone},
+        user=None if facts.socket_group is None else f"{UID}:{facts.socket_group}",
+        limits=Limits(memory=256 * _MIB, pids=64),
+        network_mode="none",
+        read_only=True,
+        health_command=("/usr/bin/python3", "-m", "filter.question"),
+    )
+
+
+def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
+    """Its socket."""
+    return (VolumeSpec(settings.filter_volume, own_labels(settings, "filter-volume"), True, "DOCKER_MACHINE_NAME"),)
+
+
+COMPONENT = Component(ROLE, "hub", container, volumes=volumes, tells=True)

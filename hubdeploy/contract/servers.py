@@ -1,0 +1,190 @@
+"""What a user's server is to the engine, from its kind and its user. Pure.
+
+The filter makes servers from this alone. The hub chooses whose server it is and the values of a few names of the
+environment; it names containers and volumes by the same code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from . import labels, logs
+from .documents import SERVER_MAC, ServerKind, Servers, Volume
+
+# What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
+# sudo stay root and must pass the stop signal on; without it the server and its kernels are killed, not stopped.
+ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KILL", "AUDIT_WRITE")
+# What a server that starts as root has as its user. Nothing else of it is root's.
+ROOT = "0"
+# A tmpfs in each server: sockets and the like, which must not fill a home, nor be missing in a full one.
+RUNTIME_DIRECTORY = "/run/notebook"
+# The number of the group `users`, in every Debian and Ubuntu, and in docker-stacks.
+USERS = 100
+# Where the home's volume lies in a safe start that cannot use it as the home.
+ASIDE = "my-home"
+PORT = 8888
+# Microseconds; CPU limits are shares of it.
+CPU_PERIOD = 100_000
+# The kernel ends a user's server, and not hub or proxy, where the whole machine runs out of memory.
+OOM_SCORE = 500
+# The engine makes a container and a folder for each name.
+LONGEST_NAME = 255
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
+_UNESCAPED = frozenset(string.ascii_lowercase + string.digits)
+# The names of the environment whose values are the hub's: those that JupyterHub gives a server, and our own.
+_HUBS_NAMES = frozenset(
+    (
+        "MEM_LIMIT",
+        "MEM_GUARANTEE",
+        "CPU_LIMIT",
+        "CPU_GUARANTEE",
+        "JUPYTER_IMAGE_SPEC",
+        "HUB_ASSETS",
+        "NOTEBOOK_SAFE_START",
+    )
+)
+_HUBS_NAME = re.compile(r"(JUPYTERHUB|JPY)_[A-Z0-9_]+\Z")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the hub says of a new server: its user, the environment that is the hub's, and whether the home's volume is to lie
+    beside the home. `home_is_new`: the engine makes the home's volume with the container."""
+
+    user: str
+    environment: Mapping[str, str]
+    aside: bool = False
+    home_is_new: bool = False
+
+
+def escaped(user: str) -> str:
+    """A user's name as it stands in names of the engine: all but a-z and digits as - and two digits for each byte, which is
+    DockerSpawner's way. No two names give the same."""
+    return "".join(one if one in _UNESCAPED else "".join(f"-{byte:02x}" for byte in one.encode()) for one in user)
+
+
+def filled(template: str, user: str) -> str:
+    """A template of names, filled for a user."""
+    return template.format(username=escaped(user), raw_username=user)
+
+
+def is_name(name: str) -> bool:
+    """True if the engine takes it as a name of a container or a volume."""
+    return len(name) <= LONGEST_NAME and _NAME.match(name) is not None
+
+
+def volumes(kind: ServerKind, user: str) -> tuple[Volume, ...]:
+    """The user's volumes, by their names on the engine."""
+    return tuple(Volume(filled(one.name, user), one.target) for one in kind.volumes)
+
+
+def is_hubs(name: str) -> bool:
+    """True for a name of the environment whose value the hub gives."""
+    return name in _HUBS_NAMES or _HUBS_NAME.match(name) is not None
+
+
+def home(kind: ServerKind) -> str:
+    return f"/home/{kind.nb_user}"
+
+
+def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
+    """Only a server that may use sudo does, and one of a foreign image, whose start script drops to the user."""
+    return sudo or not kind.ours
+
+
+def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool) -> dict[str, Any]:
+    """The body of the engine's request that makes the server. `mac_in_endpoint`: as the API has it from 1.44 on."""
+    kind = servers.kind_for(wish.user)
+    sudo = servers.may_sudo(wish.user)
+    root = starts_as_root(kind, sudo=sudo)
+    environment = {**kind.environment, "TZ": kind.timezone, **wish.environment}
+    environment |= _start_environment(kind, sudo=sudo, home_is_new=wish.home_is_new)
+    marked = {"MacAddress": mac_address(filled(kind.server_name, wish.user))} if kind.marks_servers else {}
+    return {
+        "Image": kind.image,
+        "User": ROOT if root else str(kind.nb_uid),
+        "Env": [f"{name}={value}" for name, value in environment.items()],
+        "Cmd": list(kind.spawn_command),
+        # a foreign image has its own, and a kernel without a path would start there
+        "WorkingDir": kind.notebook_dir,
+        # the hub asks servers itself; docker-stacks' own check costs a core for nine idle servers
+        "Healthcheck": {"Test": ["NONE"]},
+        "ExposedPorts": {f"{PORT}/tcp": {}},
+        "Labels": {
+            **servers.labels,
+            labels.ROLE: labels.SERVER,
+            labels.FINGERPRINT: kind.fingerprint,
+            labels.PATH: servers.base_url,
+            labels.USER: wish.user,
+            labels.SUDO: "yes" if sudo else "no",
+        },
+        "HostConfig": {
+            "NetworkMode": kind.network_name,
+            "CapDrop": ["ALL"],
+            "CapAdd": list(ROOT_CAPABILITIES) if root else [],
+            # sudo is a set-uid program: this very option would stop it
+            "SecurityOpt": [] if sudo else ["no-new-privileges"],
+            "PidsLimit": kind.pids_limit,
+            "Tmpfs": {RUNTIME_DIRECTORY: f"uid={kind.nb_uid},gid={USERS},mode=0700,size=64m"},
+            "LogConfig": {"Type": logs.DRIVER, "Config": dict(logs.OPTIONS)},
+            # with it the engine would also remove the log that says why a server ended
+            "AutoRemove": False,
+            "RestartPolicy": {"Name": "no"},
+            "OomScoreAdj": OOM_SCORE,
+            "Mounts": [_mount(servers, kind, one, aside=wish.aside) for one in volumes(kind, wish.user)],
+            "Memory": kind.memory_limit,
+            "MemorySwap": kind.memory_limit,
+            # /dev/shm, 64 MB by the engine's default; what lies in it counts as the server's memory
+            "ShmSize": kind.memory_limit,
+            **({"CpuPeriod": CPU_PERIOD, "CpuQuota": int(kind.cpu_limit * CPU_PERIOD)} if kind.cpu_limit else {}),
+        },
+        **({"NetworkingConfig": {"EndpointsConfig": {kind.network_name: marked}}} if mac_in_endpoint else marked),
+    }
+
+
+def _mount(servers: Servers, kind: ServerKind, volume: Volume, *, aside: bool) -> dict[str, Any]:
+    """A mount, not a bind: with mounts the engine labels the volumes that it makes. An existing one is used as it is."""
+    target = f"{volume.target}/{ASIDE}" if aside and volume.target == home(kind) else volume.target
+    carried = {**servers.labels, labels.ROLE: labels.VOLUME, labels.UID: str(kind.nb_uid)}
+    options = {"Labels": carried}
+    return {"Type": "volume", "Source": volume.name, "Target": target, "ReadOnly": False, "VolumeOptions": options}
+
+
+def _start_environment(kind: ServerKind, *, sudo: bool, home_is_new: bool) -> dict[str, str]:
+    """The start script's environment: sudo or not; for a foreign image also the new name of its user. In a new home lies
+    what the image has there, with the numbers of the image's user."""
+    environment = {"JUPYTER_RUNTIME_DIR": f"{RUNTIME_DIRECTORY}/runtime"} | ({"GRANT_SUDO": "yes"} if sudo else {})
+    if not kind.ours:
+        environment |= {
+            "NB_USER": kind.nb_user,
+            "NB_UID": str(kind.nb_uid),
+            "CHOWN_HOME": "yes",
+            # the engine makes the mount point and the folders above it as root, and CHOWN_HOME is not recursive
+            "CHOWN_EXTRA": ",".join(_folders_below_home(kind)),
+            # root hands over what has the name, never what a link in the home leads to
+            "CHOWN_HOME_OPTS": f"{'--recursive ' if home_is_new else ''}--no-dereference",
+            "CHOWN_EXTRA_OPTS": "--no-dereference",
+        }
+    return environment
+
+
+def _folders_below_home(kind: ServerKind) -> list[str]:
+    """The notebook directory and every folder between it and the user's home, outermost first."""
+    path = PurePosixPath(kind.notebook_dir)
+    return [str(folder) for folder in reversed([path, *path.parents]) if PurePosixPath(home(kind)) in folder.parents]
+
+
+def is_a_link(path: str, target: str = "") -> str:
+    """Why no server that starts as root starts; without a target, how that sentence begins."""
+    return f"{path} is a link to {target}."[: None if target else -1]
+
+
+def mac_address(container: str) -> str:
+    """The same for all servers of a user, so that a switch learns it once."""
+    return (bytes.fromhex(SERVER_MAC.replace(":", "")) + hashlib.sha256(container.encode()).digest()[:4]).hex(":")

@@ -1,0 +1,427 @@
+"""The filter in front of an engine that remembers what it was asked: what it passes on, and what it refuses.
+
+What a real engine does with the same requests is tried in tests/hub/test_filter.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, UnixConnector, web
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from yarl import URL
+
+from hubdeploy.contract import labels, servers
+from hubdeploy.contract.documents import Servers
+from tests import hub_modules
+from tests.unit.hub.hub_image import contract
+
+with hub_modules.importable():
+    process = importlib.import_module("filter.__main__")
+    table = importlib.import_module("filter.table")
+Answer, Refused = table.Answer, table.Refused
+
+MADE_FROM = contract().servers
+OWN, THEIRS, COMPONENT = "a" * 64, "b" * 64, "c" * 64
+SERVER = {labels.DEPLOYMENT: "lab", labels.ROLE: labels.SERVER, labels.USER: "ann"}
+CREATE = "/containers/create?name=lab-user-ann"
+IMAGE = "lab/base-notebook:latest"
+
+
+class Engine:
+    """Holds three containers: a server of this deployment, one of another, and this deployment's hub."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.volumes: dict[str, dict[str, str]] = {}
+        self.user, self.link = "1000", ""
+        self.mac_in_endpoint = False
+        self.containers = {
+            OWN: SERVER,
+            THEIRS: {**SERVER, labels.DEPLOYMENT: "other"},
+            COMPONENT: {**SERVER, labels.ROLE: "hub"},
+        }
+
+    async def ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: object | None = None
+    ) -> Any:
+        self.asked.append((method, path, dict(query or {}), body))
+        kind, _, name = path.strip("/").partition("/")
+        if kind == "volumes":
+            there = self.volumes.get(name)
+            return Answer(404, b"{}") if there is None else _answer({"Labels": there})
+        if kind == "containers" and name.endswith("/json"):
+            there = self.containers.get(name.removesuffix("/json"))
+            config = {"Labels": there, "User": self.user, "WorkingDir": "/home/cryptic/work"}
+            return Answer(404, b"{}") if there is None else _answer({"Config": config})
+        return _answer({"Id": "sha256:1"} if kind == "images" else [] if name == "json" else {"Id": "new"})
+
+    @asynccontextmanager
+    async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[Any]:
+        self.asked.append(("GET", path, dict(query), None))
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"{}"
+
+        yield SimpleNamespace(status=200, content_type="application/json", content=SimpleNamespace(iter_any=pieces))
+
+    async def link_target(self, container: str, path: str) -> str:
+        return self.link
+
+    @property
+    def changes(self) -> list[tuple[str, str, dict[str, str], Any]]:
+        return [one for one in self.asked if one[0] != "GET"]
+
+
+def _answer(content: Any) -> Any:
+    return Answer(200, json.dumps(content).encode())
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def ask(engine: Engine, tmp_path: Any) -> Ask:
+    """ask(method, path, body=..., headers=...) -> (status, content), through the filter's own server and a socket"""
+
+    def asked(method: str, path: str, version: str = "/v1.41", **more: Any) -> Any:
+        made_from: Servers = more.pop("made_from", MADE_FROM)
+        return asyncio.run(_through_the_filter(engine, made_from, str(tmp_path / "s"), method, version + path, more))
+
+    return asked
+
+
+async def _through_the_filter(
+    engine: Any, made_from: Servers, socket: str, method: str, path: str, more: dict[str, Any]
+) -> tuple[int, Any]:
+    runner = process.runner(table.Gate(engine, made_from))
+    await runner.setup()
+    await web.UnixSite(runner, socket).start()
+    try:
+        async with (
+            ClientSession(connector=UnixConnector(socket)) as session,
+            session.request(method, URL(f"http://filter{path}", encoded=True), **more) as answer,
+        ):
+            return answer.status, await answer.read()
+    finally:
+        await runner.cleanup()
+
+
+def wish(**changed: Any) -> dict[str, Any]:
+    return {"Env": ["JUPYTERHUB_API_TOKEN=t"], "Labels": {labels.USER: "ann"}, **changed}
+
+
+def test_a_server_is_made_from_the_filters_own_document(ask: Ask, engine: Engine) -> None:
+    assert ask("POST", CREATE, json=wish())[0] == 200
+    ((method, path, query, body),) = engine.changes
+    wanted = servers.Wish("ann", {"JUPYTERHUB_API_TOKEN": "t"}, home_is_new=True)
+    assert (method, path, query) == ("POST", "/containers/create", {"name": "lab-user-ann"})
+    assert body == servers.creation(MADE_FROM, wanted, mac_in_endpoint=False)
+
+
+def test_only_who_may_use_sudo_gets_it(ask: Ask, engine: Engine) -> None:
+    ask("POST", CREATE, json=wish())
+    ask("POST", "/containers/create?name=lab-user-bob", json=wish(Labels={labels.USER: "bob"}))
+    assert [body["User"] for *_, body in engine.changes] == ["1000", "0"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        wish(Image="debian"),
+        wish(HostConfig={"Privileged": True}),
+        wish(hostconfig={"Privileged": True}),
+        wish(User="0"),
+        wish(Entrypoint=["sh"]),
+        wish(Labels={labels.USER: "ann", labels.ROLE: "hub"}),
+        wish(Labels={labels.USER: "bob"}),
+        wish(Labels={labels.USER: ""}),
+        wish(Labels={labels.USER: ["ann"]}),
+        wish(Labels={}),
+        wish(Labels=None),
+        wish(Labels={labels.USER: "ann", labels.ASIDE: "perhaps"}),
+        wish(Env={"JUPYTERHUB_API_TOKEN": "t"}),
+        *(
+            wish(Env=[line])
+            for line in (
+                "GRANT_SUDO=yes", "NB_UID=0", "NB_USER=root", "CHOWN_EXTRA=/etc", "BASH_ENV=/x", "PATH=/x", "LD_PRELOAD=/x",
+                "PYTHONPATH=/x", "JUPYTERHUB_API_TOKEN", "jupyterhub_api_token=t", "JUPYTERHUB_\nPATH=/x", "=t", "TZ=x",
+            )
+        ),
+        wish(Env=["JUPYTERHUB_A=1", "JUPYTERHUB_A=2"]),
+        wish(Env=[f"JUPYTERHUB_A={'a' * 40_000}"]),
+        wish(Env=[f"JUPYTERHUB_{number}=" for number in range(200)]),
+        [],
+        "text",
+    ],
+    ids=lambda body: str(body)[:60],
+)  # fmt: skip
+def test_the_hub_chooses_nothing_but_the_user_and_its_own_part_of_the_environment(
+    ask: Ask, engine: Engine, body: Any
+) -> None:
+    status, content = ask("POST", CREATE, json=body)
+    assert (status, engine.changes) == (403, [])
+    assert b"the filter refuses this" in content
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Labels": {"hubdeploy.user": "ann"}, "Labels": {"hubdeploy.user": "ann"}}',
+        b'{"Labels": {"hubdeploy.user": "ann", "Hubdeploy.User": "bob"}}',
+        b'{"Labels": {"hubdeploy.user": "ann"}, "labels": {}}',
+        b'{"Labels": {"hubdeploy.user": "ann"}} {}',
+        b"[" * 100_000,
+        b"\xff",
+        b"",
+    ],
+)
+def test_a_body_that_two_could_read_differently_is_refused(ask: Ask, engine: Engine, body: bytes) -> None:
+    assert ask("POST", CREATE, data=body)[0] == 403
+    assert engine.changes == []
+
+
+def test_a_body_is_bounded_and_whole(ask: Ask, engine: Engine) -> None:
+    assert ask("POST", CREATE, data=b" " * 300_000)[0] == 403
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield json.dumps(wish()).encode()
+
+    assert ask("POST", CREATE, data=pieces())[0] == 403
+    assert engine.changes == []
+
+
+@pytest.mark.parametrize(
+    "name", ["lab-user-bob", "lab-hub", "", "lab-user-ann&name=lab-user-ann", "lab-user-ann&platform=x"]
+)
+def test_a_server_has_its_users_name(ask: Ask, engine: Engine, name: str) -> None:
+    assert ask("POST", f"/containers/create?name={name}", json=wish())[0] == 403
+    assert engine.changes == []
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        {labels.DEPLOYMENT: "lab", labels.ROLE: "proxy-volume"},
+        {labels.DEPLOYMENT: "other", labels.ROLE: labels.VOLUME},
+        {labels.DEPLOYMENT: "other"},
+    ],
+)
+def test_a_volume_that_is_no_users_of_this_deployment_is_not_mounted(
+    ask: Ask, engine: Engine, carried: dict[str, str]
+) -> None:
+    engine.volumes["lab-user-ann"] = carried
+    assert ask("POST", CREATE, json=wish())[0] == 403
+    assert engine.changes == []
+
+
+@pytest.mark.parametrize("carried", [{}, {labels.DEPLOYMENT: "lab", labels.ROLE: labels.VOLUME}])
+def test_a_users_old_volumes_are_used(ask: Ask, engine: Engine, carried: dict[str, str]) -> None:
+    engine.volumes |= {"lab-user-ann": carried, "lab-home-ann": carried}
+    assert ask("POST", CREATE, json=wish())[0] == 200
+    assert "--recursive" not in str(engine.changes)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/start"), ("POST", "/stop"), ("POST", "/stop?t=5"), ("DELETE", "?v=True&link=False&force=True"),
+        ("GET", "/json"), ("GET", "/logs?stdout=1&stderr=1&timestamps=0&follow=0&tail=200"),
+        ("GET", "/stats?stream=False&one-shot=True"),
+    ],
+)  # fmt: skip
+def test_a_request_about_a_server_of_this_deployment_passes_and_about_anything_else_finds_none(
+    ask: Ask, engine: Engine, method: str, path: str
+) -> None:
+    assert ask(method, f"/containers/{OWN}{path}")[0] == 200
+    assert engine.asked[-1][1].startswith(f"/containers/{OWN}")
+    for other in (THEIRS, COMPONENT, "d" * 64):
+        engine.asked.clear()
+        assert ask(method, f"/containers/{other}{path}")[0] == 404
+        assert [one[:2] for one in engine.asked] == [("GET", f"/containers/{other}/json")]
+
+
+def test_a_server_of_root_does_not_start_past_a_link(ask: Ask, engine: Engine) -> None:
+    engine.user, engine.link = "0", "/etc"
+    status, content = ask("POST", f"/containers/{OWN}/start")
+    assert (status, engine.changes) == (409, [])
+    assert json.loads(content)["message"] == "/home/cryptic/work is a link to /etc."
+    assert servers.is_a_link("/home/cryptic/work") == "/home/cryptic/work is a link to "
+    engine.link = ""
+    assert ask("POST", f"/containers/{OWN}/start")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", f"/containers/{OWN}/exec"),
+        ("POST", f"/containers/{OWN}/update"),
+        ("POST", f"/containers/{OWN}/rename?name=x"),
+        ("POST", f"/containers/{OWN}/attach"),
+        ("POST", f"/containers/{OWN}/kill"),
+        ("GET", f"/containers/{OWN}/archive?path=/"),
+        ("PUT", f"/containers/{OWN}/archive?path=/"),
+        ("GET", f"/containers/{OWN}/export"),
+        ("GET", f"/containers/{OWN}/top"),
+        ("GET", f"/containers/{OWN}/logs?follow=1"),
+        ("GET", f"/containers/{OWN}/stats?stream=1"),
+        ("POST", f"/containers/{OWN}/start?checkpoint=x"),
+        ("POST", f"/containers/{OWN}/stop?signal=KILL"),
+        ("POST", "/containers/lab-hub/stop"),
+        ("POST", "/containers/prune"),
+        ("GET", "/containers/../volumes"),
+        ("GET", "/containers/%2e%2e/json"),
+        ("GET", f"//containers/{OWN}/json"),
+        ("GET", f"/containers/{OWN}/json/"),
+        ("GET", f"/containers/{OWN}/json?size=1"),
+        ("GET", "/images/debian/json"),
+        ("GET", "/images/sha256:2/json"),
+        ("GET", f"/images/{IMAGE}/get"),
+        ("GET", "/images/debian/assets"),
+        ("GET", f"/images/x/../{IMAGE}/json"),
+        ("GET", "/images/json"),
+        ("POST", "/images/create?fromImage=debian"),
+        ("POST", "/images/load"),
+        ("POST", "/build"),
+        ("POST", "/commit?container=x"),
+        ("GET", "/volumes"),
+        ("POST", "/volumes/create"),
+        ("GET", "/networks"),
+        ("POST", "/networks/create"),
+        ("GET", "/info"),
+        ("GET", "/version"),
+        ("POST", "/auth"),
+        ("GET", "/plugins"),
+        ("POST", "/swarm/init"),
+        ("POST", "/session"),
+        ("GET", "/system/df"),
+        ("GET", '/events?filters={"type":["image"]}'),
+        ("GET", '/events?filters={"event":["create"]}'),
+        ("GET", '/events?filters={"label":"x"}'),
+        ("GET", '/containers/json?filters={"status":["exited"]}'),
+        ("GET", "/containers/json?filters=x"),
+        ("GET", "/containers/json?all=1&all=1"),
+        ("GET", "/containers/json?before=x"),
+    ],
+)
+def test_what_stands_in_no_row_is_refused_and_asks_the_engine_nothing(
+    ask: Ask, engine: Engine, method: str, path: str
+) -> None:
+    assert ask(method, path)[0] in (400, 403)
+    assert engine.changes == []
+    assert all(one[1].startswith(("/images/lab/", "/containers/json")) for one in engine.asked)
+
+
+@pytest.mark.parametrize("version", ["", "/v1.24", "/v1.40", "/v1.42", "/v1.41/v1.41", "/V1.41"])
+def test_another_version_of_the_api_is_refused(ask: Ask, engine: Engine, version: str) -> None:
+    assert ask("GET", "/_ping", version=version)[0] == 403
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Upgrade": "tcp", "Connection": "Upgrade"}, {"Expect": "100-continue"}, {"Content-Encoding": "gzip"}]
+)
+def test_a_request_is_one_request(ask: Ask, engine: Engine, headers: dict[str, str]) -> None:
+    assert ask("POST", f"/containers/{OWN}/start", headers=headers)[0] in (400, 403)
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
+def test_a_body_where_none_belongs_is_refused(ask: Ask, engine: Engine, method: str) -> None:
+    path = {"POST": f"/containers/{OWN}/start", "DELETE": f"/containers/{OWN}", "GET": f"/containers/{OWN}/json"}[
+        method
+    ]
+    assert ask(method, path, data=b'{"Binds": ["/:/host"]}')[0] == 403
+    assert engine.asked == []
+
+
+def test_a_list_and_the_events_are_of_this_deployments_servers(ask: Ask, engine: Engine) -> None:
+    mine = [f"{labels.DEPLOYMENT}=lab", f"{labels.ROLE}={labels.SERVER}"]
+    for path in ("/containers/json", "/events"):
+        filters = {"label": [f"{labels.USER}=bob", f"{labels.DEPLOYMENT}=other"]}
+        assert ask("GET", f"{path}?filters={json.dumps(filters).replace(' ', '')}")[0] == 200
+        assert json.loads(engine.asked[-1][2]["filters"])["label"] == [*filters["label"], *mine]
+
+
+def test_the_files_for_browsers_come_out_of_a_container_that_never_runs_and_goes(ask: Ask, engine: Engine) -> None:
+    async def labelled(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        found = await Engine.ask(engine, method, path, query, body)
+        image = {"Id": "sha256:1", "Config": {"Labels": {labels.ASSETS: "/assets"}}}
+        return _answer(image) if path == f"/images/{IMAGE}/json" else found
+
+    engine.ask = labelled  # type: ignore[method-assign]
+    assert ask("GET", f"/images/{IMAGE}/assets") == (200, b"{}")
+    made, taken, removed = engine.asked[-3:]
+    assert made[3]["HostConfig"] == {"NetworkMode": "none"}
+    assert made[3]["Labels"][labels.ROLE] == labels.ONE_OFF
+    assert taken[1:3] == ("/containers/new/archive", {"path": "/assets"})
+    assert removed[:2] == ("DELETE", "/containers/new")
+
+
+def test_refusals_are_counted(engine: Engine) -> None:
+    gate = table.Gate(engine, MADE_FROM)
+    filtered = process.Filter(gate)
+
+    async def story() -> None:
+        for path in ("/v1.41/info", "/v1.41/_ping", "/v1.41/volumes"):
+            request: Any = SimpleNamespace(method="GET", raw_path=path, headers={}, read=_nothing)
+            await filtered.answer(request)
+
+    asyncio.run(story())
+    assert gate.refused == 2
+
+
+async def _nothing() -> bytes:
+    return b""
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_KEYS = st.sampled_from(
+    ["Env", "Labels", "env", "Image", "HostConfig", "User", "Cmd", "Binds", "Mounts", labels.USER, labels.ASIDE, "ENV"]
+)
+_LINES = st.sampled_from(["JUPYTERHUB_A=1", "PATH=/x", "NB_UID=0", "JPY_B=", "MEM_LIMIT=1", "JUPYTERHUB_A=2", "x"])
+_NAMES = st.sampled_from(["ann", "bob", "ANN", "", "a/b", "../x", "{username}", "\0", "\ud800", "a" * 300])
+_BODIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "Env": st.lists(_LINES, max_size=3) | _JSON,
+        "Labels": st.dictionaries(_KEYS, _NAMES | _JSON, max_size=3),
+        "HostConfig": _JSON,
+    },
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@given(body=_BODIES | st.dictionaries(_KEYS, _JSON, max_size=4), name=_NAMES)
+def test_whatever_the_hub_sends_a_server_is_its_template(body: dict[str, Any], name: str) -> None:
+    engine = Engine()
+    asked = table.Asked(None, "", {"name": f"lab-user-{name}"}, json.dumps(body).encode())
+    try:
+        asyncio.run(table.create(table.Gate(engine, MADE_FROM), asked))
+    except Refused:
+        assert engine.changes == []
+        return
+    for *_, made in engine.changes:
+        user = body["Labels"][labels.USER]
+        given_by_hub = dict(line.split("=", 1) for line in body.get("Env", []))
+        assert all(servers.is_hubs(one) for one in given_by_hub)
+        aside = body["Labels"].get(labels.ASIDE) == "yes"
+        wanted = servers.Wish(user, given_by_hub, aside=aside, home_is_new=True)
+        assert made == servers.creation(MADE_FROM, wanted, mac_in_endpoint=False)
