@@ -31,8 +31,8 @@ HUB_PORT = 8081
 HUB_DIRECTORY = "/srv/jupyterhub"
 CONTRACT_PATH, SECRETS_PATH = f"{HUB_DIRECTORY}/{CONTRACT_FILE}", f"{HUB_DIRECTORY}/{SECRETS_FILE}"
 PAGES_PATH, LOGO_PATH = f"{HUB_DIRECTORY}/{PAGES_FILE}", f"{HUB_DIRECTORY}/{LOGO_FILE}"
-# Where the hub mounts the volume that it shares with the proxy.
-PROXY_MOUNT_IN_HUB = "/srv/proxy"
+# Where the hub mounts the volume of routes, which the proxy reads.
+ROUTES_MOUNT_IN_HUB = "/srv/routes"
 _MIB = 1024**2
 
 
@@ -51,7 +51,7 @@ def contract(settings: Settings, engine_memory: int) -> Contract:
         proxy=Proxy(
             api_url=f"http://{routing.API_ADDRESS}",
             api_user=routing.API_USER,
-            rules_file=f"{PROXY_MOUNT_IN_HUB}/rules.toml",
+            rules_file=f"{ROUTES_MOUNT_IN_HUB}/rules.toml",
         ),
         login=Login(
             name=settings.authenticator,

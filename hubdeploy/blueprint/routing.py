@@ -1,4 +1,4 @@
-"""Traefik's configuration: the file it starts with, and the files of its dynamic directory that are ours.
+"""Traefik's configuration: the file it starts with, the files of its dynamic directory that are ours, and the certificate.
 
 Pure and deterministic: equal input gives equal bytes. Never touches a file or the engine, and never writes
 rules.toml: that one is the hub's, which keeps a route for each running server in it.
@@ -14,7 +14,8 @@ import tomli_w
 from hubdeploy.contract.documents import Secret
 from hubdeploy.tls.certificates import Pair
 
-DYNAMIC_DIRECTORY = "/etc/traefik/dynamic"
+# The hub writes its routes beside our files there. The certificate lies where the hub cannot read it.
+DYNAMIC_DIRECTORY, CERTIFICATES_DIRECTORY = "/etc/traefik/dynamic", "/etc/traefik/certificates"
 HTTPS_PORT = 8443
 API_ADDRESS = "proxy-admin:8099"
 API_USER = "hub"
@@ -65,24 +66,21 @@ def _entry_points() -> dict[str, Any]:
 
 
 def dynamic_files(api_password: Secret[str], served: Pair) -> dict[str, Secret[bytes]]:
-    """Path in the dynamic directory -> content, the certificate's files first and tls.toml last.
+    """Path in the proxy's container -> content, the certificate's files first and tls.toml last.
 
     Certificate and key (PEM) lie in a folder named after their content, so a running proxy never reads half a
     pair: the new folder is written whole, then tls.toml becomes current by a rename.
     """
-    folder = f"certs/{_version(served.certificate, served.key.reveal())}"
-    pair = {
-        "certFile": f"{DYNAMIC_DIRECTORY}/{folder}/cert.pem",
-        "keyFile": f"{DYNAMIC_DIRECTORY}/{folder}/key.pem",
-    }
+    folder = f"{CERTIFICATES_DIRECTORY}/{_version(served.certificate, served.key.reveal())}"
+    pair = {"certFile": f"{folder}/cert.pem", "keyFile": f"{folder}/key.pem"}
     # as the default certificate: clients that come by address send no name to choose one by
     tls = {"tls": {"stores": {"default": {"defaultCertificate": pair}}}}
     return {
-        f"{folder}/cert.pem": Secret(served.certificate),
-        f"{folder}/key.pem": served.key,
-        "api.toml": Secret(_toml({"http": _api_router(api_password.reveal())})),
-        "pages.toml": Secret(_toml({"http": _page_service()})),
-        "tls.toml": Secret(_toml(tls)),
+        pair["certFile"]: Secret(served.certificate),
+        pair["keyFile"]: served.key,
+        f"{DYNAMIC_DIRECTORY}/api.toml": Secret(_toml({"http": _api_router(api_password.reveal())})),
+        f"{DYNAMIC_DIRECTORY}/pages.toml": Secret(_toml({"http": _page_service()})),
+        f"{DYNAMIC_DIRECTORY}/tls.toml": Secret(_toml(tls)),
     }
 
 

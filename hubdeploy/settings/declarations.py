@@ -360,9 +360,20 @@ class Settings:
         return f"{self.name}-filter"
 
     @property
+    def routes_volume(self) -> str:
+        """Routes, which the hub writes and the proxy reads."""
+        return f"{self.name}-routes"
+
+    @property
     def proxy_volume(self) -> str:
-        """Routes and certificates, shared by hub and proxy."""
+        """Certificates, of the proxy alone."""
         return f"{self.name}-proxy"
+
+    @property
+    def component_volumes(self) -> dict[str, str]:
+        """Whose volume -> its name, of those that no setting names."""
+        own = {"proxy": self.proxy_volume, "guard": self.guard_volume, "filter": self.filter_volume}
+        return {**own, "hub": self.routes_volume}
 
     @property
     def server_name_template(self) -> str:

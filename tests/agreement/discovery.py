@@ -52,8 +52,8 @@ def dependencies(settings: Settings, key: str) -> set[str]:
     """The parts that show `key`: something in them changes when only `key` gets another value.
 
     Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
-    `volume data`, `volume proxy`, `volume guard`, `volume filter`, `container hub` and its like, `hub's files` and
-    `proxy's files` (those that the running container takes without a restart), `certificate` (the files in
+    `volume data`, `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `container hub` and its like, `hub's files`
+    and `proxy's files` (those that the running container takes without a restart), `certificate` (the files in
     jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users, at their next start).
     """
     before = render(settings)

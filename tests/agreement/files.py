@@ -30,7 +30,7 @@ _PINNED = re.compile(rb"^jupyterhub==([0-9.]+)", re.MULTILINE)
 def settled(paths: Iterable[str]) -> list[str]:
     """A path in the container, in which the certificate's folder is called `current`: its real name depends on a random
     number."""
-    return [re.sub(r"certs/[0-9a-f]{16}/", "certs/current/", f"/{path}") for path in paths]
+    return [re.sub(r"certificates/[0-9a-f]{16}/", "certificates/current/", f"/{path}") for path in paths]
 
 
 def render(put: Mapping[str, bytes]) -> Leaves:
@@ -61,7 +61,7 @@ def render(put: Mapping[str, bytes]) -> Leaves:
 def _settled_text(text: str, put: Mapping[str, bytes]) -> str:
     """Calls the certificate's real folder `current`; any other keeps its name."""
     folder = next(path.split("/")[-2] for path in put if path.endswith("/cert.pem"))
-    return text.replace(f"certs/{folder}/", "certs/current/")
+    return text.replace(f"certificates/{folder}/", "certificates/current/")
 
 
 def _certificate(pem: bytes, key: bytes) -> Leaves:

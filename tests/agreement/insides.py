@@ -50,8 +50,10 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the proxy's port", f"{at}.entryPoints.https.address", f":{routing.HTTPS_PORT}")
     yield Reading("the proxy's API address", f"{at}.entryPoints.auth_api.address", routing.API_ADDRESS)
     pair = "proxy.tls.toml.tls.stores.default.defaultCertificate"
-    yield Reading("where the certificate lies", f"{pair}.certFile", f"{folder}/certs/current/cert.pem")
-    yield Reading("where the certificate lies", f"{pair}.keyFile", f"{folder}/certs/current/key.pem")
+    yield Reading(
+        "where the certificate lies", f"{pair}.certFile", f"{routing.CERTIFICATES_DIRECTORY}/current/cert.pem"
+    )
+    yield Reading("where the certificate lies", f"{pair}.keyFile", f"{routing.CERTIFICATES_DIRECTORY}/current/key.pem")
     password = str(leaves.get("secrets.proxy_api_password"))
     hashed = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
     for page in ("hub", "server"):
@@ -71,7 +73,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
     yield Reading("the proxy's API user", "contract.proxy.api_user", routing.API_USER)
     yield Reading(
-        "where the hub writes routes", "contract.proxy.rules_file", f"{written.PROXY_MOUNT_IN_HUB}/rules.toml"
+        "where the hub writes routes", "contract.proxy.rules_file", f"{written.ROUTES_MOUNT_IN_HUB}/rules.toml"
     )
     yield Reading("AUTHENTICATOR", "contract.login.name", s.authenticator)
     yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", s.authenticator)
@@ -141,7 +143,7 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the proxy's API user", "routes.traefik_api_username", routing.API_USER)
     password = leaves.get("secrets.proxy_api_password")
     yield Reading("the proxy's API password", "routes.traefik_api_password", password)
-    rules = f"{written.PROXY_MOUNT_IN_HUB}/rules.toml"
+    rules = f"{written.ROUTES_MOUNT_IN_HUB}/rules.toml"
     yield Reading("where the hub writes routes", "routes.dynamic_config_file", rules)
     yield Reading("the proxy's entry point", "routes.traefik_entrypoint", "https")
     of_user = (f"{labels.DEPLOYMENT}={s.name}", f"{labels.ROLE}={labels.SERVER}", f"{labels.USER}={REMOVED}")

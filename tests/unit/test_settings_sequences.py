@@ -144,6 +144,7 @@ class Sequence(RuleBasedStateMachine):
         volumes = {
             "data": after.data_volume,
             "proxy": after.proxy_volume,
+            "routes": after.routes_volume,
             "guard": after.guard_volume,
             "filter": after.filter_volume,
         }

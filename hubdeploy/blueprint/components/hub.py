@@ -31,7 +31,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         consequence=CONSEQUENCE,
         mounts=(
             Mount(settings.data_volume, settings.data_mount),
-            Mount(settings.proxy_volume, documents.PROXY_MOUNT_IN_HUB),
+            Mount(settings.routes_volume, documents.ROUTES_MOUNT_IN_HUB),
             Mount(settings.filter_volume, filter.MOUNT, read_only=True),
             Mount(settings.guard_volume, guard.MOUNT, read_only=True),
         ),

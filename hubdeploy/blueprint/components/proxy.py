@@ -1,5 +1,5 @@
-"""The proxy: Traefik, the only container with a published port. It serves the certificate, and the routes that the hub
-writes into the volume which both mount.
+"""The proxy: Traefik, the only container with a published port. It serves the certificate, which lies in
+a volume of its own, and the routes that the hub writes into the volume which both mount.
 """
 
 from __future__ import annotations
@@ -38,21 +38,23 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         image=COMPONENT.image_reference(settings),
         labels={**own_labels(settings, ROLE), labels.HOST: settings.hub_host, labels.PATH: settings.hub_path},
         consequence=CONSEQUENCE,
-        mounts=(Mount(settings.proxy_volume, routing.DYNAMIC_DIRECTORY),),
+        mounts=(
+            Mount(settings.routes_volume, routing.DYNAMIC_DIRECTORY),
+            Mount(settings.proxy_volume, routing.CERTIFICATES_DIRECTORY),
+        ),
         attachments=(
             Attachment(settings.network_name, (settings.proxy_name,), mac=mac_address(settings, ROLE)),
             Attachment(settings.api_network_name, (routing.API_ADDRESS.partition(":")[0],)),
         ),
         published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),
         files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
-        live_files=_pages(settings.hub_title) | dict(_live_file(name, content) for name, content in dynamic.items()),
+        live_files=_pages(settings.hub_title) | {path: _live_file(path, content) for path, content in dynamic.items()},
         environment={"TZ": settings.timezone},
     )
 
 
-def _live_file(name: str, content: Secret[bytes]) -> tuple[str, LiveFile]:
-    subject = _SUBJECTS.get(name, "the certificate")
-    return f"{routing.DYNAMIC_DIRECTORY}/{name}", LiveFile(content, subject)
+def _live_file(path: str, content: Secret[bytes]) -> LiveFile:
+    return LiveFile(content, _SUBJECTS.get(path.rpartition("/")[2], "the certificate"))
 
 
 def _pages(title: str) -> dict[str, LiveFile]:
@@ -69,8 +71,11 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """Routes and the certificate in use."""
-    return (VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME"),)
+    """Routes, and the certificate in use."""
+    return (
+        VolumeSpec(settings.routes_volume, own_labels(settings, "routes-volume"), True, "DOCKER_MACHINE_NAME"),
+        VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME"),
+    )
 
 
 COMPONENT = Component(ROLE, ROLE, container, networks, volumes, DIRECTORY)

@@ -16,7 +16,7 @@ CONTRACT_0: dict[str, Any] = {
     "deployment": "lab",
     "labels": {"hubdeploy.deployment": "lab"},
     "hub": {"connect_url": "http://lab-hub:8081", "port": 8081, "data_dir": "/data"},
-    "proxy": {"api_url": "http://proxy-admin:8099", "api_user": "hub", "rules_file": "/srv/proxy/rules.toml"},
+    "proxy": {"api_url": "http://proxy-admin:8099", "api_user": "hub", "rules_file": "/srv/routes/rules.toml"},
     "authenticator": "shared-password",
     "github": None,
     "users": [

@@ -20,9 +20,11 @@ PROXY = Path(__file__).parents[3] / "proxy"
 PASSWORD = "a-long-random-password"
 
 
-def files(certificate: bytes = b"CERT", key: bytes = b"KEY") -> dict[str, bytes]:
-    written = routing.dynamic_files(Secret(PASSWORD), Pair(certificate, Secret(key)))
-    return {name: content.reveal() for name, content in written.items()}
+def files(certificate: bytes = b"CERT", key: bytes = b"KEY", password: str = PASSWORD) -> dict[str, bytes]:
+    written = routing.dynamic_files(Secret(password), Pair(certificate, Secret(key)))
+    # Ours in the dynamic directory by their names, the certificate's by their paths.
+    folder = f"{routing.DYNAMIC_DIRECTORY}/"
+    return {path.removeprefix(folder): content.reveal() for path, content in written.items()}
 
 
 def toml(content: bytes) -> dict[str, Any]:
@@ -58,11 +60,14 @@ def test_equal_input_gives_equal_bytes() -> None:
     assert list(files().items()) == list(files().items())
 
 
-def test_tls_toml_names_the_certificate_beside_it_and_comes_last() -> None:
+def test_tls_toml_names_the_certificate_and_comes_last() -> None:
     content = files()
     assert list(content)[-1] == "tls.toml"
-    named = {path.removeprefix(f"{routing.DYNAMIC_DIRECTORY}/") for path in default_certificate(content).values()}
-    assert {content[path] for path in named} == {b"CERT", b"KEY"}
+    assert {content[path] for path in default_certificate(content).values()} == {b"CERT", b"KEY"}
+
+
+def test_the_key_lies_where_the_hub_does_not_look() -> None:
+    assert not [path for path in default_certificate(files()).values() if path.startswith(routing.DYNAMIC_DIRECTORY)]
 
 
 def test_another_certificate_or_key_goes_into_another_folder() -> None:
@@ -88,11 +93,7 @@ def test_the_api_is_on_its_own_entry_point_only() -> None:
 
 
 def test_a_password_that_looks_like_toml_stays_a_password() -> None:
-    content = {
-        name: secret.reveal()
-        for name, secret in routing.dynamic_files(Secret('"]\n[http]'), Pair(b"C", Secret(b"K"))).items()
-    }
-    assert set(toml(content["api.toml"])) == {"http"}
+    assert set(toml(files(password='"]\n[http]')["api.toml"])) == {"http"}
 
 
 def test_pages_take_the_place_of_the_proxys_words_and_keep_the_status() -> None:

@@ -68,7 +68,7 @@ def contract(login: Login = SHARED, users: tuple[User, ...] = (), **kind: Any) -
         deployment="lab",
         labels={labels.DEPLOYMENT: "lab"},
         hub=Hub("http://lab-hub:8081", 8081, "/data"),
-        proxy=Proxy("http://proxy-admin:8099", "hub", "/srv/proxy/rules.toml"),
+        proxy=Proxy("http://proxy-admin:8099", "hub", "/srv/routes/rules.toml"),
         login=login,
         users=users or (User("ann"), User("bob", sudo=True), User("kaben", admin=True)),
         kinds=(dataclasses.replace(_KIND, **kind),),

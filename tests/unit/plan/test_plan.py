@@ -115,24 +115,25 @@ def test_from_nothing_everything_is_made_and_the_hub_last(found: Settings) -> No
   4. image lab/base-notebook:latest is built
   5. network lab-proxy-api exists
   6. network lab-network exists
-  7. volume lab-proxy exists
-  8. volume lab-guard exists
-  9. volume lab-filter exists
- 10. volume lab-data exists
- 11. container lab-proxy is created
- 12. container lab-proxy has its files
- 13. container lab-proxy is started
- 14. container lab-proxy is healthy
- 15. container lab-guard is created
- 16. container lab-guard is started
- 17. container lab-guard is healthy
- 18. container lab-filter is created
- 19. container lab-filter is started
- 20. container lab-filter is healthy
- 21. container lab-hub is created
- 22. container lab-hub has its files
- 23. container lab-hub is started
- 24. container lab-hub is healthy"""
+  7. volume lab-routes exists
+  8. volume lab-proxy exists
+  9. volume lab-guard exists
+ 10. volume lab-filter exists
+ 11. volume lab-data exists
+ 12. container lab-proxy is created
+ 13. container lab-proxy has its files
+ 14. container lab-proxy is started
+ 15. container lab-proxy is healthy
+ 16. container lab-guard is created
+ 17. container lab-guard is started
+ 18. container lab-guard is healthy
+ 19. container lab-filter is created
+ 20. container lab-filter is started
+ 21. container lab-filter is healthy
+ 22. container lab-hub is created
+ 23. container lab-hub has its files
+ 24. container lab-hub is started
+ 25. container lab-hub is healthy"""
     )
 
 
@@ -223,7 +224,7 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
   3. container lab-filter is created
   4. container lab-filter is started
   5. container lab-filter is healthy
-  6. container lab-hub is stopped - USER_PIDS_LIMIT: 4096 -> 100
+  6. container lab-hub is stopped
      users: the hub restarts, sessions go on
   7. container lab-hub is removed
   8. container lab-hub is created

@@ -28,9 +28,6 @@ PLACES = (
     "container[filter].Env",
     "container[filter].Labels.hubdeploy.shape.environment",
     "container[filter].servers.kinds[0].environment.GRACE",
-    "contract.fingerprint",
-    "contract.kinds[0].environment.GRACE",
-    "spawner[plain].Env.GRACE",
 )
 NOWHERE = "USER_GRACE: shows nowhere, so it does nothing"
 

@@ -220,7 +220,8 @@ FOUND = {
     "the proxy's volume for data": (
         "DOCKER_MACHINE_NAME=lab\nDATA_VOLUME_HOST=lab-proxy", "", "DOCKER_MACHINE_NAME=lab",
     ),
-    "the proxy's volume for certificates": ("SECRETS_VOLUME=crypticlabs-jupyterhub-proxy", "", "the proxy's volume"),
+    "the proxy's volume for certificates": ("SECRETS_VOLUME=crypticlabs-jupyterhub-proxy", "", "the proxy's own volume"),
+    "the guard's volume for data": ("DATA_VOLUME_HOST=crypticlabs-jupyterhub-guard", "", "the guard's own volume"),
     "a secret where everybody reads": (
         "HUB_HOST=localhost", "USER_PASSWORD=canary-12345\nGITHUB_CLIENT_ID=x-canary-12345", "holds the value of USER_PASSWORD",
     ),
