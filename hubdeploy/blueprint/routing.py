@@ -17,12 +17,19 @@ from hubdeploy.tls.certificates import Pair
 # The hub writes its routes beside our files there. The certificate lies where the hub cannot read it.
 DYNAMIC_DIRECTORY, CERTIFICATES_DIRECTORY = "/etc/traefik/dynamic", "/etc/traefik/certificates"
 HTTPS_PORT = 8443
+# Where a browser asks for https:// without a port.
+PUBLIC_PORT = 443
 API_ADDRESS = "proxy-admin:8099"
 API_USER = "hub"
 # Where the proxy's container serves its pages to Traefik alone; start-proxy.sh listens there.
 PAGES_ADDRESS = "127.0.0.1:8083"
 # Middlewares that put a page instead of Traefik's own words; jupyterhub/routes.py names them in the hub's routes.
 HUB_AWAY, SERVER_AWAY = "hub-away", "server-away"
+
+# The middleware of every answer to a browser.
+_SAFE = "safe-answers"
+# Seconds for which browsers ask this host by TLS alone.
+_HSTS = 30 * 24 * 3600
 
 # An upload or a long poll may take this long; Traefik's own limit of 60 s breaks off slow uploads.
 _PATIENCE = "10m"
@@ -56,7 +63,7 @@ def _entry_points() -> dict[str, Any]:
         # the name that jupyterhub-traefik-proxy writes into its routes, which carry no `tls` of their own
         "https": {
             "address": f":{HTTPS_PORT}",
-            "http": {"tls": {}, **_NO_LOOKALIKES},
+            "http": {"tls": {}, "middlewares": [f"{_SAFE}@file"], **_NO_LOOKALIKES},
             "transport": {"respondingTimeouts": {"readTimeout": _PATIENCE, "idleTimeout": _PATIENCE}},
         },
         # bound to the address on the network that only hub and proxy share: users' containers cannot reach it
@@ -65,20 +72,23 @@ def _entry_points() -> dict[str, Any]:
     }
 
 
-def dynamic_files(api_password: Secret[str], served: Pair) -> dict[str, Secret[bytes]]:
+def dynamic_files(api_password: Secret[str], served: Pair, *, tls_alone: bool) -> dict[str, Secret[bytes]]:
     """Path in the proxy's container -> content, the certificate's files first and tls.toml last.
 
     Certificate and key (PEM) lie in a folder named after their content, so a running proxy never reads half a
-    pair: the new folder is written whole, then tls.toml becomes current by a rename.
+    pair: the new folder is written whole, then tls.toml becomes current by a rename. `tls_alone`: browsers may remember that
+    this host is never asked without TLS.
     """
     folder = f"{CERTIFICATES_DIRECTORY}/{_version(served.certificate, served.key.reveal())}"
     pair = {"certFile": f"{folder}/cert.pem", "keyFile": f"{folder}/key.pem"}
     # as the default certificate: clients that come by address send no name to choose one by
-    tls = {"tls": {"stores": {"default": {"defaultCertificate": pair}}}}
+    stores = {"default": {"defaultCertificate": pair}}
+    tls = {"tls": {"stores": stores, "options": {"default": {"minVersion": "VersionTLS12"}}}}
     return {
         pair["certFile"]: Secret(served.certificate),
         pair["keyFile"]: served.key,
         f"{DYNAMIC_DIRECTORY}/api.toml": Secret(_toml({"http": _api_router(api_password.reveal())})),
+        f"{DYNAMIC_DIRECTORY}/headers.toml": Secret(_toml({"http": {"middlewares": {_SAFE: _headers(tls_alone)}}})),
         f"{DYNAMIC_DIRECTORY}/pages.toml": Secret(_toml({"http": _page_service()})),
         f"{DYNAMIC_DIRECTORY}/tls.toml": Secret(_toml(tls)),
     }
@@ -93,6 +103,20 @@ def _api_router(password: str) -> dict[str, Any]:
     }
     login = {"basicAuth": {"users": [f"{API_USER}:{_password_hash(password)}"]}}
     return {"routers": {"proxy-api": router}, "middlewares": {"hub-only": login}}
+
+
+def _headers(tls_alone: bool) -> dict[str, Any]:
+    """Nothing is taken for what it is not, no other site puts a page into a frame or learns an address, and no answer says
+    which versions run."""
+    return {
+        "headers": {
+            "contentTypeNosniff": True,
+            "customFrameOptionsValue": "SAMEORIGIN",
+            "referrerPolicy": "same-origin",
+            "customResponseHeaders": {"Server": "", "X-JupyterHub-Version": ""},
+            **({"stsSeconds": _HSTS} if tls_alone else {}),
+        }
+    }
 
 
 def _page_service() -> dict[str, Any]:

@@ -256,30 +256,31 @@ def _address(text: str) -> str | None:
 
 def networks(text: str) -> tuple[str, ...]:
     """Networks, addresses and host names, each with a port or without, in one spelling."""
-    return tuple(dict.fromkeys(_network(one) for one in re.split(r"[,\s]+", text) if one))
+    places = [one for one in re.split(r"[,\s]+", text) if one]
+    return tuple(dict.fromkeys(_network(one, number) for number, one in enumerate(places, start=1)))
 
 
-def _network(text: str) -> str:
+def _network(text: str, number: int) -> str:
+    """`number` names it in what is wrong: the text itself is shown by whoever knows whether it may be."""
     wanted = (
         "networks, addresses (IPv4) or host names, with a port or without, such as 10.1.2.0/24, db.example.org:5432"
     )
-    place, colon, number = text.partition(":")
-    if colon and not (re.fullmatch(r"[0-9]{1,5}", number) and 1 <= int(number) <= _LAST_PORT):
-        raise Unfit(
-            f"has {text}, whose port is no port", wanted, "write a number from 1 to 65535; IPv6 is closed to servers"
-        )
+    place, colon, its_port = text.partition(":")
+    if colon and not (re.fullmatch(r"[0-9]{1,5}", its_port) and 1 <= int(its_port) <= _LAST_PORT):
+        fix = "write a number from 1 to 65535; IPv6 is closed to servers"
+        raise Unfit(f"has no port after the colon of entry {number}", wanted, fix)
     try:
         network = ipaddress.IPv4Network(place, strict=False)
     except ValueError:
         if re.fullmatch(r"[0-9./]*", place) or not _HOST.match(place):
-            raise Unfit(f"has {text}, which is no network and no name", wanted, "correct it") from None
+            raise Unfit(f"has no network and no name as entry {number}", wanted, "correct it") from None
         place = place.lower()
     else:
         if network.subnet_of(_LINK_LOCAL):
             fix = "leave it out: the metadata of a cloud, with its keys, is there"
-            raise Unfit(f"has {text}, a link-local network", wanted, fix)
+            raise Unfit(f"has a link-local network as entry {number}", wanted, fix)
         place = str(network.network_address if network.prefixlen == network.max_prefixlen else network)
-    return f"{place}:{int(number)}" if colon else place
+    return f"{place}:{int(its_port)}" if colon else place
 
 
 def port(text: str) -> int:

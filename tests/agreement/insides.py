@@ -14,7 +14,7 @@ from hubdeploy.blueprint import documents as written
 from hubdeploy.blueprint import routing
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
-from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.declarations import Settings, loopback_address
 from tests.agreement.border import BROUGHT_BY
 from tests.agreement.files import digest
 from tests.agreement.hub import REMOVED, kinds
@@ -56,6 +56,9 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("where the certificate lies", f"{pair}.keyFile", f"{routing.CERTIFICATES_DIRECTORY}/current/key.pem")
     password = str(leaves.get("secrets.proxy_api_password"))
     hashed = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+    alone = s.hub_port == 443 and s.secrets_volume is not None and loopback_address(s.hub_host) is None
+    remembered = "proxy.headers.toml.http.middlewares.safe-answers.headers.stsSeconds"
+    yield Reading("HUB_PORT HUB_HOST SECRETS_VOLUME", remembered, 2_592_000 if alone else ABSENT)
     for page in ("hub", "server"):
         yield Reading("HUB_TITLE", f"proxy.{page}.html.hub", s.hub_title)
     users = ("".join((routing.API_USER, ":{SHA}", hashed)),)

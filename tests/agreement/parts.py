@@ -181,7 +181,7 @@ def _proxy(s: Settings) -> Readings:
     folder = routing.DYNAMIC_DIRECTORY
     pair = tuple(f"{routing.CERTIFICATES_DIRECTORY}/current/{name}.pem" for name in ("cert", "key"))
     shown = (f"{proxy.PAGES_DIRECTORY}/hub.html", f"{proxy.PAGES_DIRECTORY}/server.html")
-    dynamic = (f"{folder}/{name}.toml" for name in ("api", "pages", "tls"))
+    dynamic = (f"{folder}/{name}.toml" for name in ("api", "headers", "pages", "tls"))
     paths = (f"{proxy.DIRECTORY}/traefik.toml", *shown, *pair, *dynamic)
     yield Reading("where the proxy's files lie", f"{at}.filled.paths", paths)
 

@@ -20,18 +20,24 @@ from hubdeploy.blueprint.specs import (
 )
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
-from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.declarations import Settings, loopback_address
 
 ROLE = "proxy"
 DIRECTORY = "/etc/traefik"
 # What start-proxy.sh serves.
 PAGES_DIRECTORY = f"{DIRECTORY}/pages"
-_SUBJECTS = {"api.toml": "the password of the proxy's API", "pages.toml": "the pages of a hub that is away"}
+_SUBJECTS = {
+    "api.toml": "the password of the proxy's API",
+    "headers.toml": "the headers of answers",
+    "pages.toml": "the pages of a hub that is away",
+}
 CONSEQUENCE = Consequence(Severity.CONNECTIONS_BLINK, "the proxy restarts, connections blink")
 
 
 def container(settings: Settings, facts: Facts) -> ContainerSpec:
-    dynamic = routing.dynamic_files(proxy_api_password(facts), facts.pair)
+    dynamic = routing.dynamic_files(
+        proxy_api_password(facts), facts.pair, tls_alone=_asked_by_tls_alone(settings, facts)
+    )
     return ContainerSpec(
         name=settings.proxy_name,
         role=ROLE,
@@ -51,6 +57,13 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         live_files=_pages(settings.hub_title) | {path: _live_file(path, content) for path, content in dynamic.items()},
         environment={"TZ": settings.timezone},
     )
+
+
+def _asked_by_tls_alone(settings: Settings, facts: Facts) -> bool:
+    """Only at the port of HTTPS, on no loopback name, and with a certificate that was brought: browsers remember it for all
+    ports of the host, where something else may answer without TLS, and then refuse every certificate that they do not trust."""
+    of_its_own = loopback_address(settings.hub_host) is None and settings.hub_port == routing.PUBLIC_PORT
+    return of_its_own and facts.pair.made_from is None
 
 
 def _live_file(path: str, content: Secret[bytes]) -> LiveFile:

@@ -20,8 +20,10 @@ PROXY = Path(__file__).parents[3] / "proxy"
 PASSWORD = "a-long-random-password"
 
 
-def files(certificate: bytes = b"CERT", key: bytes = b"KEY", password: str = PASSWORD) -> dict[str, bytes]:
-    written = routing.dynamic_files(Secret(password), Pair(certificate, Secret(key)))
+def files(
+    certificate: bytes = b"CERT", key: bytes = b"KEY", password: str = PASSWORD, *, tls_alone: bool = False
+) -> dict[str, bytes]:
+    written = routing.dynamic_files(Secret(password), Pair(certificate, Secret(key)), tls_alone=tls_alone)
     # Ours in the dynamic directory by their names, the certificate's by their paths.
     folder = f"{routing.DYNAMIC_DIRECTORY}/"
     return {path.removeprefix(folder): content.reveal() for path, content in written.items()}
@@ -94,6 +96,12 @@ def test_the_api_is_on_its_own_entry_point_only() -> None:
 
 def test_a_password_that_looks_like_toml_stays_a_password() -> None:
     assert set(toml(files(password='"]\n[http]')["api.toml"])) == {"http"}
+
+
+@pytest.mark.parametrize("tls_alone", [False, True])
+def test_browsers_are_told_to_ask_by_tls_alone_only_where_nothing_else_can_be_meant(tls_alone: bool) -> None:
+    (middleware,) = toml(files(tls_alone=tls_alone)["headers.toml"])["http"]["middlewares"].values()
+    assert ("stsSeconds" in middleware["headers"]) == tls_alone
 
 
 def test_pages_take_the_place_of_the_proxys_words_and_keep_the_status() -> None:

@@ -50,10 +50,18 @@ def found(tmp_path: Path) -> Settings:
     return loading.load(tmp_path, {"USER_PASSWORD": "u" * 12, "ADMIN_PASSWORD": "a" * 40})
 
 
+class SelfMade(Pair):
+    """What is in it is no certificate, and nobody looks."""
+
+    @property
+    def made_from(self) -> str | None:
+        return "a request"
+
+
 def drawn_blueprint(found: Settings, version: bytes = b"1", certificate: bytes = b"crt") -> Blueprint:
     names = family.with_ancestors(images.needed(found))
     made = {name: contexts.Context((contexts.ContextFile("version", version),)) for name in names}
-    pair = Pair(certificate, Secret(b"key"))
+    pair = SelfMade(certificate, Secret(b"key"))
     return draw.draw(found, Facts(MEMORY, "sha256:base", made, pair, new_password=Secret("p" * 64)))
 
 

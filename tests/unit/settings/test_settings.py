@@ -93,21 +93,20 @@ def test_networks_are_read_in_one_spelling(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("169.254.169.254", "a link-local network"),
-        ("169.254.0.0/24:80", "a link-local network"),
-        ("10.1.2.300", "no network and no name"),
-        ("10.1.2.0/33", "no network and no name"),
-        ("db.example.org:0", "port is no port"),
-        ("db.example.org:", "port is no port"),
-        ("2001:db8::/32", "port is no port"),
-        ("postgres://db.example.org", "port is no port"),
-        ("-db", "no network and no name"),
+        ("169.254.169.254", "a link-local network as entry 2"),
+        ("169.254.0.0/24:80", "a link-local network as entry 2"),
+        ("10.1.2.300", "no network and no name as entry 2"),
+        ("10.1.2.0/33", "no network and no name as entry 2"),
+        ("db.example.org:0", "no port after the colon of entry 2"),
+        ("db.example.org:", "no port after the colon of entry 2"),
+        ("2001:db8::/32", "no port after the colon of entry 2"),
+        ("postgres://db.example.org", "no port after the colon of entry 2"),
+        ("-db", "no network and no name as entry 2"),
     ],
 )
 def test_what_is_no_network_is_refused(root: Path, text: str, words: str) -> None:
     with pytest.raises(InputError, match="ALLOWED_NETWORKS") as refused:
         load(root, f"ALLOWED_NETWORKS=10.1.2.0/24,{text}")
-    assert f"has {text}, " in str(refused.value)
     assert words in str(refused.value)
 
 
