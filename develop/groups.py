@@ -78,7 +78,7 @@ GROUPS = (
     Group(
         "remote-engine",
         ("tests/hub/test_remote_engine.py",),
-        (*_DEPLOYMENT, "tests/hub/test_remote_engine.py", "tests/hub/remote_story.py"),
+        (*_DEPLOYMENT, "tests/hub/test_remote_engine.py", "tests/hub/remote_story.py", "tests/hub/walls.py"),
         8,
     ),
     Group(

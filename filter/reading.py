@@ -21,8 +21,6 @@ LONGEST_USER = 255
 # A container, an image or a volume in a path.
 NAME, ID = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", r"[0-9a-f]{64}"
 IMAGE = r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,254}"
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*\Z")
-_ID = re.compile(rf"{ID}\Z")
 
 
 class Refused(Exception):
@@ -85,11 +83,6 @@ def filters(text: str, allowed: Mapping[str, str]) -> dict[str, list[str]]:
     return {name: texts(value, allowed[name]) for name, value in found.items()}
 
 
-def ids(found: Iterable[str]) -> list[str]:
-    """Whole ids of containers. Raises Refused."""
-    return texts(list(found), ID)
-
-
 def wish(body: bytes) -> servers.Wish:
     """The request for a new server: its user and the hub's part of its environment. Raises Refused for anything more."""
     found = document(body)
@@ -113,7 +106,7 @@ def _environment(value: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         name, separator, text = line.partition("=")
-        if not separator or _VARIABLE.match(name) is None or not servers.is_hubs(name):
+        if not separator or not servers.is_hubs(name):
             raise Refused(f"{name[:80]} in the environment: the hub does not choose it")
         if name in found or len(text.encode(errors="surrogatepass")) > LONGEST_VALUE or "\0" in text:
             raise Refused(f"{name[:80]} in the environment twice, or too long")

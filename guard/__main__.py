@@ -127,7 +127,7 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(f"the engine's kernel takes no packet filter rules: {error.stderr.strip()}")
     except OSError as error:
-        sys.exit(f"the engine's kernel isolates no port: {error}")
+        sys.exit(f"the guard cannot keep {walls.bridge}: {error}")
 
 
 def stopped(*_: object) -> None:

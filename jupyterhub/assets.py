@@ -13,7 +13,7 @@ import json
 import logging
 import mimetypes
 import re
-import sys
+import shutil
 import tarfile
 import tempfile
 import threading
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import labels
+from contract.documents import DOCUMENTS
 from docker import APIClient
 from docker.errors import DockerException
 from jupyterhub.handlers.static import CacheControlStaticFilesHandler
@@ -34,8 +35,8 @@ _log = logging.getLogger(__name__)
 
 
 class Assets:
-    """The files of each image that was asked for, in `folder`. Once taken from an image they stay, so servers of an older
-    image find theirs as long as the hub's container lives; a new container takes them again (`take_all`)."""
+    """The files of each image that was asked for, in `folder`, which outlives the hub's container. Once taken from an image they
+    stay, so servers of an older image find theirs; a hub that starts forgets those that no server needs (`take_all`)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,8 +52,16 @@ class Assets:
         except DockerException as error:
             _log.warning("running servers cannot be listed: %s", error)
             running = set()
-        for one in (*sorted(running), image):
-            self.take(engine, one)
+        self._forget_all_but({self.take(engine, one) for one in (*sorted(running), image)})
+
+    def _forget_all_but(self, digests: set[str]) -> None:
+        """The volume outlives the images that were there before."""
+        for record in self.folder.glob("*.image"):
+            if record.read_text() not in digests:
+                record.unlink()
+        for folder in self.folder.glob("[0-9a-f]*"):
+            if folder.is_dir() and folder.name not in digests:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def take(self, engine: APIClient, image: str) -> str:
         """The digest in the addresses of the image's files; empty if it has none, or if they cannot be had: then each server
@@ -118,8 +127,8 @@ def unpacked(archive: bytes, folder: Path) -> str:
         return found[0].name
 
 
-# The hub's own: its start script, configuration and spawner share it. The hub serves what lies in share/jupyterhub/static.
-SERVED = Assets(Path(sys.prefix, "share", "jupyterhub", "static", ASSETS))
+# The hub's own: its start script, configuration and spawner share it.
+SERVED = Assets(Path(__file__).parent / DOCUMENTS / ASSETS)
 
 
 def first_visit(reader: Any) -> list[str]:
@@ -128,9 +137,18 @@ def first_visit(reader: Any) -> list[str]:
 
 
 class FilesHandler(CacheControlStaticFilesHandler):  # type: ignore[misc]  # jupyterhub has no types
-    """Sends NAME.gz in place of NAME where it lies beside it and the browser takes it."""
+    """Sends NAME.gz in place of NAME where it lies beside it and the browser takes it. Users' images' files lie in a folder of
+    their own, and a link to it would be refused."""
+
+    @classmethod
+    def get_absolute_path(cls, root: str, path: str) -> str:
+        inside = path.removeprefix(f"{ASSETS}/")
+        found: str = super().get_absolute_path(root if inside == path else str(SERVED.folder), inside)
+        return found
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        if Path(absolute_path).is_relative_to(SERVED.folder):
+            root = str(SERVED.folder)
         found: str | None = super().validate_absolute_path(root, absolute_path)
         if found is None or not Path(f"{found}.gz").is_file():
             return found

@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> int:
-    hub = json.loads((HERE / "contract.json").read_text())["hub"]
+    hub = json.loads((HERE / "documents" / "contract.json").read_text())["hub"]
     connection = http.client.HTTPConnection("127.0.0.1", hub["port"], timeout=4)
     try:
         connection.request("GET", f"{hub['base_url']}hub/health")

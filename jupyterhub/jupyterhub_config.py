@@ -50,6 +50,8 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "slow_spawn_timeout": 0,
         "headers": {DEPLOYMENT_HEADER: contract.deployment},
         "static_handler_class": assets.FilesHandler,
+        # as JupyterHub's other cookies
+        "xsrf_cookie_kwargs": {"secure": True},
     }
     # the page that offers to start a server again says how the last one ended; its reader may be an admin
     c.JupyterHub.template_paths = [str(HERE / "templates")]

@@ -9,6 +9,7 @@ import html
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -20,7 +21,7 @@ import events
 from contract import labels, servers
 from contract.documents import ServerKind
 from docker import APIClient
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from tornado.web import HTTPError
@@ -38,8 +39,12 @@ ASK_OPERATOR = "Tell the operator, and show them this page."
 ISOLATED_WITHIN = 2.0
 NO_WALLS = "The server could not be kept apart from others, so it was not started."
 NO_GUARD = "The guard does not confirm it; see `./invoke status` and `./invoke logs --of guard`."
+# Seconds in which the filter must answer.
+FILTER_WITHIN = 5.0
 NO_ENGINE = "The container engine could not be asked to start the server."
 NO_FILTER = "The filter does not answer; see `./invoke status` and `./invoke logs --of filter`."
+# What is left of a failed start while the filter is away is tried again each so many seconds, so many times.
+LATER_STEP, LATER_TRIES = 2.0, 1800
 # Seconds of start_timeout that the wait leaves for the other steps, so that our message comes before the hub's.
 TIMEOUT_MARGIN = 5
 # Seconds of start_timeout that an ordinary start leaves for a safe one after it.
@@ -81,6 +86,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _assets = ""
     # User -> how their last server ended by itself, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
+    # User -> how many times their server was started, by this hub.
+    _starts: ClassVar[Counter[str]] = Counter()
+    # What still has to be removed.
+    _removing: ClassVar[set[asyncio.Task[None]]] = set()
     # All spawners share it; the first server that runs makes it.
     _end_watch: ClassVar[events.EndWatch | None] = None
     # The container that is watched.
@@ -118,6 +127,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         the hub's pages show no starting and no failed server.
         """
         self._stages: list[str] = []
+        self._starts[self.user.name] += 1
         self._ends.pop(self.user.name, None)
         self._home_aside = not self.kind.ours
         self._safe_because = "You asked for it." if self.user_options.get(SAFE_START) is True else ""
@@ -126,6 +136,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             self.orm_spawner.user_options = {}
             self.db.commit()
         deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
+        await self._wait_until_filter_answers()
         self._assets = await asyncio.wrap_future(self._executor.submit(self._take_assets))
         if not self._safe_because:
             try:
@@ -140,17 +151,64 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     async def _start_once(self, deadline: float) -> tuple[str, int]:
         """An ordinary start or a safe one, as `_safe_because` says. A server that failed is removed."""
         try:
+            return await self._tried(deadline)
+        except ServerFailed as failure:
+            self._log_message(failure.end.for_operator, logging.ERROR)
+            try:
+                await self._remove_if_any()
+            except (DockerException, OSError) as error:
+                self._log_message(f"it is removed as soon as the filter answers: {error}", logging.WARNING)
+                self.object_id = ""
+                self._remove_later()
+            raise
+
+    async def _tried(self, deadline: float) -> tuple[str, int]:
+        try:
             await self._wait_until_rules_stand()
             address, port = await self._start_container()
             self._stage("Waiting for JupyterLab to answer")
             # soon said, as the server's own start takes longer
             await self._wait_until_isolated()
             await self._wait_until_it_answers(address, port, deadline)
-        except ServerFailed as failure:
-            self._log_message(failure.end.for_operator, logging.ERROR)
-            await self._remove_if_any()
-            raise
+        except (DockerException, OSError) as error:
+            raise ServerFailed(End(NO_ENGINE, ASK_OPERATOR, f"{NO_FILTER} ({error})")) from error
         return address, port
+
+    def _remove_later(self) -> None:
+        """Removes what a failed start left, once the filter answers again. A later start does so itself."""
+        start = self._starts[self.user.name]
+
+        async def remove() -> None:
+            for _ in range(LATER_TRIES):
+                await asyncio.sleep(LATER_STEP)
+                try:
+                    left = await self.docker("inspect_container", self.object_name)
+                    if start == self._starts[self.user.name]:
+                        await self.docker("remove_container", left["Id"], v=True, force=True)
+                    return
+                except NotFound:
+                    return
+                except (DockerException, OSError):
+                    continue
+
+        task = asyncio.ensure_future(remove())
+        self._removing.add(task)
+        task.add_done_callback(self._removing.discard)
+
+    async def _wait_until_filter_answers(self) -> None:
+        """It is away for a moment while `up` replaces it. Raises ServerFailed if it stays away."""
+        deadline = time.monotonic() + FILTER_WITHIN
+        while True:
+            try:
+                await self.docker("ping")
+            except (DockerException, OSError) as error:
+                if time.monotonic() > deadline:
+                    failed = End(NO_ENGINE, ASK_OPERATOR, f"{NO_FILTER} ({error})")
+                    self._log_message(failed.for_operator, logging.ERROR)
+                    raise ServerFailed(failed) from error
+                await asyncio.sleep(ANSWER_STEP)
+            else:
+                return
 
     async def _wait_until_isolated(self) -> None:
         """Returns when the guard confirms the container, or it has ended, which others find out."""
@@ -195,8 +253,6 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         except APIError as error:
             refusal = End("The engine refused to start the server.", ASK_OPERATOR, str(error.explanation))
             raise ServerFailed(refusal) from error
-        except (DockerException, OSError) as error:
-            raise ServerFailed(End(NO_ENGINE, ASK_OPERATOR, f"{NO_FILTER} ({error})")) from error
         return place
 
     async def create_object(self) -> dict[str, Any]:

@@ -205,13 +205,12 @@ def _routed(rig: Rig, client: docker.DockerClient, upstream: str) -> Iterator[No
         f'entryPoints = ["https"]\n[http.services.{_UPSTREAM}.loadBalancer]\n'
         f'[[http.services.{_UPSTREAM}.loadBalancer.servers]]\nurl = "{target}"\n'
     )
-    folder = routing.DYNAMIC_DIRECTORY.lstrip("/")
-    container.put_archive("/", tar({f"{folder}/{_UPSTREAM}.toml": text.encode()}))
+    container.put_archive(routing.DYNAMIC_DIRECTORY, tar({f"{_UPSTREAM}.toml": text.encode()}))
     try:
         time.sleep(1)
         yield
     finally:
-        container.put_archive("/", tar({f"{folder}/{_UPSTREAM}.toml": b""}))
+        container.put_archive(routing.DYNAMIC_DIRECTORY, tar({f"{_UPSTREAM}.toml": b""}))
 
 
 def _per_second(text: str) -> float:

@@ -10,6 +10,7 @@ from hubdeploy.blueprint.component import Facts
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import (
     CONTRACT_FILE,
+    DOCUMENTS,
     LOGO_FILE,
     PAGES_FILE,
     SECRETS_FILE,
@@ -27,8 +28,9 @@ from hubdeploy.settings.declarations import Settings
 
 # The port inside the hub's container; users' servers reach it on their network only.
 HUB_PORT = 8081
-# Where the hub's documents lie in its container, beside its modules.
+# The hub's modules in its container, and its documents in a volume below them.
 HUB_DIRECTORY = "/srv/jupyterhub"
+DOCUMENTS_MOUNT = f"{HUB_DIRECTORY}/{DOCUMENTS}"
 CONTRACT_PATH, SECRETS_PATH = f"{HUB_DIRECTORY}/{CONTRACT_FILE}", f"{HUB_DIRECTORY}/{SECRETS_FILE}"
 PAGES_PATH, LOGO_PATH = f"{HUB_DIRECTORY}/{PAGES_FILE}", f"{HUB_DIRECTORY}/{LOGO_FILE}"
 # Where the hub mounts the volume of routes, which the proxy reads.
@@ -99,5 +101,5 @@ def pages(settings: Settings) -> Pages:
 
 def proxy_api_password(facts: Facts) -> Secret[str]:
     """The password between hub and proxy: the one that the hub has, or a new one where there is no hub to disagree."""
-    held = held_documents.secrets(facts.held.get("hub", {}).get(SECRETS_PATH))
+    held = held_documents.secrets(held_documents.file(facts.held.get("hub", {}), SECRETS_PATH))
     return held.proxy_api_password if held else facts.new_password

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from hubdeploy.contract.documents import (
+    DOCUMENTS,
     Contract,
     Hub,
     Login,
@@ -18,6 +19,11 @@ from hubdeploy.contract.documents import (
     Volume,
     from_bytes,
 )
+
+
+def file(files: Mapping[str, Secret[bytes]], path: str) -> Secret[bytes] | None:
+    """A file of a container, or None. Until 1.1 the hub's documents lay beside its modules."""
+    return files.get(path, files.get(path.replace(f"/{DOCUMENTS}/", "/")))
 
 
 def contract(content: Secret[bytes] | None) -> Contract | None:

@@ -129,9 +129,11 @@ class PublishedPort:
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a container may use: bytes, CPUs, processes; None is no limit."""
+    """The most that a container may use: bytes, CPUs, processes; None is no limit. `reserved` (bytes) is what the kernel leaves
+    it where memory is short."""
 
     memory: int | None = None
+    reserved: int | None = None
     cpus: float | None = None
     pids: int | None = None
 
@@ -149,7 +151,9 @@ class ContainerSpec:
     """A component's container. None, and what is empty, is as the image has it; no capability is kept unless named.
 
     `files` (path -> file) are in place before it starts, and a change of one makes the container anew; `live_files` are
-    published into the running container, in their order. `consequence` is what users notice when it is made anew.
+    published into the running container, in their order. A container that is `read_only` has its files in its volumes, and a
+    small /tmp. `host_users`: its users are the host's, also where the engine gives containers others. `consequence` is what
+    users notice when it is made anew.
     """
 
     name: str
@@ -170,6 +174,7 @@ class ContainerSpec:
     network_mode: Literal["host", "none"] | None = None
     read_only: bool = False
     health_command: tuple[str, ...] | None = None
+    host_users: bool = False
 
     @property
     def contract(self) -> Contract | None:
@@ -202,6 +207,7 @@ class ContainerSpec:
             "MAC address": ", ".join(one.mac for one in self.attachments if one.mac),
             "file system": "read-only" if self.read_only else "",
             "health": " ".join(self.health_command or ()),
+            "users": "the host's" if self.host_users else "",
         }
         return {
             "ports": ", ".join(ports),

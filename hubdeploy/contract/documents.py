@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-# Beside each other in the hub's container, in the directory of its modules.
-CONTRACT_FILE, SECRETS_FILE = "contract.json", "secrets.json"
+# A volume in the hub's container, in the directory of its modules, and what lies in it. The rest of its file system is read-only.
+DOCUMENTS = "documents"
+CONTRACT_FILE, SECRETS_FILE = f"{DOCUMENTS}/contract.json", f"{DOCUMENTS}/secrets.json"
 # The running hub reads these two anew when they change. The logo is a picture; empty, there is none.
-PAGES_FILE, LOGO_FILE = "pages.json", "logo"
+PAGES_FILE, LOGO_FILE = f"{DOCUMENTS}/pages.json", f"{DOCUMENTS}/logo"
 
 # The hub names its deployment in this header of every page.
 DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import itertools
 import tarfile
 import tempfile
 import time
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 # A hub that upgrades its database may take this long; a dead one is noticed at once.
 HEALTHY_WITHIN = 180.0
 _STOP_WITHIN = 10
+# The one place to write in a container whose file system is read-only, beside its volumes.
+_TMP = "mode=1777,size=64m"
 # How many lines of a log stand below an error.
 _LOG_TAIL = 20
 
@@ -164,8 +167,11 @@ def _host_config(connection: Connection, spec: ContainerSpec) -> Any:
         cap_add=list(spec.capabilities) or None,
         security_opt=["no-new-privileges"],
         read_only=spec.read_only or None,
+        userns_mode="host" if spec.host_users else None,
         mem_limit=limits.memory,
         memswap_limit=limits.memory,
+        mem_reservation=limits.reserved,
+        tmpfs={"/tmp": _TMP} if spec.read_only else None,
         nano_cpus=int(limits.cpus * 1e9) if limits.cpus else None,
         pids_limit=limits.pids,
         log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
@@ -202,18 +208,25 @@ def publish_files(connection: Connection, operation: op.FilesPublished, progress
 
 
 def _put(connection: Connection, container: str, files: Mapping[str, Secret[bytes]], mounts: Sequence[str]) -> None:
-    """One archive to `/`. A file with the name of a mount point would empty that volume, so it is refused."""
+    """One archive for each volume that files belong in, and for what is outside of all: into a volume the engine copies also
+    where the file system is read-only. A file with the name of a mount point would empty that volume, so it is refused."""
     clash = [path for path in files if path in mounts or path.startswith("//")]
     if clash:
         raise ValueError(f"a file must not have the name of a mount point: {clash}")
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for path, secret in files.items():
-            data = secret.reveal()
-            info = tarfile.TarInfo(path.lstrip("/"))
-            info.size, info.mode, info.mtime = len(data), 0o600, int(time.time())
-            tar.addfile(info, io.BytesIO(data))
-    connection.api.put_archive(container, "/", content.getvalue())
+    for folder, inside in itertools.groupby(files, lambda path: _mount_of(path, mounts)):
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as tar:
+            for path in inside:
+                data = files[path].reveal()
+                info = tarfile.TarInfo(path.removeprefix(folder).lstrip("/"))
+                info.size, info.mode, info.mtime = len(data), 0o600, int(time.time())
+                tar.addfile(info, io.BytesIO(data))
+        connection.api.put_archive(container, folder, content.getvalue())
+
+
+def _mount_of(path: str, mounts: Sequence[str]) -> str:
+    """The innermost mount point that a file lies below; else /."""
+    return max((mount for mount in mounts if path.startswith(f"{mount}/")), key=len, default="/")
 
 
 def _run(connection: Connection, container: str, command: Sequence[str]) -> tuple[int, str]:

@@ -141,9 +141,11 @@ def engine_facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
         except OSError:
             pass
     kind = "Docker Desktop" if info.get("OperatingSystem") == "Docker Desktop" else ""
-    kind = "rootless" if "name=rootless" in (info.get("SecurityOptions") or ()) else kind
+    options = [one.partition(",")[0] for one in info.get("SecurityOptions") or ()]
+    kind = "rootless" if "name=rootless" in options else kind
+    selinux = "name=selinux" in options
     group = _socket_group() if local else None
-    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind, group)
+    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind, group, selinux)
 
 
 def _socket_group() -> int | None:

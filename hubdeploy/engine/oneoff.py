@@ -87,6 +87,8 @@ def run_once(
             use_config_proxy=False,
             host_config=connection.api.create_host_config(
                 network_mode=network,
+                # An engine that gives containers users of their own shares its host's network with no other.
+                userns_mode="host" if network == "host" else None,
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 mem_limit=_MEMORY,

@@ -249,6 +249,15 @@ def _untried_walls(case: Case) -> Iterator[Finding]:
         yield Caution(found, "try it before you let strangers in: docs/security.md says what must be closed")
 
 
+def _selinux(case: Case) -> Iterator[Finding]:
+    if case.snapshot.engine.selinux:
+        yield Problem.of_no_file(
+            found="the engine labels containers by SELinux, which keeps the filter from the engine and the hub from the filter",
+            wanted="an engine that does not: nobody has written and tried the rules yet",
+            fix='set "selinux-enabled": false in the engine\'s daemon.json, restart it, and run this again',
+        )
+
+
 def _no_admin(case: Case) -> Iterator[Finding]:
     return no_admin(case.blueprint.contract.users)
 
@@ -271,5 +280,6 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _full_disk,
     _limits_beyond_the_host,
     _untried_walls,
+    _selinux,
     _no_admin,
 )

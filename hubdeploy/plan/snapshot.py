@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hubdeploy.blueprint import held_documents
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 
@@ -15,7 +16,8 @@ class EngineFacts:
     """The engine itself. `memory` and `free_disk` are bytes; `free_disk` is None where it cannot be known.
     `cpus` is a number of CPUs, 0 where it is not known. `special` says in words what kind of engine it is where walls were not
     tried: rootless, or in a machine of its own; empty for any other.
-    `socket_group` is the group that may use its socket; None where it is not known, or is root's."""
+    `socket_group` is the group that may use its socket; None where it is not known, or is root's. `selinux`: it labels
+    containers."""
 
     version: str
     memory: int
@@ -24,6 +26,7 @@ class EngineFacts:
     cpus: int = 0
     special: str = ""
     socket_group: int | None = None
+    selinux: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class ContainerState:
         return self.labels.get(labels.USER, self.name)
 
     def file(self, path: str) -> Secret[bytes] | None:
-        return None if self.files is None else self.files.get(path)
+        return None if self.files is None else held_documents.file(self.files, path)
 
     @property
     def running(self) -> bool:

@@ -366,14 +366,19 @@ class Settings:
 
     @property
     def proxy_volume(self) -> str:
-        """Certificates, of the proxy alone."""
+        """Configuration and certificates, of the proxy alone."""
         return f"{self.name}-proxy"
 
     @property
+    def hub_volume(self) -> str:
+        """The hub's documents."""
+        return f"{self.name}-hub"
+
+    @property
     def component_volumes(self) -> dict[str, str]:
-        """Whose volume -> its name, of those that no setting names."""
-        own = {"proxy": self.proxy_volume, "guard": self.guard_volume, "filter": self.filter_volume}
-        return {**own, "hub": self.routes_volume}
+        """Volume -> whose it is, of those that no setting names."""
+        own = {self.proxy_volume: "proxy", self.guard_volume: "guard", self.filter_volume: "filter"}
+        return {**own, self.hub_volume: "hub", self.routes_volume: "hub"}
 
     @property
     def server_name_template(self) -> str:

@@ -148,15 +148,15 @@ def _names(s: Settings) -> _Contradictions:
         found = f"{s.network_name} is the proxy's own network, as {name} says"
         yield _Contradiction("DOCKER_NETWORK_NAME DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
     for key, volume in (("DATA_VOLUME_HOST", s.data_volume), ("SECRETS_VOLUME", s.secrets_volume)):
-        for whose in [role for role, own in s.component_volumes.items() if own == volume]:
-            found = f"{volume} is the {whose}'s own volume, as {name} says"
+        if volume in s.component_volumes:
+            found = f"{volume} is the {s.component_volumes[volume]}'s own volume, as {name} says"
             yield _Contradiction(f"{key} DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
     if s.secrets_volume == s.data_volume:
         found = f"{s.secrets_volume} is the data volume, DATA_VOLUME_HOST"
         yield _Contradiction("SECRETS_VOLUME DATA_VOLUME_HOST DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
     # Users' names are free, so no other volume may have a name that the template can give.
     others = [("DATA_VOLUME_HOST", s.data_volume), ("SECRETS_VOLUME", s.secrets_volume)]
-    others += [("", volume) for volume in s.component_volumes.values()]
+    others += [("", volume) for volume in s.component_volumes]
     users = tuple(user.name for user in s.users)
     for own, template in (("USER_VOLUME", s.user_volume), ("HOME_VOLUME", s.home_volume)):
         if template == volume_names.NONE:

@@ -27,7 +27,7 @@ from sqlalchemy import make_url
 from traitlets.config.loader import PyFileConfigLoader
 
 from hubdeploy.contract import servers
-from hubdeploy.contract.documents import Contract, Servers, from_bytes
+from hubdeploy.contract.documents import CONTRACT_FILE, DOCUMENTS, SECRETS_FILE, Contract, Servers, from_bytes
 from hubdeploy.settings.declarations import Settings
 from tests import hub_modules
 from tests.agreement import border
@@ -49,6 +49,7 @@ def folder() -> Path:
     """Where the configuration and its documents lie side by side, as in the image."""
     made = border.new_folder()
     shutil.copy(hub_modules.FOLDER / CONFIG, made)
+    (made / DOCUMENTS).mkdir()
     return made
 
 
@@ -76,8 +77,8 @@ def image_modules() -> Iterator[ModuleType]:
 
 def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> Leaves:
     """Leaves of the hub, its login, its proxy client, and of the servers that it makes."""
-    (folder() / "contract.json").write_bytes(contract)
-    (folder() / "secrets.json").write_bytes(secrets)
+    (folder() / CONTRACT_FILE).write_bytes(contract)
+    (folder() / SECRETS_FILE).write_bytes(secrets)
     with (
         image_modules() as spawner,
         mock.patch.object(spawner.engine, "client", return_value=wire),

@@ -83,6 +83,7 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("network[api]", "the proxy's network", s.api_network_name, "api-network"),
         ("volume[data]", "DATA_VOLUME_HOST", s.data_volume, "data-volume"),
         ("volume[proxy]", "the proxy's volume", s.proxy_volume, "proxy-volume"),
+        ("volume[hub]", "the hub's volume", s.hub_volume, "hub-volume"),
         ("volume[routes]", "the volume of routes", s.routes_volume, "routes-volume"),
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
         ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),
@@ -172,10 +173,10 @@ def _proxy(s: Settings) -> Readings:
     yield Reading("HUB_PORT", f"{port}.HostPort", str(s.hub_port))
     yield Reading("HUB_HOST", f"{at}.Labels.{labels.HOST}", s.hub_host)
     yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
-    yield Reading("the volume of routes", f"{at}.HostConfig.Mounts[0].Source", s.routes_volume)
-    yield Reading("where the proxy's files lie", f"{at}.HostConfig.Mounts[0].Target", routing.DYNAMIC_DIRECTORY)
-    yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[1].Source", s.proxy_volume)
-    yield Reading("where the certificate lies", f"{at}.HostConfig.Mounts[1].Target", routing.CERTIFICATES_DIRECTORY)
+    yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[0].Source", s.proxy_volume)
+    yield Reading("where the proxy's files lie", f"{at}.HostConfig.Mounts[0].Target", proxy.DIRECTORY)
+    yield Reading("the volume of routes", f"{at}.HostConfig.Mounts[1].Source", s.routes_volume)
+    yield Reading("where the hub's routes lie", f"{at}.HostConfig.Mounts[1].Target", routing.DYNAMIC_DIRECTORY)
     yield Reading("the proxy's name", f"{at}.Networks[0].Aliases", (s.proxy_name,))
     yield Reading("the proxy's API address", f"{at}.Networks[1].Aliases", (routing.API_ADDRESS.partition(":")[0],))
     folder = routing.DYNAMIC_DIRECTORY
@@ -190,12 +191,14 @@ def _hub(s: Settings) -> Readings:
     at = "container[hub]"
     yield Reading("DATA_VOLUME_HOST", f"{at}.HostConfig.Mounts[0].Source", s.data_volume)
     yield Reading("DATA_VOLUME_CONTAINER", f"{at}.HostConfig.Mounts[0].Target", s.data_mount)
-    yield Reading("the volume of routes", f"{at}.HostConfig.Mounts[1].Source", s.routes_volume)
-    yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[1].Target", documents.ROUTES_MOUNT_IN_HUB)
-    yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[2].Source", s.filter_volume)
+    yield Reading("the hub's volume", f"{at}.HostConfig.Mounts[1].Source", s.hub_volume)
+    yield Reading("where the hub's documents lie", f"{at}.HostConfig.Mounts[1].Target", documents.DOCUMENTS_MOUNT)
+    yield Reading("the volume of routes", f"{at}.HostConfig.Mounts[2].Source", s.routes_volume)
+    yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[2].Target", documents.ROUTES_MOUNT_IN_HUB)
+    yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[3].Source", s.filter_volume)
     yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
     yield Reading("the hub's name", f"{at}.Networks[1].Aliases", (s.hub_name,))
-    yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[3].Source", s.guard_volume)
+    yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[4].Source", s.guard_volume)
     kept = str(ipaddress.ip_network(SUBNET)[2])
     yield Reading("the hub's address", f"{at}.Networks[0].IPAMConfig.IPv4Address", kept)
     yield Reading(
@@ -211,7 +214,7 @@ def _shape(leaves: Leaves, at: str) -> dict[str, str]:
     def of(path: str) -> Any:
         return leaves.get(f"{at}.{path}")
 
-    indices = [index for index in range(4) if of(f"HostConfig.Mounts[{index}].Source")]
+    indices = [index for index in range(5) if of(f"HostConfig.Mounts[{index}].Source")]
     mounts = [
         f"{of(f'HostConfig.Mounts[{n}].Source')} at {of(f'HostConfig.Mounts[{n}].Target')}"
         f"{' read-only' if of(f'HostConfig.Mounts[{n}].ReadOnly') else ''}"

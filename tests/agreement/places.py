@@ -20,7 +20,7 @@ from hubdeploy.plan.steps import Step
 from hubdeploy.settings.declarations import Settings
 from tests.agreement import border, files, hub
 from tests.agreement.leaves import Leaves, flat, with_labels_read
-from tests.agreement.wire import Request, Wire, reference, untar
+from tests.agreement.wire import Request, Wire, put, reference
 
 
 def render(settings: Settings) -> Leaves:
@@ -36,9 +36,9 @@ def render(settings: Settings) -> Leaves:
         steps = deployed.draw().plan.steps
         leaves["built"] = tuple(step.operation.spec.name for step in steps if isinstance(step.operation, op.ImageBuilt))
         _carry_out(deployed, wire, steps, leaves)
-        put = {path: content for one in wire.requests if _puts(one) for path, content in untar(one.body).items()}
-        leaves |= files.render(put)
-        leaves |= hub.render(settings, wire, put[files.CONTRACT], put[files.SECRETS])
+        there = {path: content for one in wire.requests if _puts(one) for path, content in put(one).items()}
+        leaves |= files.render(there)
+        leaves |= hub.render(settings, wire, there[files.CONTRACT], there[files.SECRETS])
     return leaves
 
 
@@ -129,7 +129,10 @@ def _container(done: op.ContainerCreated, asked: Sequence[Request], so_far: Leav
 def _filled(done: op.FilesPut, asked: Sequence[Request], so_far: Leaves) -> Leaves:
     path = f"{_latest_container(so_far)}.filled"
     name = asked[0].path.removeprefix("/containers/").removesuffix("/archive")
-    return {f"{path}.Name": name, f"{path}.paths": tuple(files.settled(untar(asked[0].body)))}
+    return {
+        f"{path}.Name": name,
+        f"{path}.paths": tuple(files.settled(one for request in asked for one in put(request))),
+    }
 
 
 def _started(done: op.ContainerStarted, asked: Sequence[Request], so_far: Leaves) -> Leaves:

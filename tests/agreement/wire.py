@@ -139,6 +139,12 @@ def response(status: int, content: bytes, headers: Mapping[str, str] | None = No
     return made
 
 
+def put(asked: Request) -> dict[str, bytes]:
+    """Path without a leading slash -> content, of the files that a request puts into a container."""
+    folder = asked.params["path"].strip("/")
+    return {f"{folder}/{name}".lstrip("/"): content for name, content in untar(asked.body).items()}
+
+
 def untar(archive: bytes) -> dict[str, bytes]:
     """Name -> content of an archive's files, in its order."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as given:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -61,6 +62,8 @@ def at_terminal(project: Project, *words: str, at: str = "", keys: str = "") -> 
 
 
 def _own_terminal() -> None:
+    # A shell ignores the signal for what it starts in the background, and this run may be one of these.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
@@ -107,8 +110,8 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
     assert "users: kaben picks it up at their next start" in planned
 
     code, lines = at_terminal(project, "up", "--yes", at="-hub is stopped (", keys="\x03")
-    assert code == 130, lines
-    assert any(re.search(r"stopped by Ctrl-C: \d of 6 steps are done, and stay so", line) for line in lines), lines
+    assert code == 130, lines[-8:]
+    assert any(re.search(r"stopped by Ctrl-C: \d+ of 11 steps are done, and stay so", line) for line in lines), lines
     assert "  do:        run the same command again: it goes on from here" in lines
     (project.root / "base-notebook" / "version").write_text("2\n")
     project.up(yes=True)

@@ -330,7 +330,8 @@ def test_what_the_engine_holds_is_the_template(stages: dict[str, Stage], client:
     ):
         assert way.create(body).status_code == 201
         found = way.made()
-        held.append({part: found[part] for part in ("Config", "HostConfig", "Mounts", "Name")})
+        mounts = sorted(found["Mounts"], key=lambda mount: str(mount["Destination"]))
+        held.append({**{part: found[part] for part in ("Config", "HostConfig", "Name")}, "Mounts": mounts})
         way.clean()
     held[0]["Config"]["Hostname"] = held[1]["Config"]["Hostname"]
     assert held[0] == held[1]

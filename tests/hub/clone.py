@@ -115,7 +115,8 @@ class Clone:
 
     def containers(self) -> list[Container]:
         """Proxy, hub and users' servers, in whatever state."""
-        return self.client.containers.list(all=True, filters=self._own)
+        # The hub may remove one meanwhile.
+        return self.client.containers.list(all=True, filters=self._own, ignore_removed=True)
 
     def container(self, name: str) -> Container:
         return self.client.containers.get(name)
@@ -149,7 +150,7 @@ class Clone:
 
     def secrets_of_hub(self) -> dict[str, Any]:
         """The document of secrets, as it lies in the hub's container."""
-        _, output = self.container(self.settings.hub_name).exec_run(["cat", "/srv/jupyterhub/secrets.json"])
+        _, output = self.container(self.settings.hub_name).exec_run(["cat", "/srv/jupyterhub/documents/secrets.json"])
         assert isinstance(output, bytes)
         return dict(json.loads(output))
 

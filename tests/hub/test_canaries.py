@@ -103,7 +103,7 @@ def test_files_that_hold_secrets_are_closed_to_others(deployed: Clone) -> None:
     for path in (deployed.settings.local_path, deployed.settings.key_path):
         assert path.stat().st_mode & 0o077 == 0, path
     status, output = deployed.container(deployed.settings.hub_name).exec_run(
-        ["stat", "-c", "%a", "/srv/jupyterhub/secrets.json"]
+        ["stat", "-c", "%a", "/srv/jupyterhub/documents/secrets.json"]
     )
     assert (status, output) == (0, b"600\n")
 

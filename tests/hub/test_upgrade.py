@@ -56,7 +56,7 @@ def test_up_takes_over_a_deployment_of_the_version_before_without_losing_a_sessi
     assert "the proxy restarts, connections blink" in planned
     assert "the hub restarts, sessions go on" in planned
     # The walls' own is all that came.
-    assert names_of_volumes(clone, client) == volumes | set(clone.settings.component_volumes.values())
+    assert names_of_volumes(clone, client) == volumes | set(clone.settings.component_volumes)
     # The connection broke with the proxy; a browser connects again by itself, and the kernel went on.
     kernel = Kernel(grace, kernel.path.rpartition("/")[2])
     assert kernel.run("print(kept + 1)") == "42\n"

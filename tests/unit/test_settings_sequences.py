@@ -145,6 +145,7 @@ class Sequence(RuleBasedStateMachine):
             "data": after.data_volume,
             "proxy": after.proxy_volume,
             "routes": after.routes_volume,
+            "hub": after.hub_volume,
             "guard": after.guard_volume,
             "filter": after.filter_volume,
         }

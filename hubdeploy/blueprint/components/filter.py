@@ -41,9 +41,10 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         command=("/opt/hub/bin/python", "-m", "filter"),
         environment={"SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True), "TZ": settings.timezone},
         user=None if facts.socket_group is None else f"{UID}:{facts.socket_group}",
-        limits=Limits(memory=256 * _MIB, pids=64),
+        limits=Limits(memory=256 * _MIB, reserved=64 * _MIB, pids=64),
         network_mode="none",
         read_only=True,
+        host_users=True,
         health_command=("/usr/bin/python3", "-m", "filter.question"),
     )
 

@@ -44,9 +44,10 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         command=("/usr/bin/python3", "-m", "guard"),
         environment={"WALLS": json.dumps(plain(walls), separators=(",", ":")), "TZ": settings.timezone},
         capabilities=("NET_ADMIN",),
-        limits=Limits(memory=128 * _MIB, pids=64),
+        limits=Limits(memory=128 * _MIB, reserved=32 * _MIB, pids=64),
         network_mode="host",
         read_only=True,
+        host_users=True,
         health_command=("/usr/bin/python3", "-m", "guard.question"),
     )
 

@@ -9,6 +9,7 @@ from hubdeploy.blueprint.specs import (
     Attachment,
     Consequence,
     ContainerSpec,
+    Limits,
     LiveFile,
     Mount,
     NetworkSpec,
@@ -19,6 +20,8 @@ from hubdeploy.contract.documents import Secret, to_bytes
 from hubdeploy.settings.declarations import Settings
 
 ROLE = "hub"
+# Forty users' hub takes 200 MiB.
+LIMITS = Limits(memory=1024**3, reserved=256 * 1024**2, pids=1024)
 CONSEQUENCE = Consequence(Severity.NOBODY_NOTICES, "the hub restarts, sessions go on")
 
 
@@ -31,6 +34,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         consequence=CONSEQUENCE,
         mounts=(
             Mount(settings.data_volume, settings.data_mount),
+            Mount(settings.hub_volume, documents.DOCUMENTS_MOUNT),
             Mount(settings.routes_volume, documents.ROUTES_MOUNT_IN_HUB),
             Mount(settings.filter_volume, filter.MOUNT, read_only=True),
             Mount(settings.guard_volume, guard.MOUNT, read_only=True),
@@ -44,6 +48,8 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             documents.SECRETS_PATH: documents.secrets(settings, documents.proxy_api_password(facts)),
         },
         environment={"TZ": settings.timezone},
+        limits=LIMITS,
+        read_only=True,
         live_files={
             documents.PAGES_PATH: LiveFile(Secret(to_bytes(documents.pages(settings))), "what the hub's pages show"),
             documents.LOGO_PATH: LiveFile(Secret(facts.logo), "the hub's logo"),
@@ -59,10 +65,13 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """The hub's database and cookie secret."""
+    """The hub's database and cookie secret; its documents, and the files that it serves to browsers."""
     owned = not settings.is_set("DATA_VOLUME_HOST")
     labels = own_labels(settings, "data-volume")
-    return (VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True),)
+    return (
+        VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True),
+        VolumeSpec(settings.hub_volume, own_labels(settings, "hub-volume"), True, "DOCKER_MACHINE_NAME"),
+    )
 
 
 COMPONENT = Component(ROLE, ROLE, container, networks, volumes, documents.HUB_DIRECTORY)

@@ -11,6 +11,7 @@ from hubdeploy.blueprint.specs import (
     Attachment,
     Consequence,
     ContainerSpec,
+    Limits,
     LiveFile,
     Mount,
     NetworkSpec,
@@ -31,6 +32,8 @@ _SUBJECTS = {
     "headers.toml": "the headers of answers",
     "pages.toml": "the pages of a hub that is away",
 }
+# Under the benchmark's load it takes 70 MiB.
+LIMITS = Limits(memory=1024**3, reserved=128 * 1024**2, pids=1024)
 CONSEQUENCE = Consequence(Severity.CONNECTIONS_BLINK, "the proxy restarts, connections blink")
 
 
@@ -45,8 +48,8 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         labels={**own_labels(settings, ROLE), labels.HOST: settings.hub_host, labels.PATH: settings.hub_path},
         consequence=CONSEQUENCE,
         mounts=(
+            Mount(settings.proxy_volume, DIRECTORY),
             Mount(settings.routes_volume, routing.DYNAMIC_DIRECTORY),
-            Mount(settings.proxy_volume, routing.CERTIFICATES_DIRECTORY),
         ),
         attachments=(
             Attachment(settings.network_name, (settings.proxy_name,), mac=mac_address(settings, ROLE)),
@@ -56,6 +59,8 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
         live_files=_pages(settings.hub_title) | {path: _live_file(path, content) for path, content in dynamic.items()},
         environment={"TZ": settings.timezone},
+        limits=LIMITS,
+        read_only=True,
     )
 
 
@@ -84,7 +89,7 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """Routes, and the certificate in use."""
+    """Routes; its configuration, pages, and the certificate in use."""
     return (
         VolumeSpec(settings.routes_volume, own_labels(settings, "routes-volume"), True, "DOCKER_MACHINE_NAME"),
         VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME"),

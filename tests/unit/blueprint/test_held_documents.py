@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hubdeploy.blueprint import held_documents
+from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.contract.documents import Contract, Login, Secret, Secrets, User, from_bytes, to_bytes
 from tests.unit.hub import hub_image
 
@@ -51,6 +52,14 @@ SECRETS_0 = {
 
 def written(document: object) -> Secret[bytes]:
     return Secret(json.dumps(document).encode())
+
+
+def test_documents_of_earlier_versions_are_found_where_they_lay() -> None:
+    old, new = Secret(b"old"), Secret(b"new")
+    earlier = {"/srv/jupyterhub/contract.json": old}
+    assert held_documents.file(earlier, CONTRACT_PATH) == old
+    assert held_documents.file({**earlier, CONTRACT_PATH: new}, CONTRACT_PATH) == new
+    assert held_documents.file({}, CONTRACT_PATH) is None
 
 
 def test_a_document_reads_back_as_it_was() -> None:

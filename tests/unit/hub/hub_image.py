@@ -15,6 +15,7 @@ from traitlets.config.loader import PyFileConfigLoader
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import (
     CONTRACT_FILE,
+    DOCUMENTS,
     SECRETS_FILE,
     Contract,
     Hub,
@@ -90,6 +91,7 @@ def load_config(document: Contract | bytes, folder: Path) -> Config:
     """The hub's configuration, loaded by the loader that JupyterHub uses, with the documents beside it."""
     shutil.copy(hub_modules.FOLDER / "jupyterhub_config.py", folder)
     login = document.login.name if isinstance(document, Contract) else "shared-password"
+    (folder / DOCUMENTS).mkdir(exist_ok=True)
     (folder / CONTRACT_FILE).write_bytes(to_bytes(document) if isinstance(document, Contract) else document)
     (folder / SECRETS_FILE).write_bytes(to_bytes(secrets(login)))
     with hub_modules.importable():

@@ -20,7 +20,7 @@ from typing import Any
 import requests
 
 from hubdeploy import contract as shared
-from hubdeploy.contract.documents import CONTRACT_FILE, SECRETS_FILE, Contract, to_bytes
+from hubdeploy.contract.documents import CONTRACT_FILE, DOCUMENTS, SECRETS_FILE, Contract, to_bytes
 from tests import hub_modules
 from tests.unit.hub import hub_image
 
@@ -38,6 +38,8 @@ class NoProxy(Proxy):
 
 load_subconfig("jupyterhub_config.py")
 c.JupyterHub.proxy_class = NoProxy
+# There is no TLS here either.
+c.JupyterHub.tornado_settings["xsrf_cookie_kwargs"] = {{}}
 c.JupyterHub.api_tokens = {{"{TOKEN}": "{ADMIN}"}}
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = "http://127.0.0.1:PORT"
 """
@@ -72,6 +74,7 @@ def running(folder: Path, contract: Contract | None = None, application: str = "
         shutil.copytree(hub_modules.FOLDER.parent / component, folder / component, dirs_exist_ok=True)
     contract = contract or hub_image.contract()
     contract = replace(contract, hub=replace(contract.hub, data_dir=str(folder)))
+    (folder / DOCUMENTS).mkdir(exist_ok=True)
     (folder / CONTRACT_FILE).write_bytes(to_bytes(contract))
     (folder / SECRETS_FILE).write_bytes(to_bytes(hub_image.secrets(contract.login.name)))
     (folder / "config_of_tests.py").write_text(_CONFIG.replace("PORT", str(port)))

@@ -235,6 +235,15 @@ def test_a_new_hub_has_the_files_of_servers_that_run_on_an_older_image(tmp_path:
     assert served.take(engine, "new") == B
 
 
+def test_a_hub_that_starts_forgets_what_no_server_needs(tmp_path: Path) -> None:
+    engine = Engine(new=("sha256:2", archive(B)), old=("sha256:1", archive(A)))
+    engine.servers = ["sha256:1"]
+    assets.Assets(tmp_path).take_all(engine, "new", CARRIED)
+    engine.servers = []
+    assets.Assets(tmp_path).take_all(engine, "new", CARRIED)
+    assert {path.name for path in tmp_path.iterdir()} == {B, "2.image"}
+
+
 @pytest.mark.parametrize("image", ["foreign", "missing"])
 def test_an_image_without_files_is_asked_for_none(image: str, tmp_path: Path) -> None:
     engine = Engine(foreign=("sha256:3", None))
@@ -277,13 +286,16 @@ SCRIPT = b"script" * 100
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Path:
-    """The hub's static files: a script of its pages, an image's script and font; and outside a secret."""
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's static files: a script of its pages; and in another folder an image's script and font, beside a secret."""
     files = {"static/a.js.gz": gzip.compress(SCRIPT), "static/a.woff": b"font"}
     hubs = write(tmp_path / "served", {"js/page.js": SCRIPT.decode()})
     (hubs / "js/page.js.gz").write_bytes(gzip.compress(SCRIPT))
-    assets.unpacked(archive(A, **files), hubs / "assets")
-    (tmp_path / "secret.js").write_bytes(b"secret")
+    (tmp_path / "volume").mkdir()
+    monkeypatch.setattr(assets, "SERVED", assets.Assets(tmp_path / "volume" / "assets"))
+    assets.unpacked(archive(A, **files), assets.SERVED.folder)
+    for place in (tmp_path, tmp_path / "volume"):
+        (place / "secret.js").write_bytes(b"secret")
     return hubs
 
 
@@ -328,7 +340,11 @@ def test_a_font_is_sent_as_it_lies(served: Path) -> None:
     [
         f"{A}/static/none.js",
         f"{B}/static/a.js",
+        f"{A}/../../secret.js",
         f"{A}/../../../secret.js",
+        "../secret.js",
+        "..%2fsecret.js",
+        "%2e%2e/secret.js",
         f"{A}/%2e%2e/%2e%2e/%2e%2e/secret.js",
         "x/a.js",
     ],

@@ -46,6 +46,9 @@ class FakeEngine:
         self.removed: list[str] = []
         self.stopping, self.stopped = threading.Event(), threading.Event()
 
+    def ping(self) -> bool:
+        return True
+
     def inspect_image(self, image: str) -> dict[str, Any]:
         return {"Id": "sha256:0123", "Config": {"Labels": None}}
 
@@ -159,6 +162,30 @@ def test_no_server_starts_while_the_guard_does_not_stand(
     assert (server.object_id, engine.created) == ("", {})
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_start_waits_for_the_filter_and_says_why_it_fails(
+    make: Make, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    tries: list[bool] = []
+
+    def ping(self: FakeEngine) -> bool:
+        tries.append(True)
+        if not comes_back or len(tries) < 3:
+            raise ConnectionRefusedError("no filter")
+        return True
+
+    monkeypatch.setattr(FakeEngine, "ping", ping)
+    monkeypatch.setattr(hub_image.load("spawner"), "FILTER_WITHIN", 0.2)
+    server = make("ann")
+    if comes_back:
+        asyncio.run(server._wait_until_filter_answers())
+        assert len(tries) == 3
+    else:
+        with pytest.raises(hub_image.load("spawner").ServerFailed, match="engine could not be asked") as failure:
+            asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
+        assert "./invoke logs --of filter" in failure.value.end.for_operator
+
+
 def test_a_server_that_the_guard_does_not_confirm_is_removed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
     server = make("ann", engine)
@@ -167,6 +194,46 @@ def test_a_server_that_the_guard_does_not_confirm_is_removed(make: Make, monkeyp
         asyncio.run(start(server, monkeypatch, ("127.0.0.1", free_port())))
     assert f"{MAC}: not isolated" in failure.value.end.for_operator
     assert engine.removed == ["0123456789"]
+
+
+def test_a_filter_that_dies_while_a_server_starts_is_the_reason(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(self: FakeEngine, name: str) -> dict[str, Any]:
+        raise ConnectionRefusedError("no filter")
+
+    monkeypatch.setattr(FakeEngine, "inspect_container", gone)
+    engine = FakeEngine()
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match="engine could not be asked") as failure:
+        asyncio.run(start(make("ann", engine), monkeypatch, ("127.0.0.1", free_port())))
+    assert "./invoke logs --of filter" in failure.value.end.for_operator
+    assert engine.removed == ["0123456789"]
+
+
+def test_what_a_failed_start_leaves_while_the_filter_is_away_is_removed_when_it_answers(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, away = FakeEngine(), [True]
+    server = make("ann", engine)
+    _answer(monkeypatch, lambda about: "stand" if about == "rules" else "not isolated")
+    monkeypatch.setattr(hub_image.load("spawner"), "LATER_STEP", 0.01)
+    removed = FakeEngine.remove_container
+
+    def remove(self: FakeEngine, name: str, **options: Any) -> None:
+        if away:
+            raise ConnectionRefusedError("no filter")
+        removed(self, name, **options)
+
+    monkeypatch.setattr(FakeEngine, "remove_container", remove)
+
+    async def story() -> tuple[list[str], list[str]]:
+        with pytest.raises(hub_image.load("spawner").ServerFailed, match="kept apart"):
+            await start(server, monkeypatch, ("127.0.0.1", free_port()))
+        await asyncio.sleep(0.1)
+        before = [*engine.removed]
+        away.clear()
+        await asyncio.gather(*server._removing)
+        return before, engine.removed
+
+    assert asyncio.run(story()) == ([], ["0123456789"])
 
 
 def _answer(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str], str | OSError]) -> None:

@@ -128,20 +128,21 @@ def test_from_nothing_everything_is_made_and_the_hub_last(found: Settings) -> No
   9. volume lab-guard exists
  10. volume lab-filter exists
  11. volume lab-data exists
- 12. container lab-proxy is created
- 13. container lab-proxy has its files
- 14. container lab-proxy is started
- 15. container lab-proxy is healthy
- 16. container lab-guard is created
- 17. container lab-guard is started
- 18. container lab-guard is healthy
- 19. container lab-filter is created
- 20. container lab-filter is started
- 21. container lab-filter is healthy
- 22. container lab-hub is created
- 23. container lab-hub has its files
- 24. container lab-hub is started
- 25. container lab-hub is healthy"""
+ 12. volume lab-hub exists
+ 13. container lab-proxy is created
+ 14. container lab-proxy has its files
+ 15. container lab-proxy is started
+ 16. container lab-proxy is healthy
+ 17. container lab-guard is created
+ 18. container lab-guard is started
+ 19. container lab-guard is healthy
+ 20. container lab-filter is created
+ 21. container lab-filter is started
+ 22. container lab-filter is healthy
+ 23. container lab-hub is created
+ 24. container lab-hub has its files
+ 25. container lab-hub is started
+ 26. container lab-hub is healthy"""
     )
 
 
@@ -402,6 +403,13 @@ def test_an_engine_on_which_the_walls_were_not_tried_is_named(found: Settings, i
     (caution,) = findings(drawn, dataclasses.replace(up(drawn), engine=facts))
     assert caution.startswith(f"the engine is {kind}: ")
     assert findings(drawn, dataclasses.replace(up(drawn), engine=observe.engine_facts(known, local=False))) == []
+
+
+def test_an_engine_that_labels_containers_is_refused(found: Settings) -> None:
+    known = {"ServerVersion": "28.5", "MemTotal": MEMORY, "SecurityOptions": ["name=selinux", "name=cgroupns"]}
+    drawn = drawn_blueprint(found)
+    (problem,) = findings(drawn, dataclasses.replace(up(drawn), engine=observe.engine_facts(known, local=False)))
+    assert problem.startswith("the engine labels containers by SELinux, which keeps the filter from the engine")
 
 
 def test_a_plan_names_what_the_guard_opens(found: Settings) -> None:
