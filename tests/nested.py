@@ -103,11 +103,15 @@ class SecondEngine:
 
 
 @contextmanager
-def second_engine(client: docker.DockerClient, run: str, *features: str) -> Iterator[SecondEngine]:
-    """A newer Docker engine, with buildx and compose beside it; it answers when this begins. `features` are switched on."""
+def second_engine(
+    client: docker.DockerClient, run: str, *features: str, own_users: bool = False
+) -> Iterator[SecondEngine]:
+    """A newer Docker engine, with buildx and compose beside it; it answers when this begins. `features` are switched on.
+    `own_users`: its containers have users of their own (userns-remap)."""
     engine = engine_image(client)
     command = ["dockerd", "-H", "unix:///var/run/docker.sock", "-H", "tcp://0.0.0.0:2375", "--tls=false"]
     command += [f"--feature={feature}=true" for feature in features]
+    command += ["--userns-remap=default"] if own_users else []
     with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", 0)}) as container:
         container.reload()
         port = container.attrs["NetworkSettings"]["Ports"]["2375/tcp"][0]["HostPort"]

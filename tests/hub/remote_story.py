@@ -41,6 +41,14 @@ def tell(person: Person) -> dict[str, object]:
     return seen | {"kernel": kernel.path.rpartition("/")[2]}
 
 
+def settle(person: Person) -> dict[str, object]:
+    """A server that stays."""
+    seen = enter(person)
+    person.take_token()
+    person.start_server()
+    return seen
+
+
 def go_on(person: Person, kernel: str) -> dict[str, object]:
     """The value in the kernel of an earlier story."""
     seen = enter(person)
@@ -59,5 +67,10 @@ def _stop_server(person: Person) -> None:
 
 if __name__ == "__main__":
     _, url, name, chapter, *arguments = sys.argv
-    chapters: dict[str, Callable[..., dict[str, object]]] = {"enter": enter, "tell": tell, "go-on": go_on}
+    chapters: dict[str, Callable[..., dict[str, object]]] = {
+        "enter": enter,
+        "tell": tell,
+        "go-on": go_on,
+        "settle": settle,
+    }
     print(json.dumps(chapters[chapter](Person(url, name, CERTIFICATE), *arguments)))

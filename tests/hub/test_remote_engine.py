@@ -1,5 +1,6 @@
 """The story on a second, newer engine that DOCKER_HOST names: it shares no file and no loopback address with this machine, so
-all is built there, and the user who logs in is a container there.
+all is built there, and the user who logs in is a container there. Its containers have users of their own, as some operators
+have it; guard and filter must get round that.
 """
 
 from __future__ import annotations
@@ -18,11 +19,20 @@ import pytest
 
 from tests import nested
 from tests.hub.clone import Clone
+from tests.hub.waiting import until
+from tests.hub.walls import reached_from, without_walls
 from tests.nested import Machine, SecondEngine
 
 pytestmark = pytest.mark.nested
 
 USERLIST = "boss admin\nada\n"
+# What a hub that was taken over would ask for first.
+TAKE_OVER = """
+from engine import client
+engine, body = client(), {"Image": "x", "Labels": {"hubdeploy.user": "ada"}}
+answer = engine.post(engine._url("/containers/create"), params={"name": "x"}, json=body)
+print(answer.status_code, answer.json()["message"])
+"""
 _HUB_FOLDER = Path(__file__).parent
 _STORY = "/tmp/story"
 # Seconds a command may print nothing: one silent step of a build on a busy machine.
@@ -49,7 +59,7 @@ class RemoteClone(Clone):
 @pytest.fixture(scope="module")
 def second_engine() -> Iterator[SecondEngine]:
     client = docker.from_env(timeout=_SILENCE)
-    with nested.second_engine(client, uuid.uuid4().hex) as engine:
+    with nested.second_engine(client, uuid.uuid4().hex, own_users=True) as engine:
         yield engine
     client.close()
 
@@ -73,15 +83,6 @@ def remote(
     return remote
 
 
-def _send_image(reference: str, here: docker.DockerClient, there: docker.DockerClient) -> None:
-    """Copies an image of this engine, as a registry may be out of reach. If it is not here, `up` pulls it there."""
-    try:
-        image = here.images.get(reference)
-    except docker.errors.ImageNotFound:
-        return
-    there.images.load(image.save(named=reference))  # type: ignore[arg-type]  # an iterator is sent as it comes
-
-
 @pytest.fixture(scope="module")
 def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapter:
     """Runs a chapter of the story as a user of that host; gives what they saw."""
@@ -93,7 +94,12 @@ def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapt
     def chapter(name: str, *words: str) -> dict[str, Any]:
         command = ["/opt/jupyter/bin/python", "-m", "tests.hub.remote_story", remote.url, name, *words]
         container = remote.client.containers.create(
-            remote.settings.notebook_image, command, user="root", network_mode="host", working_dir=_STORY
+            remote.settings.notebook_image,
+            command,
+            user="root",
+            network_mode="host",
+            userns_mode="host",
+            working_dir=_STORY,
         )
         try:
             Machine(container).put(files, f"{_STORY}/tests/hub")
@@ -146,6 +152,20 @@ def test_a_new_user_replaces_the_hub_and_disturbs_no_server(
     assert set(after) == set(before)
     assert read("grace", "enter") == {"login": 200}
     assert read("ada", "go-on", seen["kernel"])["kept"] == "42\n"
+
+
+def test_walls_hold_there_too(remote: RemoteClone, read: Chapter) -> None:
+    """By the same attempts as on this engine, of which two are enough."""
+    assert read("grace", "settle") == {"login": 200}
+    grace = remote.container(remote.server_name("grace")).attrs["NetworkSettings"]["Networks"]
+    places = {"a peer": (grace[remote.settings.network_name]["IPAddress"], 8888)}
+    ada = remote.server_name("ada")
+    assert reached_from(remote, ada, places) == set()
+    with without_walls(remote):
+        until(lambda: reached_from(remote, ada, places) == {"a peer"}, 30, "it succeeds without the walls")
+    assert reached_from(remote, ada, places) == set()
+    refused = remote.container(remote.settings.hub_name).exec_run(["/opt/hub/bin/python", "-c", TAKE_OVER])
+    assert refused.output == b"403 the filter refuses this: Image: the hub does not choose it\n"
 
 
 def test_clean_leaves_nothing_but_volumes(remote: RemoteClone, seen: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """Attacks from users' servers on one another, on the engine's host and on private networks. Each is tried with the walls, where
 it fails, and without them, where it succeeds: else it would prove nothing.
 
+The table of docs/security.md holds what was found.
+
 The stand-ins for a cloud's metadata, for private networks and for the host's own services are addresses that the tests add to
 this machine, so no packet leaves it.
 """
@@ -13,7 +15,9 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -21,25 +25,13 @@ from docker.models.networks import Network
 
 from hubdeploy.contract import labels
 from tests.hub.clone import Clone
+from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
 from tests.hub.waiting import until
+from tests.hub.walls import ASK, reached_from, stands, without_walls
 
 _METADATA, _PRIVATE, _ALSO_PRIVATE = "169.254.169.254", "10.254.77.1", "192.168.254.1"
 _BRIDGE = "hubtest-walls"
-# Asks every place, name -> [address, port], at the same time, and prints the names of those that answer.
-_ASK = """
-import concurrent.futures, json, socket
-def answers(place):
-    try:
-        socket.create_connection(place, timeout=2).close()
-        return True
-    except OSError:
-        return False
-places = json.loads({places!r})
-with concurrent.futures.ThreadPoolExecutor(len(places)) as pool:
-    found = dict(zip(places, pool.map(lambda name: answers(tuple(places[name])), places)))
-print(json.dumps(sorted(name for name, open in found.items() if open)))
-"""
 # What root would need to go round the walls, or to take them down.
 _AS_ROOT = """
 import json, subprocess
@@ -54,20 +46,71 @@ print(json.dumps({
                          "struct.pack('16sH6s8x', b'eth0', 1, bytes([2, 0, 0, 0, 0, 1])))"),
 }))
 """
-# Run in the namespace of the engine's host, as the guard runs: what it set is taken back.
-_TEAR_DOWN = """
-import subprocess, sys
-from guard.kernel import Kernel
-kernel = Kernel()
-for port in kernel.ports(sys.argv[1]):
-    kernel.isolate(port, False)
-subprocess.run(["nft", "delete", "table", "inet", sys.argv[2]], check=True)
+# What somebody who broke out of their user, with NET_RAW, can send: a question who has the peer's address, and the beginning of
+# a connection in frames of their own making, straight to the peer and by the gateway. Prints what was answered.
+_BY_FRAMES = """
+import json, socket, struct, sys, time
+peer, peer_mac, gateway_mac = sys.argv[1], *(bytes.fromhex(one.replace(":", "")) for one in sys.argv[2:])
+own_mac = bytes.fromhex(open("/sys/class/net/eth0/address").read().strip().replace(":", ""))
+own = socket.gethostbyname(socket.gethostname())
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+wire.bind(("eth0", 0))
+
+def checksum(data):
+    data += b"\\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+def syn(port):
+    addresses = socket.inet_aton(own) + socket.inet_aton(peer)
+    segment = lambda check: struct.pack("!HHIIBBHHH", port, 8888, 1, 0, 5 << 4, 2, 1024, check, 0)
+    tcp = segment(checksum(addresses + struct.pack("!BBH", 0, 6, 20) + segment(0)))
+    header = lambda check: struct.pack("!BBHHHBBH", 0x45, 0, 40, port, 0, 64, 6, check) + addresses
+    return header(checksum(header(0))) + tcp
+
+def answered(frame, fits):
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        wire.send(frame)
+        wire.settimeout(0.5)
+        try:
+            again = time.monotonic() + 0.5
+            while time.monotonic() < again:
+                if fits(wire.recv(2048)):
+                    return True
+        except TimeoutError:
+            continue
+    return False
+
+def is_from_peer(port):
+    sent = b"\\x08\\x00", socket.inet_aton(peer), struct.pack("!H", port)
+    return lambda got: (got[12:14], got[26:30], got[36:38]) == sent
+
+arp = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + own_mac + socket.inet_aton(own) + bytes(6) + socket.inet_aton(peer)
+found = {
+    "ARP": answered(b"\\xff" * 6 + own_mac + b"\\x08\\x06" + arp,
+                    lambda got: got[12:14] == b"\\x08\\x06" and got[20:22] == b"\\0\\2" and got[28:32] == socket.inet_aton(peer)),
+    "a static neighbour": answered(peer_mac + own_mac + b"\\x08\\x00" + syn(40001), is_from_peer(40001)),
+    "by the gateway": answered(gateway_mac + own_mac + b"\\x08\\x00" + syn(40002), is_from_peer(40002)),
+}
+print(json.dumps(sorted(name for name, got in found.items() if got)))
+"""
+# A route of the hub's to anywhere.
+_ROUTE = """
+[http.routers.planted]
+rule = "PathPrefix(`/planted/`)"
+priority = 10000
+service = "planted"
+entryPoints = ["https"]
+[http.services.planted.loadBalancer]
+servers = [{{url = "http://{place}"}}]
 """
 
 
 @contextmanager
 def listening(address: str) -> Iterator[tuple[str, int]]:
-    """A service of this machine that takes every connection."""
+    """A service of this machine that answers every connection, also one that asks by HTTP."""
     with closing(socket.create_server((address, 0))) as server:
 
         def serve() -> None:
@@ -76,7 +119,10 @@ def listening(address: str) -> Iterator[tuple[str, int]]:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                connection.close()
+                with connection, suppress(OSError):
+                    connection.settimeout(1)
+                    if connection.recv(4096):
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\ninside")
 
         threading.Thread(target=serve, daemon=True).start()
         yield address, server.getsockname()[1]
@@ -130,9 +176,16 @@ def _reached(attacker: Person, places: Mapping[str, tuple[str, int]]) -> set[str
     """The names of the places that a cell in the attacker's notebook can connect to."""
     kernel = attacker.open_kernel()
     try:
-        return set(json.loads(kernel.run(_ASK.format(places=json.dumps(places)))))
+        return set(json.loads(kernel.run(ASK.format(places=json.dumps(places)))))
     finally:
         kernel.close()
+
+
+def documented(who: str) -> dict[str, tuple[str, str]]:
+    """What the table of docs/security.md says of `who`: whom they may reach -> without the guard, and with it."""
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    return {row[1]: (row[2], row[3].partition(",")[0]) for row in rows if len(row) == 4 and row[0] == who}
 
 
 def test_a_server_reaches_the_hub_and_names_and_none_that_it_should_not(
@@ -143,12 +196,102 @@ def test_a_server_reaches_the_hub_and_names_and_none_that_it_should_not(
         **stand_ins, "a peer": (_address(hub, grace.name), 8888), "a peer by name": (hub.server_name(grace.name), 8888),
     }  # fmt: skip
     opened = {"the hub": (hub.settings.hub_name, 8081), "the proxy": (hub.settings.proxy_name, 8443)}
-    assert _reached(ada, closed | opened) == opened.keys()
+    never = {"the proxy's API": (hub.settings.proxy_name, 8099)}
+    kept = _reached(ada, closed | opened | never)
+    assert kept == opened.keys()
     with without_walls(hub):
         # For a while the kernel remembers that a neighbour did not answer.
         until(lambda: _reached(ada, closed) == closed.keys(), 30, "every attempt succeeds without the walls")
+        open_then = _reached(ada, closed | opened | never)
     # The guard finds the servers that run.
     assert _reached(ada, closed | opened) == opened.keys()
+    table = documented("a server")
+    for place, row in {
+        "a peer": "another user's server, by address or name",
+        "a peer by name": "another user's server, by address or name",
+        "gateway": "the engine's host, by the gateway or another address",
+        "host": "the engine's host, by the gateway or another address",
+        "private": "private networks, other deployments",
+        "metadata": "a cloud's metadata (169.254.169.254)",
+        "the hub": "the hub's API (with its own token), the proxy",
+        "the proxy": "the hub's API (with its own token), the proxy",
+        "the proxy's API": "the proxy's API",
+    }.items():
+        assert table[row] == tuple("open" if place in reached else "closed" for reached in (open_then, kept)), place
+
+
+def test_frames_of_an_attackers_own_making_reach_no_peer(hub: Clone, peers: tuple[Person, Person]) -> None:
+    """No user's server may send such frames; a container that may stands for one that was broken out of."""
+    name = hub.server_name(peers[1].name)
+    there = hub.container(name).attrs["NetworkSettings"]["Networks"][hub.settings.network_name]
+    attacker = hub.client.containers.run(
+        hub.settings.image_reference("hub"), ["sleep", "600"], entrypoint="", detach=True, network=hub.settings.network_name,
+        cap_drop=["ALL"], cap_add=["NET_RAW"], labels={labels.DEPLOYMENT: hub.name, labels.ROLE: labels.ONE_OFF},
+    )  # fmt: skip
+    try:
+        gateway = _gateway(hub.client.networks.get(hub.settings.network_name))
+
+        def answered() -> set[str]:
+            code = f"import socket\ntry: socket.create_connection(({gateway!r}, 9), 1)\nexcept OSError: pass"
+            attacker.exec_run(["/usr/bin/python3", "-c", code])
+            table: Any = attacker.exec_run(["cat", "/proc/net/arp"]).output
+            (mac,) = [line.split()[3] for line in table.decode().splitlines() if line.startswith(f"{gateway} ")]
+            words = ["/usr/bin/python3", "-c", _BY_FRAMES, there["IPAddress"], there["MacAddress"], mac]
+            found: Any = attacker.exec_run(words)
+            assert found.exit_code == 0, found.output.decode()
+            return set(json.loads(found.output))
+
+        assert answered() == set()
+        with without_walls(hub):
+            assert answered() == {"ARP", "a static neighbour", "by the gateway"}
+        assert answered() == set()
+        assert documented("a server")["another user's server, by frames of one's own"] == ("open", "closed")
+    finally:
+        attacker.remove(force=True)
+
+
+def test_a_route_that_a_hub_wrote_leads_nowhere_that_the_proxy_may_not_reach(
+    hub: Clone, logged_in: Callable[[str], Person], stand_ins: dict[str, tuple[str, int]]
+) -> None:
+    linus, found = logged_in("linus"), {}
+
+    def led_inside(place: tuple[str, int]) -> bool:
+        route = _ROUTE.format(place=f"{place[0]}:{place[1]}")
+        words = [
+            "/usr/bin/python3",
+            "-c",
+            "import sys; open('/srv/routes/planted.toml', 'w').write(sys.argv[1])",
+            route,
+        ]
+        assert hub.container(hub.settings.hub_name).exec_run(words).exit_code == 0
+        # Until the proxy has read it, the path is the hub's.
+        until(lambda: linus.call("GET", "/planted/").status_code in (200, 502, 504), 10, "the proxy takes the route")
+        return linus.call("GET", "/planted/").text == "inside"
+
+    try:
+        found["with"] = {name for name, place in stand_ins.items() if led_inside(place)}
+        with without_walls(hub):
+            found["without"] = {name for name, place in stand_ins.items() if led_inside(place)}
+    finally:
+        hub.container(hub.settings.hub_name).exec_run(["rm", "-f", "/srv/routes/planted.toml"])
+    assert found == {"with": set(), "without": stand_ins.keys()}
+    table = documented("hub, proxy")
+    assert table["private networks, the engine's host"] == table["a cloud's metadata"] == ("open", "closed")
+
+
+def test_servers_of_an_image_of_others_are_kept_apart_too(
+    hub: Clone, new_clone: Callable[..., Clone], stand_ins: dict[str, tuple[str, int]]
+) -> None:
+    guest = new_clone("ada\ngrace sudo\n", DOCKER_NOTEBOOK_IMAGE=build_docker_stacks(hub.settings))
+    guest.share_images_of(hub)
+    guest.up()
+    ada, grace = (guest.person(name) for name in ("ada", "grace"))
+    for person in (ada, grace):
+        assert person.log_in(guest.user_password).status_code == 200
+        person.take_token()
+        person.start_server()
+    assert _reached(ada, {**stand_ins, "a peer": (_address(guest, "grace"), 8888)}) == set()
+    assert _reached(grace, {**stand_ins, "a peer": (_address(guest, "ada"), 8888)}) == set()
 
 
 def test_root_in_a_server_reaches_no_more_and_can_take_no_wall_down(
@@ -171,14 +314,8 @@ def test_root_in_a_server_reaches_no_more_and_can_take_no_wall_down(
 def test_the_hub_itself_reaches_no_metadata_and_no_private_place(
     hub: Clone, stand_ins: dict[str, tuple[str, int]]
 ) -> None:
-    assert _reached_from(hub, hub.settings.hub_name, stand_ins) == set()
-    assert _reached_from(hub, hub.settings.hub_name, {"the proxy": (hub.settings.proxy_name, 8443)}) == {"the proxy"}
-
-
-def _reached_from(hub: Clone, name: str, places: Mapping[str, tuple[str, int]]) -> set[str]:
-    asked = hub.container(name).exec_run(["/usr/bin/python3", "-c", _ASK.format(places=json.dumps(places))])
-    assert isinstance(asked.output, bytes)
-    return set(json.loads(asked.output))
+    assert reached_from(hub, hub.settings.hub_name, stand_ins) == set()
+    assert reached_from(hub, hub.settings.hub_name, {"the proxy": (hub.settings.proxy_name, 8443)}) == {"the proxy"}
 
 
 def test_what_the_operator_allows_is_open_and_the_metadata_is_not(
@@ -196,29 +333,6 @@ def test_what_the_operator_allows_is_open_and_the_metadata_is_not(
         local.write_text(before)
         hub.up()
     assert _reached(peers[0], stand_ins) == set()
-
-
-@contextmanager
-def without_walls(hub: Clone) -> Iterator[None]:
-    """The guard is stopped, and what it set on the host is taken back; afterwards it runs again."""
-    guard = hub.container(f"{hub.name}-guard")
-    walls = json.loads(dict(line.split("=", 1) for line in guard.attrs["Config"]["Env"])["WALLS"])
-    guard.stop()
-    hub.client.containers.run(
-        hub.settings.image_reference("hub"), ["-c", _TEAR_DOWN, walls["bridge"], walls["table"]],
-        entrypoint="/usr/bin/python3", network_mode="host", cap_drop=["ALL"], cap_add=["NET_ADMIN"], remove=True,
-        labels={labels.DEPLOYMENT: hub.name, labels.ROLE: labels.ONE_OFF},
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        guard.start()
-        until(lambda: _stands(hub), 10, "the guard stands")
-
-
-def _stands(hub: Clone) -> bool:
-    asked = hub.container(f"{hub.name}-guard").exec_run(["/usr/bin/python3", "-m", "guard.question"])
-    return bool(asked.exit_code == 0)
 
 
 def test_in_a_network_of_others_servers_are_kept_apart_and_the_others_are_left(
@@ -244,7 +358,7 @@ def test_in_a_network_of_others_servers_are_kept_apart_and_the_others_are_left(
         attached = strangers[0].attrs["NetworkSettings"]["Networks"]
         theirs = {"a stranger": (str(attached[network.name]["IPAddress"]), 8000)}
         assert _reached(ada, {**theirs, "a peer": (_address(guest, "grace"), 8888)}) == {"a stranger"}
-        found = strangers[1].exec_run(["/usr/bin/python3", "-c", _ASK.format(places=json.dumps(theirs))])
+        found = strangers[1].exec_run(["/usr/bin/python3", "-c", ASK.format(places=json.dumps(theirs))])
         assert isinstance(found.output, bytes)
         assert json.loads(found.output) == ["a stranger"]
     finally:
@@ -269,7 +383,7 @@ def test_no_server_starts_without_the_guard_and_the_next_one_does(
         kernel.close()
     finally:
         guard.start()
-    until(lambda: _stands(hub), 10, "the guard stands")
+    until(lambda: stands(hub), 10, "the guard stands")
     linus.start_server()
     hub.stop_server(linus)
 
