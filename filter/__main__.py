@@ -15,6 +15,7 @@ from aiohttp import web
 from contract.documents import Servers, from_bytes
 
 from filter import reading
+from filter.engine import SOCKET as ENGINE_SOCKET
 from filter.engine import Answer, Away, Engine
 from filter.question import SOCKET, VERSION
 from filter.reading import Refused
@@ -81,7 +82,7 @@ async def main() -> None:
     try:
         await engine.begin()
     except Away as error:
-        sys.exit(f"the engine does not answer at {SOCKET}: {error}")
+        sys.exit(f"the engine does not answer at {ENGINE_SOCKET}: {error}")
     serving = runner(Gate(engine, from_bytes(Servers, os.environ["SERVERS"].encode())))
     await serving.setup()
     Path(SOCKET).unlink(missing_ok=True)

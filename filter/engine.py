@@ -11,12 +11,12 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, UnixConnector
+from contract import servers
 
 # Where the engine's socket lies in the filter's container.
 SOCKET = "/run/docker.sock"
 # The versions of the API that the filter was written for; an engine that speaks none of them takes its oldest.
 OLDEST: tuple[int, ...] = (1, 41)
-MAC_IN_ENDPOINT = (1, 44)
 # Seconds of a request to the engine without a byte; a stop waits for the server's own end.
 WITHIN = 300
 
@@ -56,14 +56,14 @@ class Engine:
     async def begin(self) -> None:
         """Learns which version of its API the engine speaks. Raises Away."""
         oldest = (await self._whole("GET", "/version", {}, None)).content["MinAPIVersion"]
-        self._version = max(OLDEST, tuple(int(part) for part in oldest.split(".")))
+        self._version = max(OLDEST, servers.api_version(oldest))
 
     async def end(self) -> None:
         await self._session.close()
 
     @property
     def mac_in_endpoint(self) -> bool:
-        return self._version >= MAC_IN_ENDPOINT
+        return self._version >= servers.MAC_IN_ENDPOINT
 
     async def ask(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: object | None = None

@@ -33,6 +33,8 @@ PORT = 8888
 CPU_PERIOD = 100_000
 # The kernel ends a user's server, and not hub or proxy, where the whole machine runs out of memory.
 OOM_SCORE = 500
+# The version of the engine's API from which on an endpoint has its MAC address.
+MAC_IN_ENDPOINT = (1, 44)
 # The engine makes a container and a folder for each name.
 LONGEST_NAME = 255
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
@@ -99,7 +101,8 @@ def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
 
 
 def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool) -> dict[str, Any]:
-    """The body of the engine's request that makes the server. `mac_in_endpoint`: as the API has it from 1.44 on."""
+    """The body of the engine's request that makes the server. `mac_in_endpoint`: as the API has it from
+    MAC_IN_ENDPOINT on."""
     kind = servers.kind_for(wish.user)
     sudo = servers.may_sudo(wish.user)
     root = starts_as_root(kind, sudo=sudo)
@@ -183,6 +186,11 @@ def _folders_below_home(kind: ServerKind) -> list[str]:
 def is_a_link(path: str, target: str = "") -> str:
     """Why no server that starts as root starts; without a target, how that sentence begins."""
     return f"{path} is a link to {target}."[: None if target else -1]
+
+
+def api_version(text: str) -> tuple[int, ...]:
+    """A version of the engine's API, such as 1.44, for comparison."""
+    return tuple(int(part) for part in text.split("."))
 
 
 def mac_address(container: str) -> str:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
-from docker.utils import version_lt
 
 from hubdeploy.blueprint.specs import Attachment, ContainerSpec
-from hubdeploy.contract import labels, logs
+from hubdeploy.contract import labels, logs, servers
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import images, observe
 from hubdeploy.engine.connection import Connection, already_gone, translated
@@ -37,9 +36,6 @@ _STOP_WITHIN = 10
 _TMP = "mode=1777,size=64m"
 # How many lines of a log stand below an error.
 _LOG_TAIL = 20
-
-# The version of the API from which on an endpoint has its MAC address.
-_MAC_IN_ENDPOINT = "1.44"
 
 Progress = Callable[[str], None]
 
@@ -129,7 +125,7 @@ def create_container(connection: Connection, operation: op.ContainerCreated, pro
     spec, api = operation.spec, connection.api
     deployment = spec.labels[labels.DEPLOYMENT]
     # Older engines take a MAC address for the container's first network only, and nothing else names that one.
-    old = version_lt(api.api_version, _MAC_IN_ENDPOINT)
+    old = servers.api_version(api.api_version) < servers.MAC_IN_ENDPOINT
     with translated(str(operation)):
         endpoints = {
             one.network: api.create_endpoint_config(**_place(connection, one, deployment))
