@@ -154,11 +154,14 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             return await self._tried(deadline)
         except ServerFailed as failure:
             self._log_message(failure.end.for_operator, logging.ERROR)
+            # The engine may have made a container of which the filter could not tell any more.
+            left = failure.end.reason == NO_ENGINE
             try:
                 await self._remove_if_any()
             except (DockerException, OSError) as error:
                 self._log_message(f"it is removed as soon as the filter answers: {error}", logging.WARNING)
-                self.object_id = ""
+                self.object_id, left = "", True
+            if left:
                 self._remove_later()
             raise
 
