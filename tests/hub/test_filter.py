@@ -13,6 +13,7 @@ from hubdeploy.contract import labels
 from tests.hub.clone import Clone
 from tests.hub.person import Person
 from tests.hub.waiting import until
+from tests.hub.walls import hub_log
 
 # Tries, as the hub's own root, what would be a way to the engine, to keys, or into the filter; prints what worked.
 _TAKE_OVER = """
@@ -88,7 +89,7 @@ def test_a_filter_that_is_away_stops_new_servers_and_never_running_ones(
     away.kill()
     try:
         linus.call("POST", "/hub/api/users/linus/server")
-        until(lambda: "The filter does not answer" in _log(hub), 20, "the hub says why no server starts")
+        until(lambda: "The filter does not answer" in hub_log(hub), 20, "the hub says why no server starts")
         assert kernel.run("print(6 * 7)") == "42\n"
         assert "filter" in hub.invoke("plan")
     finally:
@@ -97,10 +98,6 @@ def test_a_filter_that_is_away_stops_new_servers_and_never_running_ones(
     linus.start_server()
     hub.stop_server(linus)
     kernel.close()
-
-
-def _log(hub: Clone) -> str:
-    return str(hub.container(hub.settings.hub_name).logs(tail=2000).decode())
 
 
 def test_guard_and_filter_that_die_under_a_burst_of_starts_let_nobody_in_where_they_should_not(
@@ -136,7 +133,7 @@ def test_guard_and_filter_that_die_under_a_burst_of_starts_let_nobody_in_where_t
 
     until(lambda: running() == set(started), 20, "nothing is left of the starts that failed")
     assert _isolated(crowd) == {crowd.server_name(name) for name in [*started, "keeper"]}
-    log = _log(crowd)
+    log = hub_log(crowd)
     for name in set(names) - set(started):
         assert re.search(f"server of {name}: .*(kept apart|filter does not answer|does not answer)", log), name
     assert kernel.run("print(6 * 7)") == "42\n"

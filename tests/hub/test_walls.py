@@ -28,7 +28,7 @@ from tests.hub.clone import Clone
 from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
 from tests.hub.waiting import until
-from tests.hub.walls import ASK, reached_from, stands, without_walls
+from tests.hub.walls import ASK, entered, hub_log, reached_from, stands, without_walls
 
 _METADATA, _PRIVATE, _ALSO_PRIVATE = "169.254.169.254", "10.254.77.1", "192.168.254.1"
 _BRIDGE = "hubtest-walls"
@@ -285,11 +285,7 @@ def test_servers_of_an_image_of_others_are_kept_apart_too(
     guest = new_clone("ada\ngrace sudo\n", DOCKER_NOTEBOOK_IMAGE=build_docker_stacks(hub.settings))
     guest.share_images_of(hub)
     guest.up()
-    ada, grace = (guest.person(name) for name in ("ada", "grace"))
-    for person in (ada, grace):
-        assert person.log_in(guest.user_password).status_code == 200
-        person.take_token()
-        person.start_server()
+    ada, grace = entered(guest, "ada", "grace")
     assert _reached(ada, {**stand_ins, "a peer": (_address(guest, "grace"), 8888)}) == set()
     assert _reached(grace, {**stand_ins, "a peer": (_address(guest, "ada"), 8888)}) == set()
 
@@ -349,11 +345,7 @@ def test_in_a_network_of_others_servers_are_kept_apart_and_the_others_are_left(
     ]  # fmt: skip
     try:
         guest.up()
-        ada, grace = (guest.person(name) for name in ("ada", "grace"))
-        for person in (ada, grace):
-            assert person.log_in(guest.user_password).status_code == 200
-            person.take_token()
-            person.start_server()
+        ada, _ = entered(guest, "ada", "grace")
         strangers[0].reload()
         attached = strangers[0].attrs["NetworkSettings"]["Networks"]
         theirs = {"a stranger": (str(attached[network.name]["IPAddress"]), 8000)}
@@ -375,7 +367,7 @@ def test_no_server_starts_without_the_guard_and_the_next_one_does(
     guard.kill()
     try:
         linus.call("POST", "/hub/api/users/linus/server")
-        until(lambda: "guard does not confirm" in _hub_log(hub), 20, "the hub says why no server starts")
+        until(lambda: "guard does not confirm" in hub_log(hub), 20, "the hub says why no server starts")
         assert not hub.has_container(hub.server_name("linus"))
         # Who is in stays in.
         kernel = peers[0].open_kernel()
@@ -386,7 +378,3 @@ def test_no_server_starts_without_the_guard_and_the_next_one_does(
     until(lambda: stands(hub), 10, "the guard stands")
     linus.start_server()
     hub.stop_server(linus)
-
-
-def _hub_log(hub: Clone) -> str:
-    return str(hub.container(hub.settings.hub_name).logs(tail=2000).decode())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from hubdeploy.contract import labels
 from tests.hub.clone import Clone
+from tests.hub.person import Person
 from tests.hub.waiting import until
 
 # Asks every place, name -> [address, port], at the same time, and prints the names of those that answer.
@@ -40,6 +41,20 @@ def reached_from(hub: Clone, name: str, places: Mapping[str, tuple[str, int]]) -
     asked = hub.container(name).exec_run(["python3", "-c", ASK.format(places=json.dumps(places))])
     assert isinstance(asked.output, bytes)
     return set(json.loads(asked.output))
+
+
+def entered(hub: Clone, *names: str) -> list[Person]:
+    """Users who have logged in with the shared password, and whose servers run."""
+    people = [hub.person(name) for name in names]
+    for person in people:
+        assert person.log_in(hub.user_password).status_code == 200
+        person.take_token()
+        person.start_server()
+    return people
+
+
+def hub_log(hub: Clone) -> str:
+    return str(hub.container(hub.settings.hub_name).logs(tail=2000).decode())
 
 
 @contextmanager
