@@ -30,8 +30,8 @@ _LIBRARY = ("hubdeploy", ":!hubdeploy/machine")
 # A whole deployment, made by its own command line and used as a person uses it.
 _DEPLOYMENT = (
     *_LIBRARY, "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "proxy", "anaconda3", "base-notebook",
-    "requirements-dev.lock", "tests/reports.py", "tests/nested.py", "tests/hub/conftest.py", "tests/hub/clone.py",
-    "tests/hub/person.py", "tests/hub/waiting.py",
+    "requirements-dev.lock", "tests/reports.py", "tests/nested.py", "tests/ports.py", "tests/hub/conftest.py",
+    "tests/hub/clone.py", "tests/hub/person.py", "tests/hub/waiting.py",
 )  # fmt: skip
 _MATRIX_ROW = "tests/hub/test_matrix.py::test_a_deployment_with_these_settings_works[{}]"
 _MATRIX = (
@@ -50,7 +50,8 @@ _SEARCHED = (
 # The unit suite passes there if it passes here and finds its programs; what installs them is develop/testing.py.
 _BARE = (
     "invoke", "hubdeploy", "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "proxy", "anaconda3",
-    "base-notebook", "tests/bare", "tests/nested.py", "tests/hub/person.py", "tests/hub/remote_story.py", "tests/hub/waiting.py",
+    "base-notebook", "tests/bare", "tests/nested.py", "tests/ports.py", "tests/hub/person.py", "tests/hub/remote_story.py",
+    "tests/hub/waiting.py",
 )  # fmt: skip
 _BARE_TEST = "tests/bare/test_bare_machine.py::test_{}"
 
@@ -94,7 +95,7 @@ GROUPS = (
         (
             "hubdeploy/engine", "hubdeploy/blueprint", "hubdeploy/contract", "hubdeploy/family.py", "hubdeploy/errors.py",
             "jupyterhub", "guard", "filter", "proxy", "requirements-dev.lock",
-            "tests/buildx.py", "tests/nested.py", "tests/engine/test_builders.py", "tests/engine/project.py",
+            "tests/buildx.py", "tests/nested.py", "tests/ports.py", "tests/engine/test_builders.py", "tests/engine/project.py",
             "tests/engine/conftest.py", "tests/hub/test_builders.py", "tests/hub/image_contents.py",
             "tests/hub/conftest.py", "tests/hub/clone.py",
         ),
@@ -107,7 +108,7 @@ GROUPS = (
         ("tests/engine/test_compose_syntax.py",),
         (
             "hubdeploy/settings", "requirements-dev.lock", "tests/engine/test_compose_syntax.py", "tests/engine/conftest.py",
-            "tests/search", "tests/nested.py", "tests/reports.py",
+            "tests/search", "tests/nested.py", "tests/ports.py", "tests/reports.py",
         ),
         5,
     ),

@@ -23,9 +23,10 @@ from hubdeploy import family
 from hubdeploy.blueprint.routing import HTTPS_PORT
 from hubdeploy.tls import certificates
 from tests.archive import tar
-from tests.hub.clone import Clone, free_port
+from tests.hub.clone import Clone
 from tests.hub.person import Person
 from tests.hub.waiting import until
+from tests.ports import free_port
 
 STOCK = Path(__file__).parent / "stock"
 LABEL = "bench"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import docker
 import pytest
 
 from tests.engine.project import Project, ensure_base
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def new_project(client: docker.DockerClient, tmp_path: Path) -> Iterator[Callabl
     def make() -> Project:
         root = tmp_path / f"clone{len(made)}"
         root.mkdir()
-        made.append(Project.make(root, _free_port()))
+        made.append(Project.make(root, free_port()))
         return made[-1]
 
     yield make
@@ -39,9 +39,3 @@ def new_project(client: docker.DockerClient, tmp_path: Path) -> Iterator[Callabl
 @pytest.fixture
 def project(new_project: Callable[[], Project]) -> Project:
     return new_project()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

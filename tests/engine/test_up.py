@@ -30,6 +30,7 @@ from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan
 from hubdeploy.tls import certificates, selection
 from tests.engine.project import BASE, Project
+from tests.ports import free_port
 
 NewProject = Callable[[], Project]
 
@@ -168,7 +169,7 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
         {filter.CONSEQUENCE, hub.CONSEQUENCE},
     ),
     "HUB_PORT": (
-        lambda p: p.write_env(HUB_PORT=str(_free_port())),
+        lambda p: p.write_env(HUB_PORT=str(free_port())),
         {"container NAME-proxy"},
         ["HUB_PORT: "],
         {proxy.CONSEQUENCE},
@@ -657,12 +658,6 @@ def _replace(path: Path, before: str, after: str) -> None:
 def _append(path: Path) -> None:
     with path.open("a") as file:
         file.write("LABEL edited=yes\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _tar(folder: Path) -> bytes:

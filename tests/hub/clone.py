@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from hubdeploy.settings import declarations, env_local, loading
 from hubdeploy.settings.declarations import Settings
 from tests.hub.person import Person
 from tests.hub.waiting import until
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Settings that images need to build here; `setup` may have written them.
@@ -211,12 +211,6 @@ def copy_checkout(target: Path) -> None:
         if source.is_symlink() or source.exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name, follow_symlinks=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _revealed(secret: Secret[str] | None) -> str:

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from tests.engine.project import BASE, ensure_base
-from tests.hub.clone import Clone, free_port
+from tests.hub.clone import Clone
+from tests.ports import free_port
 
 PASSPHRASE = "a passphrase for everybody"
 COMPONENT = '''\

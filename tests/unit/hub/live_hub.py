@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import requests
 from hubdeploy import contract as shared
 from hubdeploy.contract.documents import CONTRACT_FILE, DOCUMENTS, SECRETS_FILE, Contract, to_bytes
 from tests import hub_modules
+from tests.ports import free_port
 from tests.unit.hub import hub_image
 
 ADMIN, TOKEN = "kaben", "token-of-the-tests"
@@ -104,9 +104,3 @@ def _await(hub: LiveHub, process: subprocess.Popen[bytes]) -> None:
         except requests.ConnectionError:
             time.sleep(0.1)
     raise AssertionError(f"the hub does not answer:\n{(hub.folder / 'log').read_text()}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,6 @@ import copy
 import json
 import logging
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from dockerspawner import DockerSpawner
 
 from guard import question
 from hubdeploy.contract import labels, servers
+from tests.ports import free_port
 from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import contract
 
@@ -245,12 +245,6 @@ def _answer(monkeypatch: pytest.MonkeyPatch, answers: Callable[[str], str | OSEr
 
     monkeypatch.setattr(question, "ask", ask)
     monkeypatch.setattr(hub_image.load("spawner"), "ISOLATED_WITHIN", 0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_start_returns_when_the_server_answers_and_not_before(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
