@@ -1,4 +1,4 @@
-"""Runs without a network and without a capability. The hub reaches it by the socket in the volume that both mount."""
+"""Runs without a network and without a capability. Hub and clock reach it by a socket each, in a volume that both sides mount."""
 
 from __future__ import annotations
 
@@ -8,36 +8,42 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from aiohttp import web
-from contract.documents import Servers, from_bytes
+from contract.documents import Jobs, Servers, from_bytes
 
 from filter import reading
 from filter.engine import SOCKET as ENGINE_SOCKET
 from filter.engine import Answer, Away, Engine
-from filter.question import SOCKET, VERSION
+from filter.jobs import ROWS as JOB_ROWS
+from filter.jobs import Desk
+from filter.question import JOBS_SOCKET, SOCKET, VERSION
 from filter.reading import Refused
-from filter.table import Asked, Gate, message, row_for
+from filter.table import ROWS, Asked, Gate, Row, Side, message, row_for
 
 # What turns a request into something else than one request.
 _TURNING = ("Upgrade", "Transfer-Encoding", "Content-Encoding", "Expect", "Trailer", "TE")
 
+_Side = TypeVar("_Side", bound=Side)
+
 log = logging.getLogger("filter")
 
 
-class Filter:
-    """Answers each request by its row."""
+class Filter(Generic[_Side]):
+    """Answers each request of one side by its row."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, side: _Side, rows: Sequence[Row[_Side]]) -> None:
+        self._side, self._rows = side, rows
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         try:
             answer = await self._answer(request)
         except Refused as refused:
-            self._gate.refused += 1
+            self._side.refused += 1
             log.warning(
                 "refused: %s %s: %s", request.method, json.dumps(request.raw_path[:200]), json.dumps(str(refused))
             )
@@ -54,14 +60,14 @@ class Filter:
         begin = f"/v{VERSION}/"
         if not path.startswith(begin):
             raise Refused(f"another version of the API than {VERSION}")
-        row, place = row_for(request.method, path[len(begin) - 1 :])
+        row, place = row_for(self._rows, request.method, path[len(begin) - 1 :])
         turning = [one for one in _TURNING if one in request.headers]
         if turning:
             raise Refused(f"a request with {turning[0]}")
         body = await self._body(request)
         if body and not row.body:
             raise Refused("a request with a body")
-        return await row.answer(self._gate, Asked(request, place, reading.query(query, row.query), body))
+        return await row.answer(self._side, Asked(request, place, reading.query(query, row.query), body))
 
     async def _body(self, request: web.Request) -> bytes:
         try:
@@ -70,10 +76,10 @@ class Filter:
             raise Refused(f"a body of more than {reading.LONGEST_BODY} bytes") from error
 
 
-def runner(gate: Gate) -> web.AppRunner:
-    """The server, which listens nowhere yet. A stream lasts as long as the hub listens, and no longer."""
+def runner(side: _Side, rows: Sequence[Row[_Side]]) -> web.AppRunner:
+    """The server, which listens nowhere yet. A stream or a job lasts as long as who asked listens, and no longer."""
     application = web.Application(client_max_size=reading.LONGEST_BODY)
-    application.router.add_route("*", "/{path:.*}", Filter(gate).answer)
+    application.router.add_route("*", "/{path:.*}", Filter(side, rows).answer)
     return web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=1)
 
 
@@ -83,18 +89,26 @@ async def main() -> None:
         await engine.begin()
     except Away as error:
         sys.exit(f"the engine does not answer at {ENGINE_SOCKET}: {error}")
-    serving = runner(Gate(engine, from_bytes(Servers, os.environ["SERVERS"].encode())))
-    await serving.setup()
-    Path(SOCKET).unlink(missing_ok=True)
-    await web.UnixSite(serving, SOCKET).start()
-    # Only the hub mounts the folder, and its root has no capability to pass over a mode.
-    Path(SOCKET).chmod(0o666)
-    log.info("the hub may ask")
+    gate = Gate(engine, from_bytes(Servers, os.environ["SERVERS"].encode()))
+    desk = Desk(engine, from_bytes(Jobs, os.environ["JOBS"].encode()))
+    sides = {SOCKET: runner(gate, ROWS), JOBS_SOCKET: runner(desk, JOB_ROWS)}
+    for socket, serving in sides.items():
+        await _listen(serving, socket)
+    log.info("hub and clock may ask")
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     await stopped.wait()
-    await serving.cleanup()
+    for serving in sides.values():
+        await serving.cleanup()
     await engine.end()
+
+
+async def _listen(serving: web.AppRunner, socket: str) -> None:
+    await serving.setup()
+    Path(socket).unlink(missing_ok=True)
+    await web.UnixSite(serving, socket).start()
+    # Only who may ask mounts the folder, and the hub's root has no capability to pass over a mode.
+    Path(socket).chmod(0o666)
 
 
 if __name__ == "__main__":

@@ -66,10 +66,15 @@ class Engine:
         return self._version >= servers.MAC_IN_ENDPOINT
 
     async def ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: object | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object | None = None,
+        within: float = WITHIN,
     ) -> Answer:
-        """The whole answer. Raises Away."""
-        return await self._whole(method, self._versioned(path), query or {}, body)
+        """The whole answer. Raises Away, also after so many seconds without a byte."""
+        return await self._whole(method, self._versioned(path), query or {}, body, within)
 
     @asynccontextmanager
     async def stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[ClientResponse]:
@@ -98,10 +103,12 @@ class Engine:
     def _versioned(self, path: str) -> str:
         return f"/v{'.'.join(map(str, self._version))}{path}"
 
-    async def _whole(self, method: str, path: str, query: Mapping[str, str], body: object | None) -> Answer:
+    async def _whole(
+        self, method: str, path: str, query: Mapping[str, str], body: object | None, within: float = WITHIN
+    ) -> Answer:
         try:
             async with self._session.request(
-                method, f"http://engine{path}", params=query, json=body, timeout=ClientTimeout(sock_read=WITHIN)
+                method, f"http://engine{path}", params=query, json=body, timeout=ClientTimeout(sock_read=within)
             ) as answer:
                 return Answer(answer.status, await answer.read(), answer.content_type)
         except (ClientError, TimeoutError, OSError) as error:

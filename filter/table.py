@@ -1,4 +1,4 @@
-"""Every request that the hub may make, a row each. What fits no row is refused.
+"""Every request that the hub may make, a row each; jobs.py has the clock's. What fits no row is refused.
 
 A row has its own query, drawn anew for the engine, and no row passes a body on.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 from contract import labels, servers
@@ -40,24 +40,33 @@ class Asked:
 Response = Answer | web.StreamResponse
 
 
+class Side:
+    """Who asks, and how many of its requests were refused."""
+
+    refused = 0
+
+
+_Side = TypeVar("_Side", bound=Side)
+
+
 @dataclass(frozen=True)
-class Row:
+class Row(Generic[_Side]):
     """`path` is a pattern with at most one group, `query` a pattern of the value for each name."""
 
     method: str
     path: str
-    answer: Callable[[Gate, Asked], Awaitable[Response]]
+    answer: Callable[[_Side, Asked], Awaitable[Response]]
     query: Mapping[str, str] = field(default_factory=dict)
     body: bool = False
 
 
-class Gate:
-    """What the rows share: the engine, what servers are made from, and what was refused."""
+class Gate(Side):
+    """What the hub's rows share: the engine, what servers are made from, and what was refused."""
 
     def __init__(self, engine: Engine, made_from: Servers, folder: str = os.path.dirname(SOCKET)) -> None:
         """`folder` lies in a volume of the engine's."""
         self.engine, self.made_from, self.folder = engine, made_from, folder
-        self.refused = self.streams = 0
+        self.streams = 0
 
     @property
     def filters(self) -> list[str]:
@@ -277,9 +286,9 @@ ROWS = (
 )  # fmt: skip
 
 
-def row_for(method: str, path: str) -> tuple[Row, str]:
+def row_for(rows: Sequence[Row[_Side]], method: str, path: str) -> tuple[Row[_Side], str]:
     """The row of a request, and what its path names. Raises Refused if there is none."""
-    for row in ROWS:
+    for row in rows:
         match = re.fullmatch(row.path, path)
         if match and row.method == method:
             return row, match.group(1) if match.re.groups else ""

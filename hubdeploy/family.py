@@ -42,7 +42,7 @@ FAMILY = {
             None,
             {},
             1 * _GB,
-            shared={"contract": "hubdeploy/contract", "guard": "guard", "filter": "filter"},
+            shared={"contract": "hubdeploy/contract", "guard": "guard", "filter": "filter", "clock": "clock"},
         ),
         Member("proxy", "proxy", None, {}, 1 * _GB),
     )

@@ -14,6 +14,8 @@ _SHARED = (
     "contract.labels",
     "contract.logs",
     "contract.documents",
+    "contract.jobs",
+    "contract.login_page",
     "contract.pictures",
     "contract.servers",
 )

@@ -47,7 +47,8 @@ class Component:
 
     `role` is its label, the end of its container's name, and what `logs --of` takes. `image` is a row of the family or a
     reference. `directory` is the one whose files are read back, to compare them; None reads nothing. `after_servers`: it is
-    stopped after users' servers, not before. `tells`: what its health check prints is for operators; `status` shows it.
+    stopped after users' servers, not before. `tidies`: where it stops in peace, it removes what it made. `tells`: what its
+    health check prints is for operators; `status` shows it.
     """
 
     role: str
@@ -57,6 +58,7 @@ class Component:
     volumes: Callable[[Settings], tuple[VolumeSpec, ...]] = _none
     directory: str | None = None
     after_servers: bool = False
+    tidies: bool = False
     tells: bool = False
 
     def image_reference(self, settings: Settings) -> str:

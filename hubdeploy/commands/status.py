@@ -67,7 +67,8 @@ def _notes(snapshot: Snapshot, deployment: NamedDeployment) -> Iterator[str]:
     telling = {one.role for one in COMPONENTS if one.tells}
     for state in snapshot.components:
         if state.role in telling and state.running and (words := deployment.engine.health(state.name)[1]):
-            yield f"\n{state.role}: {words}"
+            yield ""
+            yield from (f"{state.role}: {line}" for line in words.splitlines())
 
 
 def _servers(snapshot: Snapshot) -> Table:

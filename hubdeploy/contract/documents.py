@@ -93,7 +93,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume of each user, mounted at `target`. In `name` stands {username}, or {raw_username} unescaped."""
+    """A volume, mounted at `target`. In the `name` of one of each user's stands {username}, or {raw_username} unescaped."""
 
     name: str
     target: str
@@ -167,6 +167,29 @@ class Servers:
 
     def may_sudo(self, user: str) -> bool:
         return self.kind_for(user).grant_sudo or user in self.sudo_users
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that the clock has done between two calls of `up`: a container that runs once. It ends with 0 where all is well,
+    and its last line says what it found. `every` and `within` are seconds: from the end of one to the beginning of the next,
+    and the longest that it may take. `network` is none or host; `volumes` are mounted read-only."""
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    every: int
+    within: int
+    network: str = "none"
+    volumes: tuple[Volume, ...] = ()
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What the clock may ask for, and what the filter makes of it. `labels` are the deployment's."""
+
+    labels: Mapping[str, str]
+    jobs: tuple[Job, ...]
 
 
 @dataclass(frozen=True)

@@ -22,5 +22,6 @@ ASSETS = "hubdeploy.assets"
 # Only in the hub's request for a new server: the home's volume lies beside the home.
 ASIDE = "hubdeploy.aside"
 
-# Roles that are no component's: a user's server, a container that answers one question, and a user's volume.
-SERVER, ONE_OFF, VOLUME = "server", "one-off", "volume"
+# Roles that are no component's: a user's server, a container that answers one question, one that
+# the clock asked for, and a user's volume.
+SERVER, ONE_OFF, JOB, VOLUME = "server", "one-off", "job", "volume"

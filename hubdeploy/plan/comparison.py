@@ -68,6 +68,9 @@ def of_shape(part: str, before: str, after: str, published: Sequence[PublishedPo
     if part == "environment":
         held, wanted = (_variables(text) for text in (before, after))
         yield from _wall_changes(*(_document(one.pop("WALLS", "{}")) for one in (held, wanted)))
+        jobs = [_by_name(_document(one.pop("JOBS", "{}")).get("jobs")) for one in (held, wanted)]
+        if changed := [name for name in {**jobs[0], **jobs[1]} if jobs[0].get(name) != jobs[1].get(name)]:
+            yield f"jobs: {', '.join(changed)}"
         servers = [_document(one.pop("SERVERS", "{}")) for one in (held, wanted)]
         if found := list(_changes(servers[0], servers[1], ())):
             yield _listed(found)

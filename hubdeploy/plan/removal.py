@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from hubdeploy.blueprint.components import COMPONENTS
 from hubdeploy.blueprint.specs import DATA_REMOVED, NOTHING, SERVERS_STOP
@@ -27,6 +27,13 @@ def stopping(snapshot: Snapshot, deployment: str, *, servers: bool) -> Plan:
     return Plan(tuple(steps))
 
 
+def _gone(one: ContainerState, cause: str) -> Iterator[Step]:
+    """One that tidies is stopped before."""
+    if one.running and any(component.role == one.role for component in COMPONENTS if component.tidies):
+        yield Step(op.ContainerStopped(one.name), cause)
+    yield Step(op.ContainerGone(one.name), cause)
+
+
 def _around_servers(own: Iterable[ContainerState]) -> tuple[list[ContainerState], list[ContainerState]]:
     """The components' containers that stop before users' servers, and those that stop after them; each in the order in which
     they start, so that the one that lets users in goes first."""
@@ -45,14 +52,11 @@ def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
     cause = "it is this deployment's"
     # The hub before the servers, or a user who logs in meanwhile gets a new server.
     before, after = _around_servers(one for one in snapshot.containers.values() if own(one))
-    steps = [Step(op.ContainerGone(one.name), cause) for one in before]
+    steps = [step for one in before for step in _gone(one, cause)]
     for one in snapshot.servers:
         consequence = SERVERS_STOP if one.running else NOTHING
         steps.append(Step(op.ContainerGone(one.name), cause, consequence, (one.user,)))
-    for one in after:
-        # It takes what it made on the host with it.
-        steps += [Step(op.ContainerStopped(one.name), cause)] if one.running else []
-        steps.append(Step(op.ContainerGone(one.name), cause))
+    steps += [step for one in after for step in _gone(one, cause)]
     steps += [Step(op.NetworkGone(network.name), cause) for network in snapshot.networks.values() if own(network)]
     # Children first: an image with children cannot be removed.
     for image in sorted(snapshot.own_images, key=lambda image: image.created, reverse=True):

@@ -138,4 +138,4 @@ class Snapshot:
     @property
     def components(self) -> tuple[ContainerState, ...]:
         """The deployment's containers beside users' servers, where only what carries its label was asked for."""
-        return tuple(one for one in self.containers.values() if one.role != labels.ONE_OFF)
+        return tuple(one for one in self.containers.values() if one.role not in (labels.ONE_OFF, labels.JOB))

@@ -360,6 +360,11 @@ class Settings:
         return f"{self.name}-filter"
 
     @property
+    def clock_volume(self) -> str:
+        """The filter's socket for the clock."""
+        return f"{self.name}-clock"
+
+    @property
     def routes_volume(self) -> str:
         """Routes, which the hub writes and the proxy reads."""
         return f"{self.name}-routes"
@@ -377,13 +382,24 @@ class Settings:
     @property
     def component_volumes(self) -> dict[str, str]:
         """Volume -> whose it is, of those that no setting names."""
-        own = {self.proxy_volume: "proxy", self.guard_volume: "guard", self.filter_volume: "filter"}
-        return {**own, self.hub_volume: "hub", self.routes_volume: "hub"}
+        return {
+            self.proxy_volume: "proxy",
+            self.guard_volume: "guard",
+            self.filter_volume: "filter",
+            self.clock_volume: "clock",
+            self.hub_volume: "hub",
+            self.routes_volume: "hub",
+        }
 
     @property
     def server_name_template(self) -> str:
         """Name of a user's container, as DockerSpawner's template."""
         return f"{self.name}-user-{{username}}"
+
+    @property
+    def own_address(self) -> str:
+        """The address at which the engine's host itself reaches the proxy: what stands for all addresses leads there too."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind_address, self.bind_address)
 
     @property
     def certificate_path(self) -> Path:

@@ -26,7 +26,7 @@ _LOGINS: tuple[dict[str, Any], ...] = (
 # Texts for settings whose example is their default.
 _TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
 # Container -> the image that it runs.
-_RUNS = {"hub": "hub", "guard": "hub", "filter": "hub", "proxy": "proxy"}
+_RUNS = {"hub": "hub", "guard": "hub", "filter": "hub", "clock": "hub", "proxy": "proxy"}
 # Rendered from the request of one part, but belonging to another part or to none.
 _PARTS = {
     "contract": "container hub",
@@ -52,9 +52,9 @@ def dependencies(settings: Settings, key: str) -> set[str]:
     """The parts that show `key`: something in them changes when only `key` gets another value.
 
     Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
-    `volume data`, `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `container hub` and its like, `hub's files`
-    and `proxy's files` (those that the running container takes without a restart), `certificate` (the files in
-    jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users, at their next start).
+    `volume data`, `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `volume clock`, `container hub` and its
+    like, `hub's files` and `proxy's files` (those that the running container takes without a restart), `certificate` (the
+    files in jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users, at their next start).
     """
     before = render(settings)
     return set().union(*(_parts(before, render(one)) for one in others(settings, key)))

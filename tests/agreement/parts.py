@@ -15,6 +15,7 @@ from hubdeploy.blueprint import documents, routing
 from hubdeploy.blueprint.component import mac_address
 from hubdeploy.blueprint.components import proxy
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import bundle
 from tests.agreement.files import digest
@@ -87,6 +88,7 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("volume[routes]", "the volume of routes", s.routes_volume, "routes-volume"),
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
         ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),
+        ("volume[clock]", "the clock's volume", s.clock_volume, "clock-volume"),
     ):
         yield Reading(key, f"{place}.Name", name)
         yield Reading("DOCKER_MACHINE_NAME", f"{place}.Labels.{labels.DEPLOYMENT}", s.name)
@@ -114,9 +116,10 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
         yield Reading(f"the {role}'s MAC address", f"{at}.Networks[0].MacAddress", mac_address(s, role))
     yield from _guard(s)
     yield from _filter(s, leaves)
+    yield from _clock(s, leaves)
     yield from _proxy(s)
     yield from _hub(s)
-    for role in ("guard", "filter", "hub", "proxy"):
+    for role in ("guard", "filter", "clock", "hub", "proxy"):
         for part, text in _shape(leaves, f"container[{role}]").items():
             yield Reading("what makes a container anew", f"container[{role}].Labels.{labels.SHAPE}.{part}", text)
 
@@ -158,12 +161,40 @@ def _filter(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[0].Source", "/var/run/docker.sock")
     yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[0].Target", "/run/docker.sock")
     yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[1].Source", s.filter_volume)
+    yield Reading("the clock's volume", f"{at}.HostConfig.Mounts[2].Source", s.clock_volume)
+    yield from _jobs(s, f"{at}.jobs")
     sudo = tuple(sorted(user.name for user in s.users if user.sudo))
     yield Reading("userlist: sudo", f"{at}.servers.sudo_users", sudo)
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.servers.labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("HUB_PATH", f"{at}.servers.base_url", s.hub_path)
     # What stands in it is read above and in insides.py.
     yield Reading("what servers are made from", f"{at}.Env", leaves.get(f"{at}.Env"))
+
+
+def _clock(s: Settings, leaves: Leaves) -> Readings:
+    at = "container[clock]"
+    yield Reading("the clock's name", f"{at}.Name", f"{s.name}-clock")
+    yield Reading("the clock's name", f"{at}.started.Name", f"{s.name}-clock")
+    yield Reading("the clock has no network", f"{at}.HostConfig.NetworkMode", "none")
+    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.Image", f"{s.image_namespace}/hub:{s.image_tag}")
+    yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
+    yield Reading("the clock's volume", f"{at}.HostConfig.Mounts[0].Source", s.clock_volume)
+    yield from _jobs(s, f"{at}.jobs")
+    # What stands in it is read above.
+    yield Reading("what the clock asks for", f"{at}.Env", leaves.get(f"{at}.Env"))
+
+
+def _jobs(s: Settings, at: str) -> Readings:
+    yield Reading("DOCKER_MACHINE_NAME", f"{at}.labels.{labels.DEPLOYMENT}", s.name)
+    for number in (0, 1):
+        yield Reading(
+            "IMAGE_NAMESPACE IMAGE_TAG", f"{at}.jobs[{number}].image", f"{s.image_namespace}/hub:{s.image_tag}"
+        )
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(s.bind_address, s.bind_address)
+    asked = (address, str(s.hub_port), s.hub_host, s.hub_path, DEPLOYMENT_HEADER, s.name)
+    command = ("/usr/bin/python3", "-m", "clock.login_page", *asked)
+    yield Reading("BIND_ADDRESS HUB_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME", f"{at}.jobs[0].command", command)
+    yield Reading("the volume of routes", f"{at}.jobs[1].volumes[0].name", s.routes_volume)
 
 
 def _proxy(s: Settings) -> Readings:

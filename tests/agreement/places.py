@@ -116,14 +116,15 @@ def _container(done: op.ContainerCreated, asked: Sequence[Request], so_far: Leav
     body = {**created.body, "Labels": with_labels_read(created.body["Labels"])}
     joined = dict(body.pop("NetworkingConfig", {}).get("EndpointsConfig", {}))
     variables = dict(line.split("=", 1) for line in body["Env"])
-    walls = flat(loads(variables.get("WALLS", "{}")), f"{path}.walls")
-    made_from = flat(loads(variables.get("SERVERS", "{}")), f"{path}.servers")
+    held: Leaves = {}
+    for document in ("WALLS", "SERVERS", "JOBS"):
+        held |= flat(loads(variables.get(document, "{}")), f"{path}.{document.lower()}")
     for one in asked:
         if one.is_for("POST", "/networks/", "/connect"):
             name = one.path.removeprefix("/networks/").removesuffix("/connect")
             joined[name] = {**one.body["EndpointConfig"], "Container": one.body["Container"]}
     networks = [{"Name": name, **endpoint} for name, endpoint in joined.items()]
-    return {f"{path}.Name": created.params["name"], **flat({**body, "Networks": networks}, path), **walls, **made_from}
+    return {f"{path}.Name": created.params["name"], **flat({**body, "Networks": networks}, path), **held}
 
 
 def _filled(done: op.FilesPut, asked: Sequence[Request], so_far: Leaves) -> Leaves:

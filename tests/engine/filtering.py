@@ -1,4 +1,4 @@
-"""The filter in front of the real engine, in this process: for whoever asks as the hub does."""
+"""The filter in front of the real engine, in this process: for whoever asks as hub or clock do."""
 
 from __future__ import annotations
 
@@ -13,35 +13,52 @@ from typing import Any
 import docker
 from aiohttp import web
 
-from hubdeploy.contract.documents import Servers
+from hubdeploy.contract.documents import Jobs, Servers
 from tests import hub_modules
+
+with hub_modules.importable():
+    engine, jobs, process, question, table = (
+        importlib.import_module(f"filter.{name}") for name in ("engine", "jobs", "__main__", "question", "table")
+    )
 
 
 @contextmanager
 def serving(made_from: Servers, folder: Path) -> Iterator[Callable[[], docker.APIClient]]:
-    """Inside, the filter serves a socket in `folder`; gives what makes a client of it."""
-    with hub_modules.importable():
-        process, table = (importlib.import_module(f"filter.{name}") for name in ("__main__", "table"))
-        version = importlib.import_module("filter.question").VERSION
-    loop, socket = asyncio.new_event_loop(), str(folder / "engine.sock")
+    """Inside, the filter serves the hub's socket in `folder`; gives what makes a client of it."""
+    socket = str(folder / "engine.sock")
+    with _listening(lambda one: process.runner(table.Gate(one, made_from, str(folder)), table.ROWS), socket):
+        yield lambda: docker.APIClient(base_url=f"unix://{socket}", version=question.VERSION)
+
+
+@contextmanager
+def serving_jobs(made_from: Jobs, folder: Path) -> Iterator[Callable[[str, str], Any]]:
+    """Inside, the filter serves the clock's socket in `folder`; gives what asks it: ask(method, path)."""
+    socket = str(folder / "jobs.sock")
+    with _listening(lambda one: process.runner(jobs.Desk(one, made_from), jobs.ROWS), socket):
+        yield lambda method, path: question.ask(socket, method, path, 60)
+
+
+@contextmanager
+def _listening(runner: Callable[[Any], web.AppRunner], socket: str) -> Iterator[None]:
+    loop = asyncio.new_event_loop()
 
     async def begin() -> tuple[Any, web.AppRunner]:
-        engine = table.Engine()
-        await engine.begin()
-        runner: web.AppRunner = process.runner(table.Gate(engine, made_from, str(folder)))
-        await runner.setup()
-        await web.UnixSite(runner, socket).start()
-        return engine, runner
+        asked = engine.Engine()
+        await asked.begin()
+        listening = runner(asked)
+        await listening.setup()
+        await web.UnixSite(listening, socket).start()
+        return asked, listening
 
     async def end() -> None:
-        await runner.cleanup()
-        await engine.end()
+        await listening.cleanup()
+        await asked.end()
 
-    engine, runner = loop.run_until_complete(begin())
+    asked, listening = loop.run_until_complete(begin())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield lambda: docker.APIClient(base_url=f"unix://{socket}", version=version)
+        yield
     finally:
         asyncio.run_coroutine_threadsafe(end(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)

@@ -30,9 +30,9 @@ _RUNS = (
     'HEALTHCHECK CMD ["/bin/busybox", "true"]\n'
     'CMD ["/bin/busybox", "sh", "-c", "trap \'exit 0\' TERM; /bin/busybox sleep 3600 & wait"]\n'
 )
-# Stands in for guard and filter, which the hub's image runs: `python3 -m guard` stays, a question is answered well.
+# Stands in for guard, filter and clock, which the hub's image runs: `python3 -m guard` stays, a question is answered well.
 _PYTHON = b"""#!/bin/sh
-case $2 in guard|filter) ;; *) exit 0 ;; esac
+case $2 in guard|filter|clock) ;; *) exit 0 ;; esac
 trap 'exit 0' TERM
 /bin/busybox sleep 3600 & wait
 """

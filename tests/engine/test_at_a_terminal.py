@@ -86,13 +86,14 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
         "-proxy ",
         "-guard ",
         "-filter ",
+        "-clock ",
         "/hub:latest ",
         "/proxy:latest ",
         "/anaconda3:latest ",
         "/base-notebook:latest ",
     ):
         assert f"{project.name}{name}" in table, table
-    assert ("starting" in table, table.count("healthy")) == (False, 4), "as up has just said"
+    assert ("starting" in table, table.count("healthy")) == (False, 5), "as up has just said"
 
     start_server(client, project, "carriere4")
     start_server(client, project, "kaben")

@@ -127,7 +127,7 @@ def test_network_and_volumes_make_just_those(client: docker.DockerClient, checko
     assert len(client.networks.list(filters=checkout.own)) == 2
     assert not client.volumes.list(filters=checkout.own)
     assert invoke(checkout, "volumes").returncode == 0
-    assert len(client.volumes.list(filters=checkout.own)) == 6
+    assert len(client.volumes.list(filters=checkout.own)) == 7
     assert invoke(checkout, "volumes").stdout == "nothing to do\n"
 
 
@@ -166,7 +166,7 @@ def test_no_container_gets_the_proxies_of_the_operators_docker_configuration(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     checkout.up()
     containers = client.containers.list(all=True, filters=checkout.own)
-    assert len(containers) == 4
+    assert len(containers) == 5
     assert [one.name for one in containers if "canary" in json.dumps(one.attrs)] == []
 
 

@@ -132,7 +132,7 @@ def test_an_image_that_fits_is_asked_once_and_works(
     project.write_env(DOCKER_NOTEBOOK_IMAGE=make_image(singleuser("echo 6.0.0")))
     with containers_made(client, project) as made:
         project.up()
-    assert made == [f"{project.name}-{role}" for role in ("one-off", "proxy", "guard", "filter", "hub")]
+    assert made == [f"{project.name}-{role}" for role in ("one-off", "proxy", "guard", "filter", "hub", "clock")]
     assert {one.name for one in client.containers.list(all=True, filters=project.own)} == set(made[1:])
     with containers_made(client, project) as made:
         project.up()
@@ -157,7 +157,7 @@ def test_a_refused_image_is_asked_once(client: docker.DockerClient, project: Pro
 def test_an_image_of_ours_is_not_asked(client: docker.DockerClient, project: Project) -> None:
     with containers_made(client, project) as made:
         project.up()
-    assert made == [f"{project.name}-{role}" for role in ("proxy", "guard", "filter", "hub")]
+    assert made == [f"{project.name}-{role}" for role in ("proxy", "guard", "filter", "hub", "clock")]
     assert not (project.root / image_probe.MEMORY).exists()
 
 

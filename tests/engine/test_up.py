@@ -17,7 +17,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from hubdeploy.blueprint.components import filter, guard, hub, proxy
+from hubdeploy.blueprint.components import clock, filter, guard, hub, proxy
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
 from hubdeploy.commands import check_files, status
@@ -128,10 +128,14 @@ def test_the_filter_alone_has_the_engines_socket_and_it_has_no_network(
         for container in client.containers.list(filters=up.own)
     }
     assert [name for name, sources in mounts.items() if filter.ENGINE_SOCKET in sources] == [f"{up.name}-filter"]
-    assert {name for name, sources in mounts.items() if f"{up.name}-filter" in sources} == {
-        f"{up.name}-filter",
-        f"{up.name}-hub",
-    }
+    for volume, roles in {"filter": ("filter", "hub"), "clock": ("filter", "clock")}.items():
+        having = {name for name, sources in mounts.items() if f"{up.name}-{volume}" in sources}
+        assert having == {f"{up.name}-{role}" for role in roles}
+    attributes = client.containers.get(f"{up.name}-clock").attrs
+    assert (attributes["HostConfig"]["NetworkMode"], attributes["Config"]["User"]) == (
+        "none",
+        f"{clock.UID}:{clock.UID}",
+    )
 
 
 def test_no_capability_and_no_new_privileges_for_hub_and_proxy(client: docker.DockerClient, up: Project) -> None:
@@ -170,9 +174,9 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
     ),
     "HUB_PORT": (
         lambda p: p.write_env(HUB_PORT=str(free_port())),
-        {"container NAME-proxy"},
-        ["HUB_PORT: "],
-        {proxy.CONSEQUENCE},
+        {"container NAME-proxy", "container NAME-filter", "container NAME-clock"},
+        ["HUB_PORT: ", "jobs: login-page"],
+        {proxy.CONSEQUENCE, filter.CONSEQUENCE, clock.CONSEQUENCE},
     ),
     "GRANT_SUDO": (
         lambda p: p.write_env(GRANT_SUDO="yes"),
@@ -188,9 +192,9 @@ EDITS: dict[str, tuple[Callable[[Project], object], set[str], list[str], set[Con
     ),
     "jupyterhub/": (
         lambda p: _append(p.root / "jupyterhub" / "Dockerfile"),
-        {"image NAME/hub:latest", "container NAME-guard", "container NAME-filter", "container NAME-hub"},
+        {"image NAME/hub:latest", *(f"container NAME-{role}" for role in ("guard", "filter", "hub", "clock"))},
         ["jupyterhub/ changed"],
-        {guard.CONSEQUENCE, filter.CONSEQUENCE, hub.CONSEQUENCE},
+        {guard.CONSEQUENCE, filter.CONSEQUENCE, hub.CONSEQUENCE, clock.CONSEQUENCE},
     ),
     "ALLOWED_NETWORKS": (
         lambda p: p.write_env(ALLOWED_NETWORKS="10.1.2.0/24"),

@@ -109,11 +109,11 @@ def extended(
     components = library / "blueprint" / "components"
     module = COMPONENT.replace("PORT, 8000", f"{port}, 8000").replace("IMAGE", BASE)
     (components / "board.py").write_text(module)
-    replace(components / "__init__.py", "import filter, guard, hub, proxy", "import board, filter, guard, hub, proxy")
+    replace(components / "__init__.py", "import clock, filter,", "import board, clock, filter,")
     replace(
         components / "__init__.py",
-        "(proxy.COMPONENT, guard.COMPONENT, filter.COMPONENT, hub.COMPONENT)",
-        "(proxy.COMPONENT, guard.COMPONENT, filter.COMPONENT, hub.COMPONENT, board.COMPONENT)",
+        "(proxy.COMPONENT, guard.COMPONENT, filter.COMPONENT, hub.COMPONENT, clock.COMPONENT)",
+        "(proxy.COMPONENT, guard.COMPONENT, filter.COMPONENT, hub.COMPONENT, clock.COMPONENT, board.COMPONENT)",
     )
     # A login: a row and its setting.
     replace(library / "settings" / "logins.py", '    "shared-password": LoginRow(', LOGIN)

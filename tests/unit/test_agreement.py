@@ -103,7 +103,7 @@ def test_what_a_setting_changes_is_reported_part_by_part(tmp_path: Path) -> None
         key: discovery.dependencies(found, key) for key in ("HUB_PORT", "DATA_VOLUME_HOST", "NB_UID", "USER_PASSWORD")
     }
     assert reported == {
-        "HUB_PORT": {"container proxy"},
+        "HUB_PORT": {"container clock", "container filter", "container proxy"},
         "DATA_VOLUME_HOST": {"container hub", "volume data"},
         "NB_UID": {"container filter", "container hub", "image base-notebook", "servers"},
         "USER_PASSWORD": {"container hub", "passwords"},

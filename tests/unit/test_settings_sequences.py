@@ -148,6 +148,7 @@ class Sequence(RuleBasedStateMachine):
             "hub": after.hub_volume,
             "guard": after.guard_volume,
             "filter": after.filter_volume,
+            "clock": after.clock_volume,
         }
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
         if set(images.foreign(after)) <= snapshot.images.keys():

@@ -1,13 +1,13 @@
-"""The filter: holds the engine's socket, and gives the hub the few requests that users' servers need.
+"""The filter: holds the engine's socket, and gives the hub the few requests that users' servers need, and the clock its jobs.
 
-It makes servers from a document of its own, which the hub cannot write. It has no network.
+It makes servers and jobs from documents of its own, which neither can write. It has no network.
 """
 
 from __future__ import annotations
 
 import json
 
-from hubdeploy.blueprint import documents
+from hubdeploy.blueprint import documents, jobs
 from hubdeploy.blueprint.component import Component, Facts, own_labels
 from hubdeploy.blueprint.specs import Consequence, ContainerSpec, Limits, Mount, Severity, VolumeSpec
 from hubdeploy.contract.documents import plain
@@ -21,6 +21,8 @@ ENGINE_SOCKET = "/var/run/docker.sock"
 ENGINE_SOCKET_INSIDE = "/run/docker.sock"
 # Where its own socket lies, in its own container and in the hub's.
 MOUNT = "/run/filter"
+# The same for the clock, which may ask for jobs. The hub does not mount it.
+MOUNT_FOR_JOBS = "/run/clock"
 # Its user where the socket's group is known; of no other program.
 UID = 64000
 _MIB = 1024**2
@@ -37,9 +39,14 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         mounts=(
             Mount(ENGINE_SOCKET, ENGINE_SOCKET_INSIDE, kind="bind"),
             Mount(settings.filter_volume, MOUNT),
+            Mount(settings.clock_volume, MOUNT_FOR_JOBS),
         ),
         command=("/opt/hub/bin/python", "-m", "filter"),
-        environment={"SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True), "TZ": settings.timezone},
+        environment={
+            "SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True),
+            "JOBS": jobs.as_variable(settings),
+            "TZ": settings.timezone,
+        },
         user=None if facts.socket_group is None else f"{UID}:{facts.socket_group}",
         limits=Limits(memory=256 * _MIB, reserved=64 * _MIB, pids=64),
         network_mode="none",
@@ -54,4 +61,4 @@ def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     return (VolumeSpec(settings.filter_volume, own_labels(settings, "filter-volume"), True, "DOCKER_MACHINE_NAME"),)
 
 
-COMPONENT = Component(ROLE, "hub", container, volumes=volumes, tells=True)
+COMPONENT = Component(ROLE, "hub", container, volumes=volumes, tells=True, tidies=True)

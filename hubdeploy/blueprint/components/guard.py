@@ -63,4 +63,4 @@ def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     return (VolumeSpec(settings.guard_volume, own_labels(settings, "guard-volume"), True, "DOCKER_MACHINE_NAME"),)
 
 
-COMPONENT = Component(ROLE, "hub", container, volumes=volumes, after_servers=True)
+COMPONENT = Component(ROLE, "hub", container, volumes=volumes, after_servers=True, tidies=True)

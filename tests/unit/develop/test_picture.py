@@ -16,9 +16,9 @@ GUARD = Box(
     "watch", ("NAME-watcher", "NAME/guard:latest"), ("NAME-watch",), ("NAME-rules",), ("0.0.0.0:80", "0.0.0.0:8080")
 )
 LARGER = Drawing(
-    (*DRAWN.boxes, GUARD, replace(GUARD, title="clock", published=(), stores=("NAME-rules", "NAME-data"))),
+    (*DRAWN.boxes, GUARD, replace(GUARD, title="canary", published=(), stores=("NAME-rules", "NAME-data"))),
     (*DRAWN.networks, Network("NAME-watch")),
-    (*DRAWN.stores, Store("NAME-rules", ("guard: /rules", "clock: /srv/a-rather-long-path/rules", "hub: /rules"))),
+    (*DRAWN.stores, Store("NAME-rules", ("guard: /rules", "canary: /srv/a-rather-long-path/rules", "hub: /rules"))),
 )
 
 
@@ -40,7 +40,7 @@ def test_it_names_everything_that_up_creates() -> None:
 
 
 def test_what_is_added_is_drawn() -> None:
-    added = {"watch", "clock", "NAME-watcher", "0.0.0.0:8080", "network NAME-watch", "volume NAME-rules"}
+    added = {"watch", "canary", "NAME-watcher", "0.0.0.0:8080", "network NAME-watch", "volume NAME-rules"}
     assert added <= texts(picture.svg(LARGER)) - texts(picture.svg(DRAWN))
 
 

@@ -107,7 +107,7 @@ def ask(engine: Engine, tmp_path: Any) -> Ask:
 async def _through_the_filter(
     engine: Any, made_from: Servers, socket: str, method: str, path: str, more: dict[str, Any]
 ) -> tuple[int, Any]:
-    runner = process.runner(table.Gate(engine, made_from))
+    runner = process.runner(table.Gate(engine, made_from), table.ROWS)
     await runner.setup()
     await web.UnixSite(runner, socket).start()
     try:
@@ -373,7 +373,7 @@ def test_the_files_for_browsers_come_out_of_a_container_that_never_runs_and_goes
 
 def test_refusals_are_counted(engine: Engine) -> None:
     gate = table.Gate(engine, MADE_FROM)
-    filtered = process.Filter(gate)
+    filtered = process.Filter(gate, table.ROWS)
 
     async def story() -> None:
         for path in ("/v1.41/info", "/v1.41/_ping", "/v1.41/volumes"):

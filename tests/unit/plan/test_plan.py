@@ -113,7 +113,7 @@ def findings(drawn: Blueprint, snapshot: Snapshot, evidence: Evidence | None = N
     return [str(one) for one in checks.findings(case)]
 
 
-def test_from_nothing_everything_is_made_and_the_hub_last(found: Settings) -> None:
+def test_from_nothing_everything_is_made_and_the_clock_last(found: Settings) -> None:
     assert (
         str(reconcile.reconcile(drawn_blueprint(found), empty()))
         == """\
@@ -129,20 +129,24 @@ def test_from_nothing_everything_is_made_and_the_hub_last(found: Settings) -> No
  10. volume lab-filter exists
  11. volume lab-data exists
  12. volume lab-hub exists
- 13. container lab-proxy is created
- 14. container lab-proxy has its files
- 15. container lab-proxy is started
- 16. container lab-proxy is healthy
- 17. container lab-guard is created
- 18. container lab-guard is started
- 19. container lab-guard is healthy
- 20. container lab-filter is created
- 21. container lab-filter is started
- 22. container lab-filter is healthy
- 23. container lab-hub is created
- 24. container lab-hub has its files
- 25. container lab-hub is started
- 26. container lab-hub is healthy"""
+ 13. volume lab-clock exists
+ 14. container lab-proxy is created
+ 15. container lab-proxy has its files
+ 16. container lab-proxy is started
+ 17. container lab-proxy is healthy
+ 18. container lab-guard is created
+ 19. container lab-guard is started
+ 20. container lab-guard is healthy
+ 21. container lab-filter is created
+ 22. container lab-filter is started
+ 23. container lab-filter is healthy
+ 24. container lab-hub is created
+ 25. container lab-hub has its files
+ 26. container lab-hub is started
+ 27. container lab-hub is healthy
+ 28. container lab-clock is created
+ 29. container lab-clock is started
+ 30. container lab-clock is healthy"""
     )
 
 
@@ -556,6 +560,25 @@ def test_the_guard_stops_when_no_server_is_left_that_it_holds(found: Settings) -
     for plan in (removal.removal(snapshot, "lab", volumes=False), removal.stopping(snapshot, "lab", servers=True)):
         text = str(plan)
         assert text.index("lab-hub is") < text.index("lab-user-alice is") < text.index("lab-guard is stopped")
+
+
+def test_the_filter_stops_in_peace_before_it_is_removed(found: Settings) -> None:
+    """So it removes the container of a job that runs."""
+    text = str(removal.removal(up(drawn_blueprint(found)), "lab", volumes=False))
+    assert text.index("lab-filter is stopped") < text.index("lab-filter is removed")
+
+
+def test_a_plan_names_the_jobs_that_change_and_no_job_is_a_component(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    snapshot = up(drawn)
+    text = str(reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, hub_path="/lab/")), snapshot))
+    assert "container lab-clock is stopped - jobs: login-page\n     users: the clock restarts\n" in text
+    carried = {**OWN, labels.ROLE: labels.JOB}
+    job = ContainerState("", "lab-job-free-disk", "sha256:hub", "running", "Up", carried, {})
+    during = dataclasses.replace(snapshot, containers={**snapshot.containers, job.name: job})
+    assert str(reconcile.reconcile(drawn, during)) == "nothing to do"
+    assert job not in during.components
+    assert "container lab-job-free-disk is removed" in str(removal.removal(during, "lab", volumes=False))
 
 
 def test_a_label_that_is_no_json_is_no_bug(found: Settings) -> None:

@@ -1,0 +1,49 @@
+"""What happens by itself between two calls of `up`. Pure. A new job is an entry of `jobs`: the filter makes its container, the
+clock asks for it, and `status` shows what it found last.
+"""
+
+from __future__ import annotations
+
+import json
+
+from hubdeploy.contract import labels
+from hubdeploy.contract.documents import DEPLOYMENT_HEADER, Job, Jobs, Volume, plain
+from hubdeploy.settings.declarations import Settings
+
+PYTHON = "/usr/bin/python3"
+# Where a job finds a volume of the engine's.
+DISK = "/disk"
+
+
+def jobs(settings: Settings) -> Jobs:
+    """Every job of the deployment, in the order in which `status` shows them."""
+    image = settings.image_reference("hub")
+    return Jobs(
+        {labels.DEPLOYMENT: settings.name},
+        (
+            Job(
+                "login-page", image, (PYTHON, "-m", "clock.login_page", *login_page_question(settings)),
+                every=300, within=30, network="host",
+            ),
+            # Any volume shows the disk of them all; this one holds no secret.
+            Job("free-disk", image, (PYTHON, "-m", "clock.free_disk", DISK), every=300, within=30,
+                volumes=(Volume(settings.routes_volume, DISK),)),
+        ),
+    )  # fmt: skip
+
+
+def as_variable(settings: Settings) -> str:
+    """All of them in one variable of the environment, for filter and clock."""
+    return json.dumps(plain(jobs(settings)), separators=(",", ":"), sort_keys=True)
+
+
+def login_page_question(settings: Settings) -> tuple[str, ...]:
+    """The arguments of contract/login_page.py, without a certificate."""
+    return (
+        settings.own_address,
+        str(settings.hub_port),
+        settings.hub_host,
+        settings.hub_path,
+        DEPLOYMENT_HEADER,
+        settings.name,
+    )

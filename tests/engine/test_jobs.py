@@ -1,0 +1,161 @@
+"""What the filter makes of the clock's requests, on the real engine."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from hubdeploy.contract import jobs, labels
+from hubdeploy.contract.documents import Job, Jobs, Volume
+from tests.engine import filtering
+from tests.engine.project import BASE, ensure_base
+
+Ask = Callable[[str, str], Any]
+# How many network interfaces there are.
+_LINKS = "/bin/busybox grep -c : /proc/net/dev"
+
+
+def _job(name: str, script: str, **more: Any) -> Job:
+    return Job(name, BASE, ("/bin/busybox", "sh", "-c", script), every=300, **{"within": 20, **more})
+
+
+@pytest.fixture(scope="module")
+def made_from(client: docker.DockerClient) -> Iterator[Jobs]:
+    ensure_base(client)
+    name = f"t{secrets.token_hex(5)}"
+    carried = {labels.DEPLOYMENT: name}
+    client.volumes.create(f"{name}-routes", labels=carried)
+    yield Jobs(
+        carried,
+        (
+            _job("well", "echo one; echo two; echo"),
+            _job("bad", "echo broken; exit 3"),
+            _job("mute", ":"),
+            _job("slow", "exec /bin/busybox sleep 600", within=1),
+            _job("long", "exec /bin/busybox sleep 20", volumes=(Volume(f"{name}-routes", "/disk"),)),
+            _job("writer", "echo x > /here || echo refused"),
+            _job("host", _LINKS, network="host"),
+            _job("alone", _LINKS),
+            Job("absent", "hubdeploy-test/no-such-image:1", ("true",), 300, 20),
+            Job("no-program", BASE, ("/bin/none",), 300, 20),
+        ),
+    )
+    for container in client.containers.list(all=True, filters={"label": f"{labels.DEPLOYMENT}={name}"}):
+        container.remove(force=True)
+    client.volumes.get(f"{name}-routes").remove()
+
+
+@pytest.fixture
+def ask(made_from: Jobs, tmp_path: Path) -> Iterator[Ask]:
+    with filtering.serving_jobs(made_from, tmp_path) as asking:
+        yield asking
+
+
+def _run(ask: Ask, name: str) -> tuple[bool, str]:
+    found = ask("POST", f"/jobs/{name}")
+    return found["well"], found["words"]
+
+
+@pytest.fixture
+def held(client: docker.DockerClient, made_from: Jobs) -> Callable[[], list[dict[str, Any]]]:
+    """The containers of jobs that the engine has."""
+    own = [f"{label}={value}" for label, value in jobs.carried(made_from).items()]
+    return lambda: [
+        dict(one.attrs) for one in client.containers.list(all=True, filters={"label": own}, ignore_removed=True)
+    ]
+
+
+def test_a_jobs_end_and_its_last_line_are_told_and_nothing_is_left(ask: Ask, held: Callable[[], list[Any]]) -> None:
+    assert _run(ask, "well") == (True, "two")
+    assert _run(ask, "bad") == (False, "broken")
+    assert _run(ask, "mute") == (True, "it printed nothing")
+    assert _run(ask, "slow") == (False, "it took longer than 1 s")
+    well, words = _run(ask, "absent")
+    assert (well, words.partition(":")[0]) == (False, "the engine does not make its container")
+    well, words = _run(ask, "no-program")
+    assert (well, words.partition(":")[0]) == (False, "the engine does not start its container")
+    assert held() == []
+
+
+def test_what_the_engine_holds_is_the_template_and_it_goes_when_nobody_listens(
+    ask: Ask, made_from: Jobs, held: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    with _asked(tmp_path / "jobs.sock", "long"):
+        _until(lambda: [one["State"]["Running"] for one in held()] == [True])
+        (found,) = held()
+        template = jobs.creation(made_from, next(one for one in made_from.jobs if one.name == "long"))
+        for name in ("Image", "User", "Tty", "Entrypoint", "Cmd"):
+            assert found["Config"][name] == template[name]
+        assert jobs.carried(made_from).items() <= found["Config"]["Labels"].items()
+        for name, wanted in template["HostConfig"].items():
+            assert found["HostConfig"][name] == (
+                wanted | {"MaximumRetryCount": 0} if name == "RestartPolicy" else wanted
+            ), name
+        assert found["Mounts"][0]["RW"] is False
+        with pytest.raises(OSError, match="the job long runs already"):
+            ask("POST", "/jobs/long")
+    _until(lambda: held() == [])
+
+
+def test_a_job_writes_nowhere_and_sees_the_hosts_network_only_where_its_template_says_so(ask: Ask) -> None:
+    assert _run(ask, "writer") == (True, "refused")
+    assert _run(ask, "host") == (True, str(len(socket.if_nameindex())))
+    assert _run(ask, "alone") == (True, "1")
+
+
+def test_a_container_that_a_killed_filter_left_is_replaced_and_one_of_others_is_not(
+    client: docker.DockerClient, ask: Ask, made_from: Jobs
+) -> None:
+    name = f"{made_from.labels[labels.DEPLOYMENT]}-job-well"
+    client.containers.create(BASE, ["/bin/busybox", "true"], name=name, labels=jobs.carried(made_from))
+    assert _run(ask, "well") == (True, "two")
+    others = client.containers.create(BASE, ["/bin/busybox", "true"], name=name, labels=dict(made_from.labels))
+    try:
+        well, words = _run(ask, "well")
+        assert (well, "Conflict" in words) == (False, True)
+        assert client.containers.get(name).id == others.id
+    finally:
+        others.remove()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/jobs/other"),
+        ("POST", "/jobs/"),
+        ("POST", "/jobs/well?image=x"),
+        ("POST", "/jobs/well/../../info"),
+        ("GET", "/jobs/well"),
+        ("GET", "/containers/json"),
+        ("POST", "/containers/create"),
+        ("GET", "/info"),
+        ("GET", "/_ping"),
+    ],
+)
+def test_the_clock_may_ask_for_nothing_but_a_job_by_its_name(ask: Ask, method: str, path: str) -> None:
+    with pytest.raises(OSError, match="the filter refuses this"):
+        ask(method, path)
+
+
+@contextmanager
+def _asked(socket_path: Path, name: str) -> Iterator[None]:
+    """Inside, a job was asked for; afterwards nobody listens."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(socket_path))
+        connection.sendall(f"POST /v1.41/jobs/{name} HTTP/1.1\r\nHost: filter\r\n\r\n".encode())
+        yield
+
+
+def _until(wanted: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not wanted():
+        assert time.monotonic() < end
+        time.sleep(0.05)
