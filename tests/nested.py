@@ -22,6 +22,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from hubdeploy.machine import debian
+from tests.ports import free_port
 
 LABEL = "hubdeploy.test"
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -101,6 +102,11 @@ class SecondEngine:
     url: str
     machine: Machine
 
+    def restart(self) -> None:
+        """Its host starts again: processes, networks and packet filter rules are gone, the engine's files are there."""
+        self.machine.container.restart(timeout=60)
+        _await_engine(self.url, self.machine.container)
+
 
 @contextmanager
 def second_engine(
@@ -112,9 +118,9 @@ def second_engine(
     command = ["dockerd", "-H", "unix:///var/run/docker.sock", "-H", "tcp://0.0.0.0:2375", "--tls=false"]
     command += [f"--feature={feature}=true" for feature in features]
     command += ["--userns-remap=default"] if own_users else []
-    with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", 0)}) as container:
-        container.reload()
-        port = container.attrs["NetworkSettings"]["Ports"]["2375/tcp"][0]["HostPort"]
+    # A port that the engine chose would be another one after a restart.
+    port = free_port()
+    with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", port)}) as container:
         url = f"tcp://127.0.0.1:{port}"
         _await_engine(url, container)
         yield SecondEngine(url, Machine(container))

@@ -168,12 +168,36 @@ def test_walls_hold_there_too(remote: RemoteClone, read: Chapter) -> None:
     assert refused.output == b"403 the filter refuses this: Image: the hub does not choose it\n"
 
 
+def test_walls_stand_and_jobs_run_after_the_host_was_restarted(
+    remote: RemoteClone, second_engine: SecondEngine, read: Chapter
+) -> None:
+    """Users' servers are gone then, and the components come back by themselves."""
+    second_engine.restart()
+    until(lambda: _login_page_comes(remote), 60, "the login page comes")
+    assert read("ada", "settle") == read("grace", "settle") == {"login": 200}
+    grace = remote.container(remote.server_name("grace")).attrs["NetworkSettings"]["Networks"]
+    place = grace[remote.settings.network_name]
+    places = {"a peer": (place["IPAddress"], 8888), "the engine's API": (place["Gateway"], 2375)}
+    ada = remote.server_name("ada")
+    assert reached_from(remote, ada, places) == set()
+    with without_walls(remote):
+        until(lambda: reached_from(remote, ada, places) == places.keys(), 30, "both succeed without the walls")
+    until(lambda: "clock: login-page: comes (" in remote.invoke("status"), 60, "the clock's job finds the login page")
+
+
 def test_clean_leaves_nothing_but_volumes(remote: RemoteClone, seen: dict[str, Any]) -> None:
     remote.invoke("clean", "--yes")
     assert remote.containers() == []
     assert remote.image_tags() == []
     assert [one.name for one in remote.client.networks.list() if str(one.name).startswith(remote.name)] == []
     assert remote.has_volume(remote.server_name("ada"))
+
+
+def _login_page_comes(remote: RemoteClone) -> bool:
+    try:
+        return "login page: comes at" in remote.invoke("status")
+    except AssertionError:
+        return False
 
 
 def _version(client: docker.DockerClient) -> tuple[int, ...]:
