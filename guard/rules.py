@@ -18,8 +18,6 @@ PRIVATE = (
 )  # fmt: skip
 # Where clouds offer a machine its metadata, and with it its keys. No setting opens these.
 METADATA = ("100.100.100.200/32", "169.254.0.0/16")
-# Containers of others in a network of theirs.
-_OTHERS = f"    ether saddr & ff:ff:00:00:00:00 != {SERVER_MAC}:00:00:00:00 ip saddr != @free accept\n"
 # Before Docker's own rules, which come at 0.
 _PRIORITY = -10
 
@@ -56,7 +54,7 @@ table inet {name} {{
 {_accepts(walls.allowed_to_free, names, "ip saddr @free ")}\
   }}
   chain others {{
-{"" if walls.ours else _OTHERS}\
+{"" if walls.ours else _others(walls)}\
   }}
   chain forward {{
     type filter hook forward priority {_PRIORITY}; policy accept;
@@ -79,6 +77,12 @@ table inet {name} {{
   }}
 }}
 """
+
+
+def _others(walls: Walls) -> str:
+    """Lets containers of others pass, in a network of theirs."""
+    own = f"{SERVER_MAC}:00:00:00:00"
+    return f"    ether saddr & ff:ff:00:00:00:00 != {own} ether saddr != {{ {', '.join(walls.free)} }} accept\n"
 
 
 def resolvers(resolv_conf: str) -> frozenset[str]:

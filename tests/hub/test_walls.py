@@ -22,6 +22,7 @@ from typing import Any
 import docker
 import pytest
 from docker.models.networks import Network
+from docker.types import IPAMConfig, IPAMPool
 
 from hubdeploy.contract import labels
 from tests.hub.clone import Clone
@@ -114,9 +115,10 @@ os.replace("/srv/routes/.planted", "/srv/routes/planted.toml")
 
 
 @contextmanager
-def listening(address: str) -> Iterator[tuple[str, int]]:
+def listening(address: str, port: int = 0) -> Iterator[tuple[str, int]]:
     """A service of this machine that answers every connection, also one that asks by HTTP."""
-    with closing(socket.create_server((address, 0))) as server:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with closing(socket.create_server((address, port), family=family)) as server:
 
         def serve() -> None:
             while True:
@@ -130,7 +132,7 @@ def listening(address: str) -> Iterator[tuple[str, int]]:
                         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\ninside")
 
         threading.Thread(target=serve, daemon=True).start()
-        yield address, server.getsockname()[1]
+        yield address, int(server.getsockname()[1])
         server.shutdown(socket.SHUT_RDWR)
 
 
@@ -335,25 +337,39 @@ def test_what_the_operator_allows_is_open_and_the_metadata_is_not(
 def test_in_a_network_of_others_servers_are_kept_apart_and_the_others_are_left(
     hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient
 ) -> None:
-    network = client.networks.create(f"hubtest-{secrets.token_hex(4)}-theirs", driver="bridge")
+    network = client.networks.create(
+        f"hubtest-{secrets.token_hex(4)}-theirs", driver="bridge", enable_ipv6=True,
+        ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}::/64")]),
+    )  # fmt: skip
     guest = new_clone("ada\ngrace\n", DOCKER_NETWORK_NAME=network.name)
     guest.share_images_of(hub)
     strangers = [
         client.containers.run(
-            hub.settings.image_reference("hub"), ["-m", "http.server", "8000"], entrypoint="/usr/bin/python3",
+            hub.settings.image_reference("hub"), ["-m", "http.server", "--bind", "::", "8000"], entrypoint="/usr/bin/python3",
             network=network.name, detach=True, labels={labels.DEPLOYMENT: guest.name, labels.ROLE: labels.ONE_OFF},
         ) for _ in range(2)
     ]  # fmt: skip
     try:
         guest.up()
-        ada, _ = entered(guest, "ada", "grace")
+        ada, grace = entered(guest, "ada", "grace")
         strangers[0].reload()
-        attached = strangers[0].attrs["NetworkSettings"]["Networks"]
-        theirs = {"a stranger": (str(attached[network.name]["IPAddress"]), 8000)}
-        assert _reached(ada, {**theirs, "a peer": (_address(guest, "grace"), 8888)}) == {"a stranger"}
-        found = strangers[1].exec_run(["/usr/bin/python3", "-c", ASK.format(places=json.dumps(theirs))])
-        assert isinstance(found.output, bytes)
-        assert json.loads(found.output) == ["a stranger"]
+        attached = strangers[0].attrs["NetworkSettings"]["Networks"][network.name]
+        theirs = {"a stranger": attached["IPAddress"], "a stranger by IPv6": attached["GlobalIPv6Address"]}
+        peer = guest.container(guest.server_name("grace")).attrs["NetworkSettings"]["Networks"][network.name]
+        closed = {"a peer": peer["IPAddress"], "a peer by IPv6": peer["GlobalIPv6Address"]}
+        kernel = grace.open_kernel()
+        kernel.run("import socket\nlistening = socket.create_server(('::', 8000), family=10, dualstack_ipv6=True)")
+        with listening(attached["IPv6Gateway"], 8000):
+            closed["the host by IPv6"] = attached["IPv6Gateway"]
+            places = {name: (address, 8000) for name, address in (theirs | closed).items()}
+            assert _reached(ada, places) == theirs.keys()
+            found = strangers[1].exec_run(["/usr/bin/python3", "-c", ASK.format(places=json.dumps(places))])
+            assert isinstance(found.output, bytes)
+            # Nothing is closed to them.
+            assert set(json.loads(found.output)) == places.keys()
+            with without_walls(guest):
+                until(lambda: _reached(ada, places) == places.keys(), 30, "every attempt succeeds without the walls")
+        kernel.close()
     finally:
         guest.remove()
         network.remove()

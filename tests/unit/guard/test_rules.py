@@ -54,13 +54,13 @@ def test_the_hosts_name_servers_are_read(text: str, found: set[str]) -> None:
 
 
 def test_in_a_network_of_others_only_marked_servers_meet_the_rules() -> None:
-    passes = "ether saddr & ff:ff:00:00:00:00 != 06:68:00:00:00:00 ip saddr != @free accept"
-    assert passes in lines(Walls("b", False, "t", ()))
+    passes = "ether saddr & ff:ff:00:00:00:00 != 06:68:00:00:00:00 ether saddr != { 02:00:00:00:00:01 } accept"
+    assert passes in lines(Walls("b", False, "t", ("02:00:00:00:00:01",)))
     assert passes not in lines(WALLS)
 
 
 def test_in_a_network_of_others_neighbours_are_reached_and_the_gateway_leads_to_none_of_them() -> None:
-    found = lines(Walls("b", False, "t", ()), gateway="02:42:00:00:00:01")
+    found = lines(Walls("b", False, "t", ("02:00:00:00:00:01",)), gateway="02:42:00:00:00:01")
     at = found.index('oifname "b" ether daddr != 02:42:00:00:00:01 accept')
     assert found[at + 1] == 'oifname "b" counter drop'
     assert not [line for line in lines(WALLS, gateway="02:42:00:00:00:01") if "ether daddr" in line]
