@@ -8,15 +8,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from contract.documents import Job, Jobs, from_bytes
+from contract.documents import UNDER_WAY, Job, Jobs, from_bytes
 
 from clock import results
+from clock.asking import asked
+from clock.question import timed
 from clock.results import Result
-from filter import question
 
 _STEP = 1.0
 
@@ -29,17 +30,17 @@ class Clock:
 
     def __init__(
         self,
-        jobs: tuple[Job, ...],
+        jobs: Sequence[Job],
         run: Callable[[Job], tuple[bool, str]],
         file: Path = results.FILE,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._run, self._file, self._now = run, file, now
         self._jobs = jobs
-        self._results = {job.name: Result(now(), now()) for job in jobs}
+        self._results = {job.name: Result(now(), now()) for job in self._jobs}
         self._running: set[str] = set()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(len(jobs), "job")
+        self._pool = ThreadPoolExecutor(len(self._jobs), "job")
         results.write(self._results, file)
 
     def look(self) -> list[Future[None]]:
@@ -66,14 +67,13 @@ class Clock:
             log.info("%s: %s", job.name, words)
 
 
-def asked(job: Job) -> tuple[bool, str]:
-    """The filter removes what it made for a job within a second or two of its end."""
-    answer = question.ask(question.JOBS_SOCKET, "POST", f"/jobs/{job.name}", job.within + 30)
-    return answer["well"], answer["words"]
+def run(job: Job) -> tuple[bool, str]:
+    code, words = asked(job)
+    return code in (0, UNDER_WAY), words
 
 
 def main() -> None:
-    clock = Clock(from_bytes(Jobs, os.environ["JOBS"].encode()).jobs, asked)
+    clock = Clock(timed(from_bytes(Jobs, os.environ["JOBS"].encode())), run)
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
     log.info("the clock runs")

@@ -15,7 +15,7 @@ from clock.results import Result
 
 def lines(jobs: Jobs, found: Mapping[str, Result]) -> Iterator[str]:
     """A line for each job: what it found, and when."""
-    for job in jobs.jobs:
+    for job in timed(jobs):
         last = found[job.name]
         if last.well is None:
             yield f"{job.name}: not run yet"
@@ -25,8 +25,13 @@ def lines(jobs: Jobs, found: Mapping[str, Result]) -> Iterator[str]:
             yield f"{job.name}: FAILED since {_moment(last.since)}: {last.words} (tried last {_moment(last.at)})"
 
 
+def timed(jobs: Jobs) -> list[Job]:
+    """Those that the clock runs by itself."""
+    return [job for job in jobs.jobs if job.every is not None]
+
+
 def late(jobs: Jobs, found: Mapping[str, Result], now: float) -> list[Job]:
-    return [job for job in jobs.jobs if results.is_late(job, found[job.name], now)]
+    return [job for job in timed(jobs) if results.is_late(job, found[job.name], now)]
 
 
 def _moment(seconds: float) -> str:

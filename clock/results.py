@@ -35,6 +35,7 @@ class Result:
 
 def pause(job: Job, last: Result) -> float:
     """Seconds from the end of the last run to the next one."""
+    assert job.every is not None
     if last.well is None:
         return min(FIRST, job.every)
     return job.every if last.well else min(AGAIN, job.every)

@@ -83,6 +83,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "authority",
+        ("tests/hub/test_authority.py",),
+        (*_DEPLOYMENT, "tests/hub/test_authority.py", "tests/hub/authority.py", "tests/hub/pebble.py"),
+        6,
+    ),
+    Group(
         "upgrade",
         ("tests/hub/test_upgrade.py",),
         (*_DEPLOYMENT, "tests/hub/test_upgrade.py", "tests/hub/test_replacement.py", _HOMES, "tests/hub/wheels.py",

@@ -17,6 +17,7 @@ from filter.table import Asked, Row, Side, message
 
 # Characters of what a job printed last.
 LONGEST = 2000
+_FRAME = 8
 
 
 class Desk(Side):
@@ -27,7 +28,8 @@ class Desk(Side):
         self._running: set[str] = set()
 
     async def run(self, asked: Asked) -> Answer:
-        """Whether all is well (`well`), and the last line that the job printed (`words`)."""
+        """The exit code of the job's program (`code`), and the last line that it printed (`words`). Of one that could not run, or
+        took too long, the code is 1."""
         job = next((one for one in self.made_from.jobs if one.name == asked.place), None)
         if job is None:
             raise Refused("no such job")
@@ -35,40 +37,56 @@ class Desk(Side):
             return message(HTTPStatus.CONFLICT, f"the job {job.name} runs already")
         self._running.add(job.name)
         try:
-            well, words = await self._run(job)
+            code, words = await self._run(job)
         finally:
             self._running.remove(job.name)
-        return Answer(HTTPStatus.OK, json.dumps({"well": well, "words": words}).encode())
+        return Answer(HTTPStatus.OK, json.dumps({"code": code, "words": words}).encode())
 
-    async def _run(self, job: Job) -> tuple[bool, str]:
+    async def _run(self, job: Job) -> tuple[int, str]:
         name = jobs.container_name(self.made_from, job)
         await self._remove(name)
-        made = await self.engine.ask("POST", "/containers/create", {"name": name}, jobs.creation(self.made_from, job))
+        log = await self._log(job.reads_log, 200) if job.reads_log else ""
+        made = await self.engine.ask(
+            "POST", "/containers/create", {"name": name}, jobs.creation(self.made_from, job, log)
+        )
         if not made.found:
-            return False, f"the engine does not make its container: {made.content['message']}"
+            return 1, f"the engine does not make its container: {made.content['message']}"
         try:
             started = await self.engine.ask("POST", f"/containers/{name}/start")
             if not started.found:
-                return False, f"the engine does not start its container: {started.content['message']}"
+                return 1, f"the engine does not start its container: {started.content['message']}"
             try:
                 async with asyncio.timeout(job.within):
                     ended = await self.engine.ask("POST", f"/containers/{name}/wait", within=job.within + 1)
             except TimeoutError:
-                return False, f"it took longer than {job.within} s"
-            return ended.content["StatusCode"] == 0, await self._last_line(name)
+                return 1, f"it took longer than {job.within} s"
+            lines = (await self._log(name, 20)).split("\n")
+            words = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+            return ended.content["StatusCode"], words[-LONGEST:]
         finally:
             await self._remove(name)
 
-    async def _last_line(self, name: str) -> str:
-        log = await self.engine.ask("GET", f"/containers/{name}/logs", {"stdout": "1", "stderr": "1", "tail": "20"})
-        lines = log.body.decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")[-LONGEST:]
+    async def _log(self, container: str, lines: int) -> str:
+        """The last lines that it printed; empty if there is no such container."""
+        query = {"stdout": "1", "stderr": "1", "tail": str(lines)}
+        found = await self.engine.ask("GET", f"/containers/{container}/logs", query)
+        return unframed(found.body).decode(errors="replace") if found.found else ""
 
     async def _remove(self, name: str) -> None:
         """A container of that name, if it is a job's: of one that runs no more, nobody waits for its end."""
         found = await self.engine.ask("GET", f"/containers/{name}/json")
         if found.found and jobs.carried(self.made_from).items() <= (found.content["Config"]["Labels"] or {}).items():
             await self.engine.ask("DELETE", f"/containers/{name}", {"v": "1", "force": "1"})
+
+
+def unframed(body: bytes) -> bytes:
+    """A log without the engine's frames: 8 bytes before each piece, of which the last four are its length."""
+    pieces = []
+    while len(body) >= _FRAME:
+        end = _FRAME + int.from_bytes(body[4:_FRAME], "big")
+        pieces.append(body[_FRAME:end])
+        body = body[end:]
+    return b"".join(pieces)
 
 
 ROWS = (Row("POST", "/jobs/([a-z-]{1,64})", Desk.run),)

@@ -23,7 +23,8 @@ class Facts:
     contexts by image; `pair` the certificate to serve; `held` the files that each component's container has now (role ->
     path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the picture of HUB_LOGO, empty
     without one; `bridges` the names of the bridges of the networks that are there already;
-    `socket_group` the group that may use the engine's socket, None where it is not known, or is root's.
+    `socket_group` the group that may use the engine's socket, None where it is not known, or is root's; `acme_authorities` the
+    certificates of ACME_CA_BUNDLE.
     """
 
     engine_memory: int
@@ -35,6 +36,7 @@ class Facts:
     logo: bytes = field(default=b"", repr=False)
     bridges: Mapping[str, str] = field(default_factory=dict)
     socket_group: int | None = None
+    acme_authorities: bytes = field(default=b"", repr=False)
 
 
 def _none(settings: Settings) -> tuple[()]:

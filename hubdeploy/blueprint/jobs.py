@@ -5,7 +5,10 @@ clock asks for it, and `status` shows what it found last.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
+from hubdeploy.blueprint import routing
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER, Job, Jobs, Volume, plain
 from hubdeploy.settings.declarations import Settings
@@ -13,6 +16,9 @@ from hubdeploy.settings.declarations import Settings
 PYTHON = "/usr/bin/python3"
 # Where a job finds a volume of the engine's.
 DISK = "/disk"
+# The job of `up`: the certificate is ordered whenever the last order failed.
+CERTIFICATE_NOW = "certificate-now"
+_ROUTES = "/routes"
 
 
 def jobs(settings: Settings) -> Jobs:
@@ -21,6 +27,7 @@ def jobs(settings: Settings) -> Jobs:
     return Jobs(
         {labels.DEPLOYMENT: settings.name},
         (
+            *(_certificate(settings) if settings.acme_email else ()),
             Job(
                 "login-page", image, (PYTHON, "-m", "clock.login_page", *login_page_question(settings)),
                 every=300, within=30, network="host",
@@ -30,6 +37,18 @@ def jobs(settings: Settings) -> Jobs:
                 volumes=(Volume(settings.routes_volume, DISK),)),
         ),
     )  # fmt: skip
+
+
+def _certificate(settings: Settings) -> Iterator[Job]:
+    where = (settings.own_address, str(settings.hub_port), settings.hub_host, str(settings.acme_days))
+    order = routing.order(settings.hub_host, settings.acme_server).decode()
+    command = ("/opt/hub/bin/python", "-m", "clock.certificate", *where, f"{_ROUTES}/{routing.ORDER}", order)
+    job = Job(
+        "certificate", settings.image_reference("hub"), command, every=300, within=30, network="host",
+        writes=(Volume(settings.routes_volume, _ROUTES),), reads_log=settings.proxy_name,
+    )  # fmt: skip
+    yield job
+    yield replace(job, name=CERTIFICATE_NOW, command=(*command, "now"), every=None)
 
 
 def as_variable(settings: Settings) -> str:

@@ -7,16 +7,22 @@ rules.toml: that one is the hub's, which keeps a route for each running server i
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tomli_w
 
+from hubdeploy.blueprint import renewal
 from hubdeploy.contract.documents import Secret
 from hubdeploy.tls.certificates import Pair
 
 # The hub writes its routes beside our files there. The certificate lies where the hub cannot read it.
-DYNAMIC_DIRECTORY, CERTIFICATES_DIRECTORY = "/etc/traefik/dynamic", "/etc/traefik/certificates"
-HTTPS_PORT = 8443
+DIRECTORY = "/etc/traefik"
+DYNAMIC_DIRECTORY, CERTIFICATES_DIRECTORY = f"{DIRECTORY}/dynamic", f"{DIRECTORY}/certificates"
+# The authority's name in Traefik's configuration and log.
+RESOLVER = "authority"
+ORDER = "acme.toml"
+HTTPS_PORT, HTTP_PORT = 8443, 8080
 # Where a browser asks for https:// without a port.
 PUBLIC_PORT = 443
 API_ADDRESS = "proxy-admin:8099"
@@ -37,15 +43,29 @@ _PATIENCE = "10m"
 _NO_LOOKALIKES = {"aliasHeadersStrategy": "delete"}
 
 
-def static_config() -> bytes:
-    """traefik.toml. The port a browser sees is not in it: Traefik knows its port inside the container only."""
+@dataclass(frozen=True)
+class Authority:
+    """Who signs the certificate for `host`: the URL of its directory, whom it writes to, the file of authorities that its own
+    certificate needs (None: those of the image), and how long its certificates are valid."""
+
+    host: str
+    server: str
+    email: str
+    ca_bundle: str | None
+    days: float
+
+
+def static_config(https_port: int | None = None, authority: Authority | None = None) -> bytes:
+    """traefik.toml. `https_port`: what requests without TLS are led to, where the proxy takes any. That is the only port of the
+    browsers' in it: Traefik knows its ports inside the container only."""
     return _toml(
         {
+            **({"certificatesResolvers": {RESOLVER: {"acme": _acme(authority)}}} if authority else {}),
             "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
             "log": {"level": "WARN", "noColor": True},
             "api": {"dashboard": False},
             "ping": {"entryPoint": "ping"},
-            "entryPoints": _entry_points(),
+            "entryPoints": {**_entry_points(), **(_without_tls(https_port) if https_port else {})},
             # 0 s: with the default of 2 s every start of a server takes two seconds longer
             "providers": {
                 "providersThrottleDuration": "0s",
@@ -70,6 +90,42 @@ def _entry_points() -> dict[str, Any]:
         "auth_api": {"address": API_ADDRESS, "http": _NO_LOOKALIKES},
         "ping": {"address": "127.0.0.1:8082", "http": _NO_LOOKALIKES},
     }
+
+
+def _without_tls(https_port: int) -> dict[str, Any]:
+    """What leads to https, and answers the authority."""
+    led = {"entryPoint": {"to": f":{https_port}", "scheme": "https", "permanent": True}}
+    return {
+        "http": {"address": f":{HTTP_PORT}", "http": {"redirections": led, **_NO_LOOKALIKES}},
+    }
+
+
+def _acme(authority: Authority) -> dict[str, Any]:
+    """Account and certificates lie where the proxy alone reads them, apart for each authority and name: one that is asked for no
+    more is neither served nor renewed."""
+    storage = hashlib.sha256(f"{authority.server}\0{authority.host}".encode()).hexdigest()[:12]
+    return {
+        "email": authority.email,
+        "caServer": authority.server,
+        **({"caCertificates": [authority.ca_bundle]} if authority.ca_bundle else {}),
+        "storage": f"{DIRECTORY}/acme-{storage}.json",
+        "keyType": "EC256",
+        "certificatesDuration": renewal.duration(authority.days),
+        "httpChallenge": {"entryPoint": "http"},
+    }
+
+
+def order(host: str, server: str) -> bytes:
+    """The file ORDER of the dynamic directory, which makes Traefik order: a router of nobody's that needs the certificate. The
+    clock's job puts it there and takes it out."""
+    router = {
+        "rule": f"Host(`{host}`) && Path(`/.well-known/hubdeploy-certificate`)",
+        "entryPoints": ["https"],
+        "service": "noop@internal",
+        "tls": {"certResolver": RESOLVER, "domains": [{"main": host}]},
+    }
+    # Another server is another order.
+    return f"# {server}\n".encode() + _toml({"http": {"routers": {"certificate": router}}})
 
 
 def dynamic_files(api_password: Secret[str], served: Pair, *, tls_alone: bool) -> dict[str, Secret[bytes]]:

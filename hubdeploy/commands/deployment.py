@@ -66,6 +66,8 @@ class Deployment:
         self.display = display or Display()
         bundle = self.settings.extra_ca_bundle
         self._certificates = certificates.read_bundle(bundle) if bundle else ()
+        acme = self.settings.acme_ca_bundle if self.settings.acme_email else None
+        self._acme_authorities = b"".join(certificates.read_bundle(acme, "ACME_CA_BUNDLE")) if acme else b""
         self._logo = logo.read(self.settings.hub_logo) if self.settings.hub_logo else b""
 
     def observe(self, *, files: bool = True) -> Snapshot:
@@ -102,6 +104,7 @@ class Deployment:
             held={one.role: one.files for one in snapshot.containers.values() if one.files},
             logo=self._logo,
             socket_group=snapshot.engine.socket_group,
+            acme_authorities=self._acme_authorities,
             bridges={name: network.bridge for name, network in snapshot.networks.items()},
         )
         return draw.draw(settings, facts)

@@ -45,7 +45,7 @@ def show(deployment: NamedDeployment) -> None:
     console.print(_certificate(settings, pair), markup=False)
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
-        wrong = reachability.trouble(deployment.engine, settings, pair)
+        wrong = reachability.trouble(deployment.engine, settings, None if settings.acme_email else pair)
         console.print(f"login page: {wrong or f'comes at {settings.public_url}'}", markup=False)
         if wrong:
             raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
@@ -119,6 +119,8 @@ def _certificate(settings: Settings, pair: Pair | None) -> str:
         return "certificate: none yet"
     where = f" in the volume {settings.secrets_volume}" if settings.secrets_volume else ""
     kind = f"brought{where}" if pair.made_from is None else "self-made"
+    if settings.acme_email:
+        kind = f"for {settings.hub_host} see the clock's line; for other names self-made"
     day = f"{pair.expires:%Y-%m-%d}"
     until = f"expires {day} (in {pair.days} days)" if pair.days >= 0 else f"expired on {day}"
     renewed_by_up = pair.made_from is not None and settings.secrets_volume is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hubdeploy.commands import reachability
+from hubdeploy.commands import authority, reachability
 from hubdeploy.commands.deployment import Deployment, Drawn
 from hubdeploy.engine import Engine
 from hubdeploy.errors import Interrupted
@@ -24,7 +24,8 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
         deployment.show_and_do(drawn.plan, yes=yes)
     assert drawn is not None
     try:
-        confirm(deployment.engine, drawn.settings, drawn.served)
+        confirm(deployment.engine, drawn.settings, None if drawn.settings.acme_email else drawn.served)
+        authority.confirm(deployment.engine, drawn.settings)
     except KeyboardInterrupt:
         raise Interrupted("all steps are done; nobody has seen the login page yet") from None
     deployment.display.greeting(drawn.settings)

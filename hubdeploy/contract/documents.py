@@ -171,17 +171,26 @@ class Servers:
 
 @dataclass(frozen=True)
 class Job:
-    """Something that the clock has done between two calls of `up`: a container that runs once. It ends with 0 where all is well,
-    and its last line says what it found. `every` and `within` are seconds: from the end of one to the beginning of the next,
-    and the longest that it may take. `network` is none or host; `volumes` are mounted read-only."""
+    """Something that happens between two calls of `up`: a container that runs once, as nobody. It ends with 0 where all is
+    well, with UNDER_WAY where that is not known yet, and its last line says what it found. `every` and `within` are seconds:
+    from the end of one to the beginning of the next (None: only when somebody asks), and the longest that it may take.
+    `network` is none or host; `volumes` are mounted read-only. `writes` are not, and it is root then, without a capability, as
+    their files are. `reads_log`: the name of a container whose log it gets, in the variable LOG.
+    """
 
     name: str
     image: str
     command: tuple[str, ...]
-    every: int
+    every: int | None
     within: int
     network: str = "none"
     volumes: tuple[Volume, ...] = ()
+    writes: tuple[Volume, ...] = ()
+    reads_log: str | None = None
+
+
+# A job's exit code: it has begun something, and asked again it will know more (EX_TEMPFAIL of sysexits.h).
+UNDER_WAY = 75
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@ from .documents import Job, Jobs
 
 # Nobody's, on the host and in every image.
 USER = "65534:65534"
+ROOT = "0:0"
+# Characters; a variable has at most 128 KiB.
+LONGEST_LOG = 30_000
 MEMORY = 256 * 1024**2
 PIDS = 64
 
@@ -22,16 +25,16 @@ def carried(jobs: Jobs) -> dict[str, str]:
     return {**jobs.labels, labels.ROLE: labels.JOB}
 
 
-def creation(jobs: Jobs, job: Job) -> dict[str, Any]:
-    """The body of the engine's request that makes the job's container."""
+def creation(jobs: Jobs, job: Job, log: str = "") -> dict[str, Any]:
+    """The body of the engine's request that makes the job's container. `log` is for one that reads a log."""
     program, *arguments = job.command
+    mounts = [(one, True) for one in job.volumes] + [(one, False) for one in job.writes]
     return {
         "Image": job.image,
         "Entrypoint": [program],
         "Cmd": arguments,
-        "User": USER,
-        # The log is then one stream of plain text.
-        "Tty": True,
+        "User": ROOT if job.writes else USER,
+        "Env": [f"LOG={log[-LONGEST_LOG:]}"] if job.reads_log else [],
         "Healthcheck": {"Test": ["NONE"]},
         "Labels": carried(jobs),
         "HostConfig": {
@@ -47,7 +50,8 @@ def creation(jobs: Jobs, job: Job) -> dict[str, Any]:
             "LogConfig": {"Type": logs.DRIVER, "Config": dict(logs.OPTIONS)},
             "RestartPolicy": {"Name": "no"},
             "Mounts": [
-                {"Type": "volume", "Source": one.name, "Target": one.target, "ReadOnly": True} for one in job.volumes
+                {"Type": "volume", "Source": one.name, "Target": one.target, "ReadOnly": read_only}
+                for one, read_only in mounts
             ],
         },
     }

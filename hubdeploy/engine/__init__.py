@@ -111,6 +111,10 @@ class Engine:
         """Whether the running container's own health check passes now, and what it prints."""
         return act.health(self.connection, container)
 
+    def run_in(self, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """The exit code of a command in a running container, and what it prints."""
+        return act.run_in(self.connection, container, command)
+
     def pull_image(self, reference: str, progress: Callable[[str], None] = lambda line: None) -> None:
         """Pulls an image; raises EngineError with the engine's words when it cannot."""
         images.pull_image(self.connection, reference, progress)

@@ -278,6 +278,13 @@ def health(connection: Connection, name: str) -> tuple[bool, str]:
         return code == 0, printed.strip()
 
 
+def run_in(connection: Connection, name: str, command: Sequence[str]) -> tuple[int, str]:
+    """The exit code of a command in a running container, and what it prints."""
+    with translated(f"{command[-1]} can be asked of {name}"):
+        code, printed = _run(connection, name, command)
+        return code, printed.strip()
+
+
 def _not_ready(connection: Connection, name: str, found: str) -> NotReady:
     tail = connection.api.logs(name, tail=_LOG_TAIL).decode(errors="replace").strip()
     return NotReady(

@@ -296,6 +296,30 @@ class Settings:
         more="For networks that intercept TLS. Builds, the hub and the notebooks of our images trust them. The task setup"
         " sets it where it is needed."
     )  # fmt: skip
+    acme_email: str | None = setting(
+        "ACME_EMAIL", "e-mail address that the authority writes to when something is wrong with the certificate",
+        readers.email, example="admin@example.org", since="1.2",
+        more="With it the proxy gets a certificate for HUB_HOST from ACME_SERVER and renews it. docs/going-public.md says what"
+        " this needs. For other names, and until the certificate is there, a self-made one serves."
+    )  # fmt: skip
+    acme_server: str = setting(
+        "ACME_SERVER", "directory of the authority that signs the certificate (RFC 8555)", readers.acme_server,
+        default="https://acme-v02.api.letsencrypt.org/directory", derivation="Let's Encrypt's", since="1.2",
+        example="https://ca.example.org/acme/directory"
+    )  # fmt: skip
+    acme_ca_bundle: Path | None = setting(
+        "ACME_CA_BUNDLE", "PEM file of the authorities to trust when the proxy asks ACME_SERVER", readers.existing_file,
+        example="/etc/ssl/certs/campus-ca.pem", since="1.2", derivation="those that the image of the proxy trusts"
+    )  # fmt: skip
+    acme_days: float = setting(
+        "ACME_DAYS", "how many days a certificate of ACME_SERVER is valid", readers.days, default=90.0, derivation="90",
+        example="45", since="1.2", more="It decides how long before its end a certificate is renewed: about a third of this."
+    )  # fmt: skip
+    http_port: int | None = setting(
+        "HTTP_PORT", "port for requests without TLS: they lead to https, and ACME_SERVER asks there", readers.port,
+        derive=lambda s: 80 if s.acme_email else None, derivation="80 if ACME_EMAIL is set, else none", example="8080",
+        since="1.2", more="Authorities ask at port 80. Another port needs something in front that leads port 80 to it."
+    )  # fmt: skip
 
     users: tuple[User, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -440,6 +464,11 @@ def loopback_address(host: str) -> str | None:
         return host if ipaddress.ip_address(host).is_loopback else None
     except ValueError:
         return None
+
+
+def is_public_name(host: str) -> bool:
+    """True for a name with a domain: an authority signs no address, and no name of one word."""
+    return "." in host and ":" not in host and not host.rpartition(".")[2].isdecimal()
 
 
 def declarations() -> dict[str, tuple[str, Declaration]]:

@@ -44,6 +44,7 @@ _SEGMENT = r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?"
 _URL_PATH = re.compile(rf"(?=.{{1,{_LONGEST_URL_PATH}}}\Z)/?(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z")
 # With ? and #: a link may lead to a part of a page.
 _PAGE = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%?#-]+\Z")
+_EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 # JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
@@ -302,6 +303,27 @@ def url(text: str) -> str:
         wanted = "a URL such as https://github.com, without @ ? # and in ASCII"
         raise Unfit("is not a URL", wanted, "write it with https:// in front")
     return text.rstrip("/")
+
+
+def acme_server(text: str) -> str:
+    """The URL of an authority's directory. Nothing that asks for a certificate may be changed on the way."""
+    if not text.startswith("https://"):
+        raise Unfit(
+            "is not a URL with https://", "the URL of a directory", "write the URL that the authority's documents name"
+        )
+    return url(text)
+
+
+def email(text: str) -> str:
+    if _EMAIL.match(text) is None:
+        raise Unfit("is not an e-mail address", "an address such as admin@example.org", "correct the address")
+    return text
+
+
+def days(text: str) -> float:
+    if _NUMBER.match(text) is None or not 0.01 <= float(text) <= 3650:
+        raise Unfit("is not a number of days", "a number such as 90 or 6.5", "write such a number")
+    return float(text)
 
 
 def github_url(text: str) -> str:

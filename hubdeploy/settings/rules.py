@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hubdeploy import family
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers, volume_names
-from hubdeploy.settings.declarations import Settings, keys_of_fields, loopback_address
+from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields, loopback_address
 from hubdeploy.settings.logins import LOGINS
 
 Where = Callable[[str], str]
@@ -142,6 +142,23 @@ def _login(s: Settings) -> _Contradictions:
         yield _Contradiction(" ".join(keys), f"is the same as {same[0]}", "two different passwords", fix)
 
 
+def _authority(s: Settings) -> _Contradictions:
+    if s.http_port == s.hub_port:
+        fix = "set HTTP_PORT to another port, or delete the line"
+        yield _Contradiction("HTTP_PORT HUB_PORT", f"{s.http_port} is HUB_PORT as well", "two different ports", fix)
+    if s.acme_email is None:
+        return
+    if not is_public_name(s.hub_host):
+        found = f"asks an authority for a certificate, and HUB_HOST={s.hub_host} is no name that it could sign"
+        fix = "set HUB_HOST to the host's name in the DNS, or delete the line"
+        yield _Contradiction("ACME_EMAIL HUB_HOST", found, "a host name with a domain, such as hub.example.org", fix)
+    if s.secrets_volume is not None:
+        found = f"asks an authority for a certificate, and the volume {s.secrets_volume} holds one that was brought"
+        yield _Contradiction(
+            "ACME_EMAIL SECRETS_VOLUME", found, "one of the two", "delete ACME_EMAIL or SECRETS_VOLUME"
+        )
+
+
 def _names(s: Settings) -> _Contradictions:
     name = f"DOCKER_MACHINE_NAME={s.name}"
     if s.network_name == s.api_network_name:
@@ -218,4 +235,4 @@ def _naming(s: Settings, image: str) -> tuple[str, ...]:
     return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
 
 
-_RULES = (_directory, _callback, _login, _names, _images)
+_RULES = (_directory, _callback, _login, _authority, _names, _images)

@@ -51,7 +51,7 @@ KNOWN = (
         "a certificate and its key",
         "their files are jupyterhub/secrets/NAME.crt and NAME.key, or lie in SECRETS_VOLUME",
     ),
-    Known(("LETSENCRYPT_*", "ACME_*", "CERTBOT_*"), "an ACME client", "bring a certificate: docs/operating.md"),
+    Known(("LETSENCRYPT_*", "CERTBOT_*"), "an ACME client", "ACME_EMAIL gets a certificate: docs/going-public.md"),
     Known(
         ("POSTGRES_*", "PGDATA", "PGPASSWORD", "DB_*", "DATABASE_*", "MYSQL_*", "MARIADB_*", "JUPYTERHUB_DB_*"),
         "a database",

@@ -99,9 +99,10 @@ class Pair:
         return comment.removeprefix(_MADE_BY) if comment.startswith(_MADE_BY) else None
 
 
-def read_request(path: Path, host: str) -> Request:
+def read_request(path: Path, host: str, *, bears_host: bool = True) -> Request:
     """The request in an OpenSSL `req` file: the subject from its distinguished_name section, the key's size from
-    default_bits (raised to 2048); names are localhost, 127.0.0.1 and `host`, and what subjectAltName adds.
+    default_bits (raised to 2048); names are localhost, 127.0.0.1 and `host`, and what subjectAltName adds. Without
+    `bears_host` it has `host` nowhere: a proxy that has a certificate for a name orders none.
     """
     sections = openssl_conf.read(path)
     section = openssl_conf.value(sections, "req", "distinguished_name") or ""
@@ -131,6 +132,10 @@ def read_request(path: Path, host: str) -> Request:
         raise InputError(problems)
     # Equal for HUB_HOST=localhost and 127.0.0.1: after a change nobody must trust a new certificate.
     names = tuple(dict.fromkeys(("localhost", "127.0.0.1", host, *added)))
+    if not bears_host:
+        names = tuple(one for one in names if one.lower() not in (host.lower(), f"*.{host.lower().partition('.')[2]}"))
+        common = NameOID.COMMON_NAME.dotted_string
+        subject = (*(one for one in subject if one[0] != common), (common, "localhost"))
     return Request(subject, max(int(bits), LEAST_BITS), names)
 
 
@@ -220,8 +225,8 @@ def is_for(pair: Pair, host: str) -> bool:
     return any(name.lower() in either for name in names(pair))
 
 
-def read_bundle(path: Path) -> tuple[bytes, ...]:
-    """Every certificate of a PEM file, in order, without repeats; raises InputError when there is none."""
+def read_bundle(path: Path, key: str = "EXTRA_CA_BUNDLE") -> tuple[bytes, ...]:
+    """Every certificate of a PEM file, in order, without repeats; raises InputError when there is none. `key` names it."""
     found = []
     # Bundles hold a few old roots with odd serial numbers. The operator cannot change that, so nothing warns of it.
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)
@@ -233,7 +238,7 @@ def read_bundle(path: Path) -> tuple[bytes, ...]:
         found.append(pem + b"\n")
     if not found:
         wanted = "a PEM file with at least one certificate"
-        raise InputError([Problem("EXTRA_CA_BUNDLE", "", f"{path} holds no certificate", wanted, "correct the path")])
+        raise InputError([Problem(key, "", f"{path} holds no certificate", wanted, "correct the path")])
     return tuple(found)
 
 

@@ -66,6 +66,7 @@ def from_files(settings: Settings) -> Pair | None:
             raise
     if not _is_self_made(pair):
         _refuse_other_host(settings, pair, "delete both files: a self-made pair is made then")
+        _refuse_beside_authority(settings)
     return pair
 
 
@@ -74,7 +75,7 @@ def conf_path(settings: Settings) -> Path:
 
 
 def _request(settings: Settings) -> certificates.Request:
-    return certificates.read_request(conf_path(settings), settings.hub_host)
+    return certificates.read_request(conf_path(settings), settings.hub_host, bears_host=settings.acme_email is None)
 
 
 def _cause_to_make(settings: Settings, pair: Pair | None) -> str | None:
@@ -114,6 +115,15 @@ def _from_volume(settings: Settings, volume: str, read_volume: ReadVolume) -> Pa
     certificates.check(pair, certificate_name=names[0], key_name=names[1])
     _refuse_other_host(settings, pair, "take SECRETS_VOLUME away")
     return pair
+
+
+def _refuse_beside_authority(settings: Settings) -> None:
+    """Raises InputError if an authority is to sign another one."""
+    if settings.acme_email is None:
+        return
+    found = f"is a certificate that was brought, and ACME_EMAIL={settings.acme_email} asks an authority for one"
+    fix = f"delete ACME_EMAIL, or move {settings.certificate_path.name} and {settings.key_path.name} away"
+    raise InputError([Problem(settings.certificate_path.name, "ACME_EMAIL", found, "one of the two", fix)])
 
 
 def _refuse_other_host(settings: Settings, pair: Pair, else_: str) -> None:

@@ -129,7 +129,7 @@ def _kept_context(
     return _Kept(_read_context(folder, list_files, authorities, dict(shared)).files)
 
 
-def bundle(path: Path) -> tuple[bytes, ...]:
+def bundle(path: Path, key: str = "") -> tuple[bytes, ...]:
     """The certificates of a bundle, read once."""
     state = path.stat()
     return _kept_bundle(path, state.st_mtime_ns, state.st_size)

@@ -18,10 +18,12 @@ from tests.agreement import border
 from tests.agreement.leaves import Leaf, Leaves
 from tests.agreement.places import render
 
-# Keys that show only together with others: GitHub's with the login by GitHub, the passwords without it.
-_LOGINS: tuple[dict[str, Any], ...] = (
+# Keys that show only together with others: GitHub's with the login by GitHub, the passwords without it, an authority's with an
+# e-mail address for it.
+_TOGETHER: tuple[dict[str, Any], ...] = (
     {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": Secret("secret-of-github"), "AUTHENTICATOR": "github"},
     {"AUTHENTICATOR": "shared-password"},
+    {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org"},
 )
 # Texts for settings whose example is their default.
 _TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
@@ -36,6 +38,7 @@ _PARTS = {
     "routes": "container hub",
     "removed": "container hub",
     "proxy.traefik": "container proxy",
+    "proxy.acme-ca": "container proxy",
     "proxy": "proxy's files",
     "pages": "hub's files",
     "logo": "hub's files",
@@ -85,9 +88,8 @@ def part_of(place: str) -> str | None:
     section, bracket, name = place.partition(".")[0].partition("[")
     if bracket and section in ("network", "volume", "container", "build"):
         return f"{'image' if section == 'build' else section} {name.rstrip(']')}"
-    if place.startswith("proxy.traefik"):
-        return _PARTS["proxy.traefik"]
-    return _PARTS.get(section)
+    file = ".".join(place.split(".")[:2])
+    return _PARTS.get(file) or _PARTS.get(section)
 
 
 def changes(before: Leaves, after: Leaves) -> set[str]:
@@ -133,9 +135,9 @@ def with_values(settings: Settings, values: dict[str, Any]) -> Settings:
 
 
 def shows(settings: Settings, key: str) -> tuple[set[str], list[str]]:
-    """The places that change with `key`, under the first login that shows any; and what is wrong: no place that changes
+    """The places that change with `key`, with the first others that show any; and what is wrong: no place that changes
     has the setting's value, or a place has another setting's."""
-    for base in (settings, *(with_values(settings, login) for login in _LOGINS)):
+    for base in (settings, *(with_values(settings, values) for values in _TOGETHER)):
         before = render(base)
         for other in others(base, key):
             after = render(other)

@@ -51,6 +51,8 @@ def render(put: Mapping[str, bytes]) -> Leaves:
             # "What is wrong - the hub's title"
             (title,) = re.findall("<title>(.*)</title>", content.decode())
             leaves[f"proxy.{name}.hub"] = html.unescape(title.partition(" - ")[2])
+        elif name == "acme-ca.pem":
+            leaves["proxy.acme-ca"] = digest([content])
         elif path == LOGO:
             leaves["logo"] = digest([content])
         elif name == "cert.pem":

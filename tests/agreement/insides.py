@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hubdeploy.blueprint import documents as written
-from hubdeploy.blueprint import routing
+from hubdeploy.blueprint import renewal, routing
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings, loopback_address
-from tests.agreement.border import BROUGHT_BY
+from tests.agreement.border import BROUGHT_BY, bundle
 from tests.agreement.files import digest
 from tests.agreement.hub import REMOVED, kinds
 from tests.agreement.leaves import Leaves
@@ -34,7 +34,9 @@ def certificate(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("DOCKER_MACHINE_NAME", "written.certificate", ABSENT if brought else f"{s.name}.crt")
     yield Reading("DOCKER_MACHINE_NAME", "written.key", ABSENT if brought else f"{s.name}.key")
     names = {s.hub_host} if brought else {s.hub_host, "localhost", "127.0.0.1"}
-    yield Reading("HUB_HOST", "certificate.names", tuple(sorted(names)))
+    # The proxy orders no certificate for a name that this one has.
+    names -= {s.hub_host} if s.acme_email else set()
+    yield Reading("HUB_HOST ACME_EMAIL", "certificate.names", tuple(sorted(names)))
     subject = (
         f"CN={BROUGHT_BY}"
         if brought
@@ -56,13 +58,41 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("where the certificate lies", f"{pair}.keyFile", f"{routing.CERTIFICATES_DIRECTORY}/current/key.pem")
     password = str(leaves.get("secrets.proxy_api_password"))
     hashed = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
-    alone = s.hub_port == 443 and s.secrets_volume is not None and loopback_address(s.hub_host) is None
+    trusted = s.secrets_volume is not None or s.acme_email is not None
+    alone = s.hub_port == 443 and trusted and loopback_address(s.hub_host) is None
     remembered = "proxy.headers.toml.http.middlewares.safe-answers.headers.stsSeconds"
-    yield Reading("HUB_PORT HUB_HOST SECRETS_VOLUME", remembered, 2_592_000 if alone else ABSENT)
+    yield Reading("HUB_PORT HUB_HOST SECRETS_VOLUME ACME_EMAIL", remembered, 2_592_000 if alone else ABSENT)
     for page in ("hub", "server"):
         yield Reading("HUB_TITLE", f"proxy.{page}.html.hub", s.hub_title)
     users = ("".join((routing.API_USER, ":{SHA}", hashed)),)
     yield Reading("the proxy's API password", "proxy.api.toml.http.middlewares.hub-only.basicAuth.users", users)
+    yield from _authority(s, at)
+
+
+def _authority(s: Settings, at: str) -> Readings:
+    plain = f"{at}.entryPoints.http"
+    for place, value in (
+        ("address", f":{routing.HTTP_PORT}"),
+        ("http.aliasHeadersStrategy", "delete"),
+        ("http.redirections.entryPoint.to", f":{s.hub_port}"),
+        ("http.redirections.entryPoint.scheme", "https"),
+        ("http.redirections.entryPoint.permanent", True),
+    ):
+        yield Reading("HUB_PORT HTTP_PORT", f"{plain}.{place}", value if s.http_port else ABSENT)
+    named = s.acme_ca_bundle if s.acme_email else None
+    yield Reading("ACME_CA_BUNDLE", "proxy.acme-ca", digest(bundle(named)) if named else ABSENT)
+    kept = hashlib.sha256(f"{s.acme_server}\0{s.hub_host}".encode()).hexdigest()[:12]
+    asked: tuple[tuple[str, str, Any], ...] = (
+        ("ACME_EMAIL", "email", s.acme_email),
+        ("ACME_SERVER", "caServer", s.acme_server),
+        ("ACME_CA_BUNDLE", "caCertificates", (f"{routing.DIRECTORY}/acme-ca.pem",) if named else ABSENT),
+        ("ACME_SERVER HUB_HOST", "storage", f"{routing.DIRECTORY}/acme-{kept}.json"),
+        ("ACME_EMAIL", "keyType", "EC256"),
+        ("ACME_EMAIL", "httpChallenge.entryPoint", "http"),
+        ("ACME_DAYS", "certificatesDuration", renewal.duration(s.acme_days)),
+    )
+    for key, place, value in asked:
+        yield Reading(key, f"{at}.certificatesResolvers.authority.acme.{place}", value if s.acme_email else ABSENT)
 
 
 def documents(s: Settings, leaves: Leaves) -> Readings:

@@ -137,13 +137,16 @@ def _guard(s: Settings) -> Readings:
     asked = (
         (f"{url.hostname}:{url.port or (80 if url.scheme == 'http' else 443)}",) if s.authenticator == "github" else ()
     )
+    if s.acme_email:
+        server = urlsplit(s.acme_server)
+        asked = (*asked, f"{server.hostname}:{server.port or 443}")
     walls = {
         "the bridge of the network": ("bridge", s.bridge_name),
         "DOCKER_NETWORK_NAME": ("ours", not s.is_set("DOCKER_NETWORK_NAME")),
         "the guard's table": ("table", f"hubdeploy_{hashlib.sha256(s.name.encode()).hexdigest()[:12]}"),
         "the MAC addresses of hub and proxy": ("free", tuple(mac_address(s, role) for role in ("hub", "proxy"))),
         "ALLOWED_NETWORKS": ("allowed", s.allowed_networks or ()),
-        "GITHUB_URL AUTHENTICATOR": ("allowed_to_free", asked),
+        "GITHUB_URL AUTHENTICATOR ACME_SERVER": ("allowed_to_free", asked),
     }
     for fact, (field, wanted) in walls.items():
         yield Reading(fact, f"{at}.walls.{field}", wanted)
@@ -186,15 +189,43 @@ def _clock(s: Settings, leaves: Leaves) -> Readings:
 
 def _jobs(s: Settings, at: str) -> Readings:
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.labels.{labels.DEPLOYMENT}", s.name)
-    for number in (0, 1):
-        yield Reading(
-            "IMAGE_NAMESPACE IMAGE_TAG", f"{at}.jobs[{number}].image", f"{s.image_namespace}/hub:{s.image_tag}"
-        )
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(s.bind_address, s.bind_address)
+    python = ("/usr/bin/python3", "-m")
     asked = (address, str(s.hub_port), s.hub_host, s.hub_path, DEPLOYMENT_HEADER, s.name)
-    command = ("/usr/bin/python3", "-m", "clock.login_page", *asked)
-    yield Reading("BIND_ADDRESS HUB_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME", f"{at}.jobs[0].command", command)
-    yield Reading("the volume of routes", f"{at}.jobs[1].volumes[0].name", s.routes_volume)
+    order = routing.order(s.hub_host, s.acme_server).decode()
+    ordered = (address, str(s.hub_port), s.hub_host, str(s.acme_days), "/routes/acme.toml", order)
+    keys = "BIND_ADDRESS HUB_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME"
+    yield from _job(s, f"{at}.jobs.login-page", keys, (*python, "clock.login_page", *asked), network="host")
+    yield from _job(s, f"{at}.jobs.free-disk", "the disk", (*python, "clock.free_disk", "/disk"), reads="/disk")
+    for name, more in {"certificate": (), "certificate-now": ("now",)}.items():
+        job = f"{at}.jobs.{name}"
+        if s.acme_email is None:
+            yield Reading("ACME_EMAIL", f"{job}.command", ABSENT)
+            continue
+        command = ("/opt/hub/bin/python", "-m", "clock.certificate", *ordered, *more)
+        keys = "BIND_ADDRESS HUB_PORT HUB_HOST ACME_SERVER ACME_DAYS"
+        yield from _job(
+            s, job, keys, command, network="host", writes="/routes", log=s.proxy_name, every=None if more else 300
+        )
+
+
+def _job(
+    s: Settings, at: str, keys: str, command: tuple[str, ...], *, network: str = "none", reads: str = "",
+    writes: str = "", log: str | None = None, every: int | None = 300,
+) -> Readings:  # fmt: skip
+    yield Reading(keys, f"{at}.command", command)
+    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.image", f"{s.image_namespace}/hub:{s.image_tag}")
+    yield Reading("jobs by name", f"{at}.name", at.rpartition(".")[2])
+    yield Reading("the network of a job", f"{at}.network", network)
+    yield Reading("how often a job runs", f"{at}.every", ABSENT if every is None else every)
+    yield Reading("how long a job may take", f"{at}.within", 30)
+    yield Reading("the proxy's name", f"{at}.reads_log", ABSENT if log is None else log)
+    for field, target in (("volumes", reads), ("writes", writes)):
+        if not target:
+            yield Reading("the volume of routes", f"{at}.{field}", ())
+            continue
+        yield Reading("the volume of routes", f"{at}.{field}[0].name", s.routes_volume)
+        yield Reading("where a job finds routes", f"{at}.{field}[0].target", target)
 
 
 def _proxy(s: Settings) -> Readings:
@@ -202,6 +233,10 @@ def _proxy(s: Settings) -> Readings:
     port = f"{at}.HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
     yield Reading("BIND_ADDRESS", f"{port}.HostIp", s.bind_address)
     yield Reading("HUB_PORT", f"{port}.HostPort", str(s.hub_port))
+    plain = f"{at}.HostConfig.PortBindings.{routing.HTTP_PORT}/tcp[0]"
+    yield Reading("BIND_ADDRESS HTTP_PORT", f"{plain}.HostIp", s.bind_address if s.http_port else ABSENT)
+    yield Reading("HTTP_PORT", f"{plain}.HostPort", str(s.http_port) if s.http_port else ABSENT)
+    yield Reading("HTTP_PORT", f"{at}.ExposedPorts.{routing.HTTP_PORT}/tcp", () if s.http_port else ABSENT)
     yield Reading("HUB_HOST", f"{at}.Labels.{labels.HOST}", s.hub_host)
     yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
     yield Reading("the proxy's volume", f"{at}.HostConfig.Mounts[0].Source", s.proxy_volume)
@@ -214,7 +249,8 @@ def _proxy(s: Settings) -> Readings:
     pair = tuple(f"{routing.CERTIFICATES_DIRECTORY}/current/{name}.pem" for name in ("cert", "key"))
     shown = (f"{proxy.PAGES_DIRECTORY}/hub.html", f"{proxy.PAGES_DIRECTORY}/server.html")
     dynamic = (f"{folder}/{name}.toml" for name in ("api", "headers", "pages", "tls"))
-    paths = (f"{proxy.DIRECTORY}/traefik.toml", *shown, *pair, *dynamic)
+    authorities = (proxy.ACME_CA_BUNDLE,) if s.acme_email and s.acme_ca_bundle else ()
+    paths = (f"{proxy.DIRECTORY}/traefik.toml", *authorities, *shown, *pair, *dynamic)
     yield Reading("where the proxy's files lie", f"{at}.filled.paths", paths)
 
 
@@ -258,8 +294,10 @@ def _shape(leaves: Leaves, at: str) -> dict[str, str]:
     ]
     if of("Networks[0].IPAMConfig.IPv4Address"):
         networks[0] += " fixed"
-    port = f"HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
-    ports = f"{of(f'{port}.HostIp')}:{of(f'{port}.HostPort')} to {routing.HTTPS_PORT}" if of(f"{port}.HostIp") else ""
+    bound = {inside: f"HostConfig.PortBindings.{inside}/tcp[0]" for inside in (routing.HTTPS_PORT, routing.HTTP_PORT)}
+    ports = [
+        f"{of(f'{at}.HostIp')}:{of(f'{at}.HostPort')} to {inside}" for inside, at in bound.items() if of(f"{at}.HostIp")
+    ]
     variables = ", ".join(sorted(of("Env") or ()))
     mac = {"MAC address": of("MacAddress")} if of("MacAddress") else {}
     return {
@@ -267,5 +305,5 @@ def _shape(leaves: Leaves, at: str) -> dict[str, str]:
         "environment": variables,
         "mounts": ", ".join(mounts),
         "networks": ", ".join(networks),
-        "ports": ports,
+        "ports": ", ".join(ports),
     }

@@ -117,8 +117,10 @@ def _container(done: op.ContainerCreated, asked: Sequence[Request], so_far: Leav
     joined = dict(body.pop("NetworkingConfig", {}).get("EndpointsConfig", {}))
     variables = dict(line.split("=", 1) for line in body["Env"])
     held: Leaves = {}
-    for document in ("WALLS", "SERVERS", "JOBS"):
+    for document in ("WALLS", "SERVERS"):
         held |= flat(loads(variables.get(document, "{}")), f"{path}.{document.lower()}")
+    jobs = loads(variables.get("JOBS", "{}"))
+    held |= flat({**jobs, "jobs": {one["name"]: one for one in jobs.get("jobs", ())}} if jobs else {}, f"{path}.jobs")
     for one in asked:
         if one.is_for("POST", "/networks/", "/connect"):
             name = one.path.removeprefix("/networks/").removesuffix("/connect")

@@ -41,6 +41,13 @@ def made_from(client: docker.DockerClient) -> Iterator[Jobs]:
             _job("mute", ":"),
             _job("slow", "exec /bin/busybox sleep 600", within=1),
             _job("long", "exec /bin/busybox sleep 20", volumes=(Volume(f"{name}-routes", "/disk"),)),
+            _job(
+                "keeper",
+                "echo kept > /routes/kept; echo $LOG",
+                writes=(Volume(f"{name}-routes", "/routes"),),
+                reads_log=f"{name}-talker",
+            ),
+            _job("looker", "read line < /disk/kept; echo $line", volumes=(Volume(f"{name}-routes", "/disk"),)),
             _job("writer", "echo x > /here || echo refused"),
             _job("host", _LINKS, network="host"),
             _job("alone", _LINKS),
@@ -54,14 +61,25 @@ def made_from(client: docker.DockerClient) -> Iterator[Jobs]:
 
 
 @pytest.fixture
+def talker(client: docker.DockerClient, made_from: Jobs) -> Iterator[None]:
+    """A container with a log, on both of its streams."""
+    name = f"{made_from.labels[labels.DEPLOYMENT]}-talker"
+    command = ["/bin/busybox", "sh", "-c", "echo out; echo err >&2"]
+    container = client.containers.run(BASE, command, name=name, detach=True, labels=dict(made_from.labels))
+    container.wait()
+    yield
+    container.remove()
+
+
+@pytest.fixture
 def ask(made_from: Jobs, tmp_path: Path) -> Iterator[Ask]:
     with filtering.serving_jobs(made_from, tmp_path) as asking:
         yield asking
 
 
-def _run(ask: Ask, name: str) -> tuple[bool, str]:
+def _run(ask: Ask, name: str) -> tuple[int, str]:
     found = ask("POST", f"/jobs/{name}")
-    return found["well"], found["words"]
+    return found["code"], found["words"]
 
 
 @pytest.fixture
@@ -74,14 +92,14 @@ def held(client: docker.DockerClient, made_from: Jobs) -> Callable[[], list[dict
 
 
 def test_a_jobs_end_and_its_last_line_are_told_and_nothing_is_left(ask: Ask, held: Callable[[], list[Any]]) -> None:
-    assert _run(ask, "well") == (True, "two")
-    assert _run(ask, "bad") == (False, "broken")
-    assert _run(ask, "mute") == (True, "it printed nothing")
-    assert _run(ask, "slow") == (False, "it took longer than 1 s")
-    well, words = _run(ask, "absent")
-    assert (well, words.partition(":")[0]) == (False, "the engine does not make its container")
-    well, words = _run(ask, "no-program")
-    assert (well, words.partition(":")[0]) == (False, "the engine does not start its container")
+    assert _run(ask, "well") == (0, "two")
+    assert _run(ask, "bad") == (3, "broken")
+    assert _run(ask, "mute") == (0, "it printed nothing")
+    assert _run(ask, "slow") == (1, "it took longer than 1 s")
+    code, words = _run(ask, "absent")
+    assert (code, words.partition(":")[0]) == (1, "the engine does not make its container")
+    code, words = _run(ask, "no-program")
+    assert (code, words.partition(":")[0]) == (1, "the engine does not start its container")
     assert held() == []
 
 
@@ -92,7 +110,7 @@ def test_what_the_engine_holds_is_the_template_and_it_goes_when_nobody_listens(
         _until(lambda: [one["State"]["Running"] for one in held()] == [True])
         (found,) = held()
         template = jobs.creation(made_from, next(one for one in made_from.jobs if one.name == "long"))
-        for name in ("Image", "User", "Tty", "Entrypoint", "Cmd"):
+        for name in ("Image", "User", "Entrypoint", "Cmd"):
             assert found["Config"][name] == template[name]
         assert jobs.carried(made_from).items() <= found["Config"]["Labels"].items()
         for name, wanted in template["HostConfig"].items():
@@ -106,9 +124,19 @@ def test_what_the_engine_holds_is_the_template_and_it_goes_when_nobody_listens(
 
 
 def test_a_job_writes_nowhere_and_sees_the_hosts_network_only_where_its_template_says_so(ask: Ask) -> None:
-    assert _run(ask, "writer") == (True, "refused")
-    assert _run(ask, "host") == (True, str(len(socket.if_nameindex())))
-    assert _run(ask, "alone") == (True, "1")
+    assert _run(ask, "writer") == (0, "refused")
+    assert _run(ask, "host") == (0, str(len(socket.if_nameindex())))
+    assert _run(ask, "alone") == (0, "1")
+
+
+def test_a_job_may_write_to_a_volume_and_read_a_log_where_its_template_says_so(ask: Ask, talker: None) -> None:
+    code, words = _run(ask, "keeper")
+    assert (code, set(words.split())) == (0, {"out", "err"})
+    assert _run(ask, "looker") == (0, "kept")
+
+
+def test_a_log_of_a_container_that_does_not_exist_is_empty(ask: Ask) -> None:
+    assert _run(ask, "keeper") == (0, "it printed nothing")
 
 
 def test_a_container_that_a_killed_filter_left_is_replaced_and_one_of_others_is_not(
@@ -116,11 +144,11 @@ def test_a_container_that_a_killed_filter_left_is_replaced_and_one_of_others_is_
 ) -> None:
     name = f"{made_from.labels[labels.DEPLOYMENT]}-job-well"
     client.containers.create(BASE, ["/bin/busybox", "true"], name=name, labels=jobs.carried(made_from))
-    assert _run(ask, "well") == (True, "two")
+    assert _run(ask, "well") == (0, "two")
     others = client.containers.create(BASE, ["/bin/busybox", "true"], name=name, labels=dict(made_from.labels))
     try:
-        well, words = _run(ask, "well")
-        assert (well, "Conflict" in words) == (False, True)
+        code, words = _run(ask, "well")
+        assert (code, "Conflict" in words) == (1, True)
         assert client.containers.get(name).id == others.id
     finally:
         others.remove()

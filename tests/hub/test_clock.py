@@ -34,14 +34,14 @@ def test_status_shows_what_each_job_found_last(hub: Clone) -> None:
 
 def test_the_clock_sees_what_a_browser_would_see_and_the_hub_may_not_ask(hub: Clone) -> None:
     clock, proxy = f"{hub.name}-clock", hub.container(hub.settings.proxy_name)
-    assert _asked(hub, clock, "JOBS_SOCKET") == {"well": True, "words": "comes"}
+    assert _asked(hub, clock, "JOBS_SOCKET") == {"code": 0, "words": "comes"}
     proxy.kill()
     try:
         seen = _asked(hub, clock, "JOBS_SOCKET")
     finally:
         proxy.start()
-        until(lambda: _asked(hub, clock, "JOBS_SOCKET")["well"], 30, "the login page comes")
+        until(lambda: _asked(hub, clock, "JOBS_SOCKET")["code"] == 0, 30, "the login page comes")
     where = f"127.0.0.1 port {hub.port}"
-    assert (seen["well"], seen["words"].partition(": ")[0]) == (False, f"nobody answers with TLS at {where}")
+    assert (seen["code"], seen["words"].partition(": ")[0]) == (1, f"nobody answers with TLS at {where}")
     assert _asked(hub, hub.settings.hub_name, "SOCKET") == "the filter refuses this: no such request"
     assert _asked(hub, hub.settings.hub_name, "JOBS_SOCKET").startswith("[Errno 2]")

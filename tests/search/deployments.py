@@ -17,6 +17,7 @@ _Strategy = st.SearchStrategy[str]
 _FOLDERS = ("work", "a/b", "notebooks", "x" * 200, "ü", "日本", "w=x", "-x", ".hidden", "a/b/c/d/e")
 _LOOPBACK = ("127.0.0.1", "::1", "127.255.0.1")
 _AT_HOME = ("localhost", "127.0.0.1", "::1", "LOCALHOST", "127.0.0.2")
+_WITH_A_DOMAIN = ("hub.example.org", "HUB.Example.ORG", "a.test", "xn--bcher-kva.example")
 # Names of ours that mean ours without a namespace; the first two serve users.
 _BARE = ("base-notebook", "minimal-notebook", "anaconda3", "hub", "proxy")
 _GITHUB = ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
@@ -59,6 +60,7 @@ _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "HOME_VOLUME": _home_volume,
     "DOCKER_NOTEBOOK_IMAGE": _notebook_image,
     "OAUTH_CALLBACK_URL": _callback,
+    "HTTP_PORT": lambda s: texts("HTTP_PORT", legal=True).filter(lambda text: int(text) != s.hub_port),
 }
 
 
@@ -91,18 +93,22 @@ def deployments(draw: st.DrawFn) -> Texts:
     chosen = {key for key in declared if draw(st.integers(0, 2)) == 2}
     github = draw(st.booleans())
     chosen = chosen | set(_GITHUB) if github else chosen - set(_GITHUB)
+    signed = "ACME_EMAIL" in chosen
+    chosen = (chosen | {"HUB_HOST", "BIND_ADDRESS"}) - {"SECRETS_VOLUME"} if signed else chosen
     found: Texts = {}
     s = nothing()
     for key in declared:
         if key in chosen:
-            found[key] = draw(_fitting(key, s, github))
+            found[key] = draw(_fitting(key, s, github, signed))
         s = with_text(s, key, found.get(key))
     return found
 
 
-def _fitting(key: str, s: Settings, github: bool) -> _Strategy:
+def _fitting(key: str, s: Settings, github: bool, signed: bool) -> _Strategy:
     if key == "AUTHENTICATOR":
         return st.just("github" if github else "shared-password")
+    if key == "HUB_HOST" and signed:
+        return st.sampled_from(_WITH_A_DOMAIN)
     if key == "HUB_HOST" and not github:
         return st.sampled_from(_AT_HOME)
     if key == "BIND_ADDRESS" and not github:
@@ -134,6 +140,10 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"AUTHENTICATOR": "shared-password", "HUB_HOST": "hub.example.org", "BIND_ADDRESS": "0.0.0.0"},
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},
+                {"HTTP_PORT": "8443", "HUB_PORT": "8443"},
+                {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "192.0.2.7"},
+                {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "localhost"},
+                {"ACME_EMAIL": "admin@example.org", "SECRETS_VOLUME": f"{s.name}-certificates"},
                 {"DATA_VOLUME_HOST": f"{s.name}-proxy"},
                 {"DATA_VOLUME_HOST": f"{s.name}-user-kaben", "USER_VOLUME": f"{s.name}-user-{{username}}"},
                 {"SECRETS_VOLUME": f"{s.name}-data", "DATA_VOLUME_HOST": f"{s.name}-data"},

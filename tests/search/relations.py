@@ -80,6 +80,21 @@ def two_passwords(s: Settings, users: Users) -> bool:
     return s.authenticator == "github" or s.user_password is None or s.user_password != s.admin_password
 
 
+@_relation("HTTP_PORT HUB_PORT", "ACME_EMAIL")
+def two_ports(s: Settings, users: Users) -> bool:
+    return s.http_port != s.hub_port
+
+
+@_relation("ACME_EMAIL HUB_HOST")
+def a_name_that_can_be_signed(s: Settings, users: Users) -> bool:
+    return s.acme_email is None or re.search(r"\.[a-z0-9_-]*[a-z_-][a-z0-9_-]*\Z", s.hub_host) is not None
+
+
+@_relation("ACME_EMAIL SECRETS_VOLUME")
+def one_certificate(s: Settings, users: Users) -> bool:
+    return s.acme_email is None or s.secrets_volume is None
+
+
 @_relation("DATA_VOLUME_HOST DOCKER_MACHINE_NAME")
 def data_apart_from_the_proxys(s: Settings, users: Users) -> bool:
     return s.data_volume != f"{s.name}-proxy"

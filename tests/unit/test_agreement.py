@@ -39,6 +39,8 @@ EXAMPLES = {
     "a command with arguments": "DOCKER_SPAWN_CMD=\"start-singleuser.sh --debug '--x=a b'\"",
     "another data directory": "DATA_VOLUME_CONTAINER=/srv/hub-data",
     "a certificate that is brought": "SECRETS_VOLUME=lab-secrets",
+    "a signed certificate": f"{GITHUB}HUB_HOST=hub.example.org\nACME_EMAIL=admin@example.org\nACME_DAYS=45",
+    "a redirect": "HTTP_PORT=8080",
     "GitHub": f"{GITHUB}HUB_HOST=hub.example.org\nHUB_PORT=8443",
     "GitHub Enterprise": f"{GITHUB}GITHUB_URL=https://github.example.org/",
     "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
@@ -61,7 +63,10 @@ def accepted(folder: Path, text: str, users: str = "kaben admin\nann\nbob sudo\n
 def read(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Every kind of place that some reading reads."""
     folder = tmp_path_factory.mktemp("read")
-    found = [accepted(folder, text) for text in (*LOGINS.values(), EXAMPLES["a foreign image"])]
+    found = [
+        accepted(folder, text)
+        for text in (*LOGINS.values(), EXAMPLES["a foreign image"], EXAMPLES["a signed certificate"])
+    ]
     return {reading.kind for one in found for reading in facts.readings(one, render(one))}
 
 

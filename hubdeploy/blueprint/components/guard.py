@@ -32,7 +32,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         table=f"hubdeploy_{hashlib.sha256(settings.name.encode()).hexdigest()[:12]}",
         free=tuple(mac_address(settings, role) for role in FREE),
         allowed=settings.allowed_networks or (),
-        allowed_to_free=tuple(_place(getattr(settings, one)) for one in settings.login.asks),
+        allowed_to_free=tuple(_place(url) for url in _asked(settings)),
     )
     return ContainerSpec(
         name=f"{settings.name}-{ROLE}",
@@ -50,6 +50,12 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         host_users=True,
         health_command=("/usr/bin/python3", "-m", "guard.question"),
     )
+
+
+def _asked(settings: Settings) -> tuple[str, ...]:
+    """The URLs that hub and proxy ask, wherever these lead."""
+    authority = (settings.acme_server,) if settings.acme_email else ()
+    return (*(getattr(settings, one) for one in settings.login.asks), *authority)
 
 
 def _place(url: str) -> str:

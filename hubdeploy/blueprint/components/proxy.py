@@ -24,7 +24,9 @@ from hubdeploy.contract.documents import Secret
 from hubdeploy.settings.declarations import Settings, loopback_address
 
 ROLE = "proxy"
-DIRECTORY = "/etc/traefik"
+DIRECTORY = routing.DIRECTORY
+# The authorities that ACME_SERVER's own certificate needs.
+ACME_CA_BUNDLE = f"{DIRECTORY}/acme-ca.pem"
 # What start-proxy.sh serves.
 PAGES_DIRECTORY = f"{DIRECTORY}/pages"
 _SUBJECTS = {
@@ -55,24 +57,52 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             Attachment(settings.network_name, (settings.proxy_name,), mac=mac_address(settings, ROLE)),
             Attachment(settings.api_network_name, (routing.API_ADDRESS.partition(":")[0],)),
         ),
-        published=(PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT"),),
-        files={f"{DIRECTORY}/traefik.toml": Secret(routing.static_config())},
-        live_files=_pages(settings.hub_title) | {path: _live_file(path, content) for path, content in dynamic.items()},
+        published=_published(settings),
+        files=_files(settings, facts),
+        live_files=_pages(settings.hub_title)
+        | {path: _live_file(path, content) for path, content in dynamic.items()}
+        | _no_order(settings, facts),
         environment={"TZ": settings.timezone},
         limits=LIMITS,
         read_only=True,
     )
 
 
+def _published(settings: Settings) -> tuple[PublishedPort, ...]:
+    https = PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT")
+    if settings.http_port is None:
+        return (https,)
+    return (https, PublishedPort(settings.bind_address, settings.http_port, routing.HTTP_PORT, "HTTP_PORT"))
+
+
+def _files(settings: Settings, facts: Facts) -> dict[str, Secret[bytes]]:
+    bundle = {ACME_CA_BUNDLE: Secret(facts.acme_authorities)} if facts.acme_authorities else {}
+    authority = None
+    if settings.acme_email:
+        authority = routing.Authority(
+            settings.hub_host, settings.acme_server, settings.acme_email, next(iter(bundle), None), settings.acme_days
+        )
+    static = routing.static_config(settings.hub_port if settings.http_port else None, authority)
+    return {f"{DIRECTORY}/traefik.toml": Secret(static), **bundle}
+
+
 def _asked_by_tls_alone(settings: Settings, facts: Facts) -> bool:
-    """Only at the port of HTTPS, on no loopback name, and with a certificate that was brought: browsers remember it for all
-    ports of the host, where something else may answer without TLS, and then refuse every certificate that they do not trust."""
+    """Only at the port of HTTPS, on no loopback name, and with a certificate that was brought or signed: browsers remember it for
+    all ports of the host, where something else may answer without TLS, and then refuse what they do not trust."""
     of_its_own = loopback_address(settings.hub_host) is None and settings.hub_port == routing.PUBLIC_PORT
-    return of_its_own and facts.pair.made_from is None
+    return of_its_own and (settings.acme_email is not None or facts.pair.made_from is None)
 
 
 def _live_file(path: str, content: Secret[bytes]) -> LiveFile:
     return LiveFile(content, _SUBJECTS.get(path.rpartition("/")[2], "the certificate"))
+
+
+def _no_order(settings: Settings, facts: Facts) -> dict[str, LiveFile]:
+    """Where nobody is to sign a certificate any more, an order that is left would name an authority that is not known."""
+    path = f"{routing.DYNAMIC_DIRECTORY}/{routing.ORDER}"
+    if settings.acme_email or path not in facts.held.get(ROLE, {}):
+        return {}
+    return {path: LiveFile(Secret(b""), "no order of a certificate")}
 
 
 def _pages(title: str) -> dict[str, LiveFile]:

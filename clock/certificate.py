@@ -1,0 +1,183 @@
+"""A job: whether browsers get a certificate that an authority signed, and if not, the order of one.
+
+The proxy orders while there is a file in its dynamic directory, and after a failure again at each change of routes, which
+would use up what the authority allows. So a failed order is taken out at once, and put back after pauses that grow. The state
+lies beside that file. Arguments: address, port, host, ACME_DAYS, the file, its content, and `now` where no pause is to be kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import ssl
+import sys
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from contract.documents import UNDER_WAY
+from cryptography import x509
+
+# Seconds that an order may take, and from a failure to the next order: an authority counts failures by the hour and by the week.
+ORDER_WITHIN = 120.0
+PAUSES = (15 * 60.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0)
+# The part of its life at whose end a certificate should have been renewed long ago.
+LATE = 1 / 6
+_WITHIN = 5.0
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")
+_ERROR = re.compile(r'\berror=("(?:[^"\\]|\\.)*"|\S+)')
+_RESOLVER = re.compile(r"\bproviderName=authority\.acme\b")
+
+
+@dataclass(frozen=True)
+class State:
+    """The last order: when it began (seconds since 1970; None: no order yet), how many failed since a good one, why the last one
+    did (empty while it is under way), and what was ordered."""
+
+    began: float | None = None
+    failures: int = 0
+    why: str = ""
+    order: str = ""
+
+    @property
+    def next_try(self) -> float:
+        return (self.began or 0.0) + PAUSES[min(self.failures, len(PAUSES)) - 1]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A certificate that the proxy serves for the host."""
+
+    issuer: str
+    begins: datetime
+    ends: datetime
+
+    def left(self, now: datetime) -> str:
+        """How long it is valid yet, in words."""
+        left = self.ends - now
+        if left < timedelta(0):
+            return "expired"
+        for size, unit in ((timedelta(days=1), "days"), (timedelta(hours=1), "hours")):
+            if left >= 2 * size:
+                return f"{left // size} {unit} left"
+        return f"{left // timedelta(minutes=1)} minutes left"
+
+    def is_late(self, now: datetime) -> bool:
+        return self.ends - now < (self.ends - self.begins) * LATE
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with the order (None: leave it), the state to remember, and what to tell."""
+
+    order: bool | None
+    state: State
+    code: int
+    words: str
+
+
+def step(
+    served: Served | None, ordered: bool, state: State, log: str, now: datetime, days: float, *, at_once: bool = False
+) -> Step:
+    """The next step. `served` is None while the self-made certificate is; `ordered`: the order is in its place; `log` is
+    the proxy's; `days` is ACME_DAYS; `at_once`: somebody waits, and may have put right why the last order failed."""
+    if served is not None:
+        words = f"signed by {served.issuer}, {served.left(now)}"
+        lasts = (served.ends - served.begins) / timedelta(days=1)
+        if served.is_late(now):
+            why = reason(log, 0.0) or "the proxy's log does not say why"
+            return Step(None, replace(State(), order=state.order), 1, f"{words}: it was not renewed: {why}")
+        if not days / 2 < lasts < days * 2:
+            told = f"it is valid for {lasts:.3g} days in all, and ACME_DAYS={days:g}: set ACME_DAYS={lasts:.3g}"
+            return Step(None, replace(State(), order=state.order), 1, f"{words}; {told}")
+        return Step(None, replace(State(), order=state.order), 0, words)
+    if ordered and state.began is not None and not state.why:
+        why = reason(log, state.began)
+        if not why and now.timestamp() < state.began + ORDER_WITHIN:
+            return Step(None, state, UNDER_WAY, "an order is under way")
+        why = why or f"the authority gave none within {ORDER_WITHIN:.0f} s"
+        failed = replace(state, failures=state.failures + 1, why=why)
+        return Step(False, failed, 1, _failure(failed))
+    if state.why and not at_once and now.timestamp() < state.next_try:
+        return Step(False, state, 1, _failure(state))
+    return Step(True, replace(state, began=now.timestamp(), why=""), UNDER_WAY, "an order is under way")
+
+
+def _failure(state: State) -> str:
+    moment = datetime.fromtimestamp(state.next_try, UTC).astimezone()
+    return f"no certificate: {state.why} (the next order is at {moment:%Y-%m-%d %H:%M})"
+
+
+def reason(log: str, since: float) -> str:
+    """Why the last order failed, in the authority's words, from the lines of the proxy's log since then; empty if none did."""
+    for line in reversed(log.splitlines()):
+        moment, error = _MOMENT.search(line), _ERROR.search(line)
+        if not (moment and error and _RESOLVER.search(line)):
+            continue
+        # The log has whole seconds.
+        if datetime.fromisoformat(moment.group()).timestamp() >= int(since):
+            text = error.group(1)
+            return " ".join((json.loads(text) if text.startswith('"') else text).split())
+    return ""
+
+
+def served_for(address: str, port: int, host: str) -> Served | None:
+    """The certificate that the proxy serves for the host, unless that is one for other names. Raises OSError if none is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((address, port), _WITHIN) as plain,
+        context.wrap_socket(plain, server_hostname=host) as tls,
+    ):
+        certificate = x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    if host not in names.get_values_for_type(x509.DNSName):
+        return None
+    issuer = certificate.issuer.rfc4514_string()
+    return Served(issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
+def main(address: str, port: str, host: str, days: str, file: str, content: str, now: str = "") -> int:
+    order = Path(file)
+    remembered = order.with_suffix(".json")
+    state = _remembered(remembered, content)
+    ordered = order.exists() and order.read_text() == content
+    try:
+        served = served_for(address, int(port), host)
+    except OSError as error:
+        print(f"the proxy serves no certificate at {address} port {port}: {error}")
+        return 1
+    log = os.environ.get("LOG", "")
+    found = step(served, ordered, state, log, datetime.now(UTC), float(days), at_once=bool(now))
+    _replace(remembered, json.dumps(asdict(found.state)))
+    if found.order is True:
+        _replace(order, content)
+    elif found.order is False:
+        order.unlink(missing_ok=True)
+    print(found.words)
+    return found.code
+
+
+def _remembered(path: Path, order: str) -> State:
+    """What is known of this order; nothing of another one's. The hub can write there too."""
+    try:
+        found = State(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        found = State()
+    return found if found.order == order else State(order=order)
+
+
+def _replace(path: Path, text: str) -> None:
+    """The proxy watches the folder and must not read half a file."""
+    new = path.with_name(f".{path.name}")
+    new.write_text(text)
+    os.replace(new, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
