@@ -16,6 +16,7 @@ _SHARED = (
     "contract.documents",
     "contract.jobs",
     "contract.login_page",
+    "contract.names",
     "contract.pictures",
     "contract.servers",
 )

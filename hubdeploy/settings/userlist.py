@@ -6,16 +6,14 @@ A word behind a name is never shown, as people write passwords there.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from hubdeploy.contract import names
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
-from hubdeploy.settings import volume_names
 
 FLAGS = ("admin", "sudo")
-_LONGEST = 64
 # What people write between a name and what follows it: in lists, in tables, in files of passwords.
 _SEPARATORS = re.compile(r"[,;|:=]")
 
@@ -30,7 +28,7 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
         if not words:
             continue
         where = f"{source}:{number}"
-        name, flags = _normalized(words[0]), words[1:]
+        name, flags = names.normalized(words[0]), words[1:]
         found = _problems(where, name, flags)
         user = User(name, admin="admin" in flags, sudo="sudo" in flags)
         if name in users and users[name][0] != user:
@@ -59,46 +57,24 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     return tuple(user for user, _ in users.values()), problems
 
 
-def _normalized(name: str) -> str:
-    """A name in lower case, as JupyterHub makes it, and composed, as keyboards write it at a login."""
-    return unicodedata.normalize("NFC", name.lower())
-
-
 def _problems(where: str, name: str, flags: Sequence[str]) -> list[Problem]:
     """What is wrong with a line. Where a sign follows the name, the words behind it are no flags, and need no message."""
     separator = _SEPARATORS.search(name)
     if separator:
         return [_separated(where, name[: separator.start()], separator[0])]
     unknown = [flag for flag in flags if flag not in FLAGS]
-    found = [] if _is_spelled(name) and _is_short(name) else [_bad_name(where, name)]
+    found = [] if names.is_spelled(name) and names.is_short(name) else [_bad_name(where, name)]
     if unknown:
         found.append(_unknown_word(where, name, unknown[0], "second" if flags[0] == unknown[0] else "further"))
     return found
 
 
-def _is_spelled(name: str) -> bool:
-    """Whether a name has the characters that the hub takes, and that a shell, a URL and a list show as they are. GitHub has
-    accounts that begin with _ or end with -."""
-    letters = all(_is_letter(one) or one in "._@-" for one in name)
-    return letters and name[0] not in ".@-" and not unicodedata.combining(name[0]) and name[-1] not in ".@"
-
-
-def _is_short(name: str) -> bool:
-    return len(name) <= _LONGEST and volume_names.escaped_length(name) <= volume_names.LONGEST_ESCAPED
-
-
-def _is_letter(character: str) -> bool:
-    """A letter, a mark on one, or a digit, of any script."""
-    category = unicodedata.category(character)
-    return category[0] in "LM" or category == "Nd"
-
-
 def _bad_name(where: str, name: str) -> Problem:
     shown = _printable(name)
-    if _is_spelled(name):
-        wanted = f"at most {_LONGEST} characters, fewer where letters lie beyond a to z"
+    if names.is_spelled(name):
+        wanted = f"at most {names.LONGEST} characters, fewer where letters lie beyond a to z"
         return Problem(where, shown, "is too long", wanted, "choose a shorter name")
-    wanted = f"letters, digits and _ . @ - , at most {_LONGEST}; no . @ - first, no . @ last"
+    wanted = f"letters, digits and _ . @ - , at most {names.LONGEST}; no . @ - first, no . @ last"
     return Problem(where, shown, "is not a user name", wanted, "write the name as GitHub (or your login) spells it")
 
 

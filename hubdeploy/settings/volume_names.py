@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from hubdeploy.contract.servers import escaped
 from hubdeploy.settings.readers import Unfit
 
 ESCAPED, RAW = "{username}", "{raw_username}"
@@ -16,8 +17,6 @@ _TEMPLATE = re.compile(r"([a-zA-Z0-9][a-zA-Z0-9_.-]{0,62})\{(?:raw_)?username\}(
 _IN_A_NAME = re.compile(r"[a-zA-Z0-9_.-]+\Z")
 # The engine makes a folder for each volume, and a folder's name has at most 255 bytes.
 _LONGEST = 255
-# Leaves room for NAME-user- of the longest deployment's name: 64 characters of which each is escaped.
-LONGEST_ESCAPED = 192
 
 
 def template(text: str) -> str:
@@ -73,10 +72,5 @@ def unfit_users(template: str, users: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         user
         for user in users
-        if (raw and _IN_A_NAME.match(user) is None) or around + (len(user) if raw else escaped_length(user)) > _LONGEST
+        if (raw and _IN_A_NAME.match(user) is None) or around + (len(user) if raw else len(escaped(user))) > _LONGEST
     )
-
-
-def escaped_length(user: str) -> int:
-    """The length of a name as DockerSpawner escapes it: - and two digits for each byte of all but a-z and digits."""
-    return sum(1 if one.isascii() and one.isalnum() else 3 * len(one.encode()) for one in user)
