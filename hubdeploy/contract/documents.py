@@ -27,6 +27,8 @@ DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"
 # How the MAC address of a user's server begins in a network of others, where the guard must know it from other containers.
 SERVER_MAC = "06:68"
 
+# A trait of a login's class, as JSON has it.
+Trait = str | bool | tuple[str, ...]
 _Value = TypeVar("_Value", str, bytes)
 _Document = TypeVar("_Document")
 
@@ -88,7 +90,7 @@ class Login:
 
     name: str
     authenticator_class: str
-    traits: Mapping[str, str]
+    traits: Mapping[str, Trait]
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,7 @@ def _built(kind: Any, value: Any, place: str) -> Any:
     """`value`, of JSON's types, as the annotation `kind` says."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return None if value is None else _built(next(one for one in inner if one is not type(None)), value, place)
+        return _built(_fitting(inner, value), value, place)
     if origin is tuple:
         return tuple(_built(inner[0], one, f"{place}[{number}]") for number, one in enumerate(_fit(list, value, place)))
     if origin is not None and issubclass(origin, Mapping):
@@ -274,6 +276,12 @@ def _built(kind: Any, value: Any, place: str) -> Any:
             raise ValueError(f"{place}: {', '.join(sorted(missing ^ (given.keys() - hints.keys())))} does not fit")
         return kind(**{name: _built(hints[name], one, f"{place}.{name}") for name, one in given.items()})
     return float(value) if kind is float and type(value) is int else _fit(kind, value, place)
+
+
+def _fitting(kinds: tuple[Any, ...], value: Any) -> Any:
+    """The first of `kinds` that takes values of this type; else the first of all, which then says what is wanted."""
+    found = tuple if type(value) is list else type(value)
+    return next((one for one in kinds if (typing.get_origin(one) or one) is found), kinds[0])
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import pytest
 
 from hubdeploy.blueprint import held_documents
 from hubdeploy.blueprint.documents import CONTRACT_PATH
-from hubdeploy.contract.documents import Contract, Login, Secret, Secrets, User, from_bytes, to_bytes
+from hubdeploy.contract.documents import Contract, Login, Secret, Secrets, Trait, User, from_bytes, to_bytes
 from tests.unit.hub import hub_image
 
 # As version 0 wrote them.
@@ -66,6 +66,14 @@ def test_a_document_reads_back_as_it_was() -> None:
     contract, secrets = hub_image.contract(hub_image.GITHUB), hub_image.secrets("github")
     assert from_bytes(Contract, to_bytes(contract)) == contract
     assert from_bytes(Secrets, to_bytes(secrets)) == secrets
+
+
+def test_a_trait_may_be_a_text_a_truth_or_several_texts() -> None:
+    traits: dict[str, Trait] = {"a": "yes", "b": True, "c": ("x", "y"), "d": ()}
+    contract = hub_image.contract(Login("a", "a.A", traits))
+    assert from_bytes(Contract, to_bytes(contract)) == contract
+    with pytest.raises(ValueError, match=r"Contract\.login\.traits\.c\[1\]: str wanted"):
+        from_bytes(Contract, to_bytes(contract).replace(b'"y"', b"7"))
 
 
 def test_the_contract_of_version_0_says_the_same() -> None:
