@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hubdeploy import family
 from hubdeploy.blueprint.contexts import Context
+from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import ContainerSpec, NetworkSpec, VolumeSpec
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
@@ -24,7 +25,7 @@ class Facts:
     path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the picture of HUB_LOGO, empty
     without one; `bridges` the names of the bridges of the networks that are there already;
     `socket_group` the group that may use the engine's socket, None where it is not known, or is root's; `acme_authorities` the
-    certificates of ACME_CA_BUNDLE.
+    certificates of ACME_CA_BUNDLE; `provider` what the login's provider says of itself, None without one.
     """
 
     engine_memory: int
@@ -37,6 +38,7 @@ class Facts:
     bridges: Mapping[str, str] = field(default_factory=dict)
     socket_group: int | None = None
     acme_authorities: bytes = field(default=b"", repr=False)
+    provider: Provider | None = None
 
 
 def _none(settings: Settings) -> tuple[()]:

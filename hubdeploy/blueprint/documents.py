@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from hubdeploy.blueprint import held_documents, routing
 from hubdeploy.blueprint.component import Facts
+from hubdeploy.blueprint.provider import Provider
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import (
     CONTRACT_FILE,
@@ -38,8 +40,9 @@ ROUTES_MOUNT_IN_HUB = "/srv/routes"
 _MIB = 1024**2
 
 
-def contract(settings: Settings, engine_memory: int) -> Contract:
-    """Everything that the hub must know; `engine_memory` (bytes) decides the default of USER_MEMORY_LIMIT."""
+def contract(settings: Settings, engine_memory: int, provider: Provider | None = None) -> Contract:
+    """Everything that the hub must know; `engine_memory` (bytes) decides the default of USER_MEMORY_LIMIT, `provider` is the
+    login's."""
     login = settings.login
     return Contract(
         deployment=settings.name,
@@ -58,7 +61,7 @@ def contract(settings: Settings, engine_memory: int) -> Contract:
         login=Login(
             name=settings.authenticator,
             authenticator_class=login.authenticator_class,
-            traits={trait: getattr(settings, field) for trait, field in login.traits.items()},
+            traits={**_set(settings, login.traits), **(vars(provider) if provider else {})},
         ),
         # By name: the order of the userlist's lines says nothing, so it must not restart the hub.
         users=tuple(sorted(settings.users, key=lambda user: user.name)),
@@ -90,8 +93,13 @@ def user_volumes(settings: Settings) -> tuple[Volume, ...]:
 
 def secrets(settings: Settings, proxy_api_password: Secret[str]) -> Secrets:
     """What the contract must not hold; goes into a file of mode 0600."""
-    given = {trait: getattr(settings, field) for trait, field in settings.login.secret_traits.items()}
-    return Secrets(proxy_api_password, {trait: value for trait, value in given.items() if value is not None})
+    return Secrets(proxy_api_password, _set(settings, settings.login.secret_traits))
+
+
+def _set(settings: Settings, traits: Mapping[str, str]) -> dict[str, Any]:
+    """Trait -> value, of the traits whose field is set."""
+    given = {trait: getattr(settings, field) for trait, field in traits.items()}
+    return {trait: value for trait, value in given.items() if value is not None}
 
 
 def pages(settings: Settings) -> Pages:

@@ -31,7 +31,8 @@ def check(deployment: Deployment) -> None:
         display.cautions(deployment.check(deployment.draw()))
     except EngineUnavailable as error:
         unasked = Caution(f"the engine was not asked: {error.found}", error.fix)
-        display.cautions((unasked, *checks.no_admin(settings.users)))
+        no_admin = checks.no_admin(settings.users, named_by_groups=bool(settings.admin_groups))
+        display.cautions((unasked, *no_admin))
     display.checked(settings, selection.current(settings, deployment.engine.read_volume))
 
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubdeploy import family, files
-from hubdeploy.blueprint import contexts, draw, images
+from hubdeploy.blueprint import contexts, draw, held_documents, images
 from hubdeploy.blueprint.component import Facts
+from hubdeploy.blueprint.documents import CONTRACT_PATH
+from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import Blueprint
-from hubdeploy.commands import execution, image_probe, local_files
+from hubdeploy.commands import discovery, execution, image_probe, local_files
 from hubdeploy.commands.display import Display
-from hubdeploy.contract.documents import Secret
+from hubdeploy.contract.documents import Contract, Secret
 from hubdeploy.engine import Engine, context_paths
 from hubdeploy.errors import Caution, InputError, Problem, Refused
 from hubdeploy.plan import checks, local
@@ -42,7 +44,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True)
 class Drawn:
     """A plan with all that it was drawn from. `settings` hold the passwords that it makes; `pair` is the certificate to
-    serve, `about_pair` what was found about it, and `served` the pair that browsers get afterwards, None if any may be."""
+    serve, `about_pair` what was found about it, and `served` the pair that browsers get afterwards, None if any may be.
+    `about_provider` is what was found about the login's provider."""
 
     plan: Plan
     blueprint: Blueprint
@@ -51,6 +54,7 @@ class Drawn:
     pair: Pair
     about_pair: tuple[Problem | Caution, ...]
     served: Pair | None
+    about_provider: tuple[Problem | Caution, ...] = ()
 
     def of(self, plan: Plan) -> Drawn:
         """The same with another plan."""
@@ -84,7 +88,8 @@ class Deployment:
         snapshot = self.observe()
         settings, made = generated.completed(self.settings)
         pair, cause, about_pair = self._certificate()
-        blueprint = self.blueprint(settings, snapshot, pair)
+        provider, about_provider = discovery.find(settings, _held_contract(snapshot))
+        blueprint = self.blueprint(settings, snapshot, pair, provider)
         steps = (*local.secret_steps(settings, made), *local.certificate_steps(settings, pair, cause))
         plan = whole = reconcile(blueprint, snapshot, steps)
         if not about_pair and pair.days < 0:
@@ -92,20 +97,23 @@ class Deployment:
             plan, finding = without_serving(whole, blueprint, snapshot, pair.certificate, expired)
             about_pair = (finding,)
         served = pair if plan is whole else None
-        return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served)
+        return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served, about_provider)
 
-    def blueprint(self, settings: Settings, snapshot: Snapshot, pair: Pair) -> Blueprint:
+    def blueprint(
+        self, settings: Settings, snapshot: Snapshot, pair: Pair, provider: Provider | None = None
+    ) -> Blueprint:
         facts = Facts(
             engine_memory=snapshot.engine.memory,
             base_id=self._base_id(snapshot),
             contexts=self.contexts(images.needed(settings)),
             pair=pair,
             new_password=Secret(secrets.token_hex(32)),
-            held={one.role: one.files for one in snapshot.containers.values() if one.files},
+            held=_held(snapshot),
             logo=self._logo,
             socket_group=snapshot.engine.socket_group,
             acme_authorities=self._acme_authorities,
             bridges={name: network.bridge for name, network in snapshot.networks.items()},
+            provider=provider,
         )
         return draw.draw(settings, facts)
 
@@ -180,7 +188,18 @@ class Deployment:
             notebook_image=image_probe.evidence(settings, snapshot, self.engine, self.display.line),
             certificate=(*drawn.about_pair, *chain_cautions),
             brought_days=drawn.pair.days if is_fine else None,
+            provider=drawn.about_provider,
         )
+
+
+def _held(snapshot: Snapshot) -> dict[str, Mapping[str, Secret[bytes]]]:
+    """Role -> the files that the component's container has now."""
+    return {one.role: one.files for one in snapshot.containers.values() if one.files}
+
+
+def _held_contract(snapshot: Snapshot) -> Contract | None:
+    """The contract that the hub has now."""
+    return held_documents.contract(held_documents.file(_held(snapshot).get("hub", {}), CONTRACT_PATH))
 
 
 def load() -> Deployment:

@@ -32,7 +32,8 @@ class Evidence:
     `owners`: volume -> user id, for the volumes of `doubtful_volumes`. `listeners`: (address, port) -> the program of this
     machine that listens there, for ports that no container holds. `notebook_image`: what a foreign image of users' servers
     must fit, and what was found in it (a Problem: it did not answer); None if it is ours, or not on the engine yet.
-    `certificate`: what was found about the pair to serve. `brought_days`: how long a brought pair is valid yet.
+    `certificate`: what was found about the pair to serve. `brought_days`: how long a brought pair is valid yet. `provider`:
+    what was found about the login's OpenID Connect provider.
     """
 
     owners: Mapping[str, int] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Evidence:
     notebook_image: tuple[Wanted, Found] | Problem | None = None
     certificate: tuple[Problem | Caution, ...] = ()
     brought_days: int | None = None
+    provider: tuple[Problem | Caution, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ def _certificate(case: Case) -> Iterator[Finding]:
     days = case.evidence.brought_days
     if days is not None and days <= RENEW_DAYS:
         yield Caution(f"the certificate that you brought expires in {days} days", "bring its successor")
+
+
+def _provider(case: Case) -> Iterator[Finding]:
+    yield from case.evidence.provider
 
 
 def _strangers(case: Case) -> Iterator[Finding]:
@@ -259,12 +265,13 @@ def _selinux(case: Case) -> Iterator[Finding]:
 
 
 def _no_admin(case: Case) -> Iterator[Finding]:
-    return no_admin(case.blueprint.contract.users)
+    contract = case.blueprint.contract
+    return no_admin(contract.users, named_by_groups=bool(contract.login.traits.get("admin_groups")))
 
 
-def no_admin(users: Iterable[User]) -> Iterator[Caution]:
+def no_admin(users: Iterable[User], *, named_by_groups: bool) -> Iterator[Caution]:
     """A hub on which nobody may open the admin page, unless an admin there made others."""
-    if not any(user.admin for user in users):
+    if not named_by_groups and not any(user.admin for user in users):
         found = "userlist names no admin: nobody on it may open the admin page"
         yield Caution(found, "write the flag admin behind a name: `kaben admin`")
 
@@ -272,6 +279,7 @@ def no_admin(users: Iterable[User]) -> Iterator[Caution]:
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _strangers,
     _certificate,
+    _provider,
     _volume_owners,
     _notebook_image,
     _taken_ports,

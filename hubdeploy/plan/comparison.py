@@ -7,9 +7,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from hubdeploy.blueprint import held_documents
+from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import PublishedPort
 from hubdeploy.contract.documents import Contract, Secret, Secrets, plain
 from hubdeploy.settings.declarations import keys_of_fields
@@ -28,12 +30,17 @@ _KEYS = {
 }
 # Where one variable of a container's environment ends and the next begins: the text of the last may have commas.
 _BETWEEN_VARIABLES = re.compile(r", (?=[A-Z][A-Z0-9_]*=)")
+# Traits that say what an OpenID Connect provider says of itself.
+_OF_PROVIDER = frozenset(one.name for one in fields(Provider)) - {"issuer"}
 # Fields that change with another one, which is named.
 _FOLLOWING = frozenset(("kinds.ours", "kinds.marks_servers", "login.authenticator_class"))
 
 
-def differences(name: str, before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets) -> str:
-    """What changed in the file `name`, such as `NB_USER: cryptic -> ada`; `before` is what the container has."""
+def differences(
+    name: str, before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets, login: str = ""
+) -> str:
+    """What changed in the file `name`, such as `NB_USER: cryptic -> ada`; `before` is what the container has, `login` the
+    login that the secrets are of."""
     if isinstance(after, Secret):
         return f"{name} changed"
     read = held_documents.contract if isinstance(after, Contract) else held_documents.secrets
@@ -41,7 +48,7 @@ def differences(name: str, before: Secret[bytes] | None, after: Secret[bytes] | 
     if held is None:
         return f"{name} was never written" if before is None else f"{name} could not be read"
     if isinstance(held, Secrets) and isinstance(after, Secrets):
-        found = list(_secret_changes(held, after))
+        found = list(_secret_changes(held, after, login))
     else:
         found = list(_changes(plain(held), plain(after), ()))
     if not found:
@@ -111,9 +118,14 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
         path = (*above, field)
         if before == after or _place(path) in _FOLLOWING:
             continue
-        if path == ("login",) and before and after and before["name"] != after["name"]:
-            # Its traits are other ones then, as the new login has them.
-            yield _change((*path, "name"), before["name"], after["name"])
+        if path == ("login",) and before and after:
+            if before["name"] == after["name"]:
+                yield from _changes(before, after, (*path, after["name"]))
+            else:
+                # Its traits are other ones then, as the new login has them.
+                yield _change((*path, after["name"], "name"), before["name"], after["name"])
+        elif field == "traits":
+            yield from _trait_changes(before or {}, after or {}, path)
         elif isinstance(before, dict) and isinstance(after, dict):
             yield from _changes(before, after, path)
         elif field == "users":
@@ -128,25 +140,37 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield _change(path, before, after)
 
 
+def _trait_changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+    own = [{trait: value for trait, value in traits.items() if trait not in _OF_PROVIDER} for traits in (old, new)]
+    yield from _changes(own[0], own[1], above)
+    # Another provider says other things of itself.
+    same = old.get("issuer") == new.get("issuer")
+    if same and any(old.get(trait) != new.get(trait) for trait in _OF_PROVIDER):
+        yield f"what the provider {new.get('issuer')} says of itself"
+
+
 def _place(path: tuple[str, ...]) -> str:
-    """`kinds.image` of every kind of servers."""
-    return ".".join((path[0], *path[2:]) if path[0] == "kinds" else path)
+    """`kinds.image` of every kind of servers, `login.traits` of every login."""
+    return ".".join((path[0], *path[2:]) if path[0] in ("kinds", "login") else path)
 
 
 def _change(path: tuple[str, ...], before: Any, after: Any) -> str:
-    key = _KEYS.get(_place(path)) or _of_trait().get(path[-1]) or keys_of_fields().get(path[-1])
+    login = path[1] if path[0] == "login" else ""
+    key = _KEYS.get(_place(path)) or _of_traits(login).get(path[-1]) or keys_of_fields().get(path[-1])
     if key:
         return f"{key}: {spelt(key, before)} -> {spelt(key, after)}"
     return f"{_place(path)}: {_text(before)} -> {_text(after)}"
 
 
-def _of_trait() -> dict[str, str]:
-    """Trait of a login's class -> key."""
+def _of_traits(login: str) -> dict[str, str]:
+    """Trait -> key, of all logins; where two have a trait of one name, of the login that is named."""
     keys = keys_of_fields()
+    rows = [*LOGINS.values(), *([LOGINS[login]] if login in LOGINS else [])]
     return {
         trait: keys[field]
-        for row in LOGINS.values()
-        for trait, field in (*row.traits.items(), *row.secret_traits.items())
+        for row in rows
+        for trait, field in (*row.traits.items(), *row.secret_traits.items(), ("issuer", row.discovers))
+        if field
     }
 
 
@@ -184,11 +208,11 @@ def _volume_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -
         yield f"users' volumes: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'}"
 
 
-def _secret_changes(before: Secrets, after: Secrets) -> Iterator[str]:
+def _secret_changes(before: Secrets, after: Secrets, login: str) -> Iterator[str]:
     if before.proxy_api_password != after.proxy_api_password:
         yield "the password of the proxy's API changed"
     for trait in (*after.login, *(trait for trait in before.login if trait not in after.login)):
-        name = _of_trait().get(trait, trait)
+        name = _of_traits(login).get(trait, trait)
         if trait not in before.login:
             yield f"{name} is new"
         elif trait not in after.login:

@@ -90,8 +90,9 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
             causes.append(f"network {attachment.network} is new")
     # A container that never ran may still wait for its files; one that ran has read them.
     if state.state != "created":
+        login = spec.contract.login.name if spec.contract else ""
         causes += [
-            comparison.differences(path.rpartition("/")[2], state.file(path), file)
+            comparison.differences(path.rpartition("/")[2], state.file(path), file, login)
             for path, file in spec.files.items()
             if state.file(path) != spec.all_files[path]
         ]

@@ -215,7 +215,7 @@ class Settings:
         " servers, and the addresses at which clouds offer their metadata, stay closed. docs/security.md says who reaches what."
     )  # fmt: skip
     callback_url: str = setting(
-        "OAUTH_CALLBACK_URL", "authorization callback URL of the GitHub application", readers.url,
+        "OAUTH_CALLBACK_URL", "authorization callback URL of the application at GitHub or another provider", readers.url,
         derive=lambda s: f"{s.public_url}/hub/oauth_callback", derivation="https://HUB_HOST:HUB_PORT/HUB_PATH/hub/oauth_callback",
         example="https://jupyter.example.org/hub/oauth_callback", group="Login",
         more="Port 443 is left out. A URL that disagrees with HUB_HOST, HUB_PORT and HUB_PATH is refused."
@@ -238,9 +238,43 @@ class Settings:
         default="https://github.com",
         example="https://github.example.org",
     )
+    oidc_issuer: str | None = setting(
+        "OIDC_ISSUER", "OpenID Connect provider by which users log in, as it calls itself", readers.protected_url,
+        example="https://id.example.org/realms/lab", since="1.2",
+        more="`up` asks it for its addresses. docs/logins.md has the issuers of Google, GitLab, Microsoft and Keycloak."
+    )  # fmt: skip
+    oidc_client_id: str | None = setting(
+        "OIDC_CLIENT_ID", "client ID that the OpenID Connect provider gave this hub", readers.token,
+        example="jupyterhub-of-lab-3", since="1.2"
+    )  # fmt: skip
+    oidc_client_secret: Secret[str] | None = setting(
+        "OIDC_CLIENT_SECRET", "client secret that the OpenID Connect provider gave this hub", readers.client_secret,
+        secret=True, example="fedcba98-7654-3210-fedc-ba9876543210", since="1.2"
+    )  # fmt: skip
+    oidc_username_claim: str = setting(
+        "OIDC_USERNAME_CLAIM", "claim of the provider's token that names the user", readers.claim,
+        default="preferred_username", example="email", since="1.2",
+        more="Take one that users cannot change themselves, and that no two users share. With email the provider must have"
+        " verified the address."
+    )  # fmt: skip
+    oidc_groups_claim: str = setting(
+        "OIDC_GROUPS_CLAIM", "claim of the provider's token that lists a user's groups", readers.claim,
+        default="groups", example="roles", since="1.2"
+    )  # fmt: skip
+    allowed_groups: tuple[str, ...] | None = setting(
+        "ALLOWED_GROUPS", "groups of the provider whose members may log in, with commas between", readers.groups,
+        derivation="users of userlist alone", example="students, lab 3", since="1.2",
+        more="Users of userlist may log in as well. Who has left both is refused at the next login."
+    )  # fmt: skip
+    admin_groups: tuple[str, ...] | None = setting(
+        "ADMIN_GROUPS", "groups of the provider whose members log in as admins, with commas between", readers.groups,
+        derivation="admins of userlist alone", example="teachers", since="1.2",
+        more="The flag admin in userlist counts as well. Who has left both is no admin at the next login."
+    )  # fmt: skip
     authenticator: str = setting(
         "AUTHENTICATOR", f"how users log in: {' or '.join(LOGINS)}", readers.one_of(*LOGINS), derive=logins.derived,
-        derivation="github if both GITHUB_ keys are set, else shared-password", example="shared-password",
+        derivation="github if both GITHUB_ keys are set, oidc if OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are,"
+        " else shared-password", example="shared-password",
         more="shared-password is refused where other machines can reach the hub."
     )  # fmt: skip
     user_password: Secret[str] | None = setting(
@@ -494,11 +528,11 @@ def defaults(**given: Any) -> Settings:
 def masked(settings: Settings) -> dict[str, Any]:
     """Key -> value as `config` may print it: secrets as ***, paths and commands as text."""
     shown: dict[str, Any] = {}
-    for key, (attribute, _) in declarations().items():
+    for key, (attribute, declaration) in declarations().items():
         value = getattr(settings, attribute)
         if isinstance(value, Secret | Path):
             value = str(value)
         elif isinstance(value, tuple):
-            value = " ".join(value)
+            value = (" " if declaration.read is readers.command else ", ").join(value)
         shown[key] = value
     return shown

@@ -21,7 +21,9 @@ class LoginRow:
     field. `needs`: the fields without which it cannot work; a login with all of them set is the default.
     `personal`: each user proves who they are; any other login is refused beyond this machine. `generated`: secret field ->
     function that makes its value if nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label
-    -> secret field that a terminal shows with it. `asks`: the fields with the URLs that the hub asks.
+    -> secret field that a terminal shows with it. `asks`: the fields with the URLs that the hub asks. `discovers`: the field
+    with the issuer of an OpenID Connect provider, which is asked what it is; the answer becomes traits. `groups`: the fields
+    with the groups of users that it lets in, and of its admins.
     """
 
     authenticator_class: str
@@ -33,6 +35,8 @@ class LoginRow:
     generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     shown: Mapping[str, str] = field(default_factory=dict)
     asks: tuple[str, ...] = ()
+    discovers: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 def readable_password() -> str:
@@ -55,6 +59,24 @@ LOGINS: dict[str, LoginRow] = {
         greeting="each user with their account at {github_url}",
         needs=("github_client_id", "github_client_secret"),
         asks=("github_url",),
+    ),
+    "oidc": LoginRow(
+        # In the hub's image: jupyterhub/oidc.py.
+        authenticator_class="oidc.OIDC",
+        traits={
+            "client_id": "oidc_client_id",
+            "oauth_callback_url": "callback_url",
+            "username_claim": "oidc_username_claim",
+            "groups_claim": "oidc_groups_claim",
+            "allowed_groups": "allowed_groups",
+            "admin_groups": "admin_groups",
+        },
+        secret_traits={"client_secret": "oidc_client_secret"},
+        personal=True,
+        greeting="each user with their account at {oidc_issuer}",
+        needs=("oidc_issuer", "oidc_client_id", "oidc_client_secret"),
+        discovers="oidc_issuer",
+        groups=("allowed_groups", "admin_groups"),
     ),
     "shared-password": LoginRow(
         authenticator_class="shared-password",

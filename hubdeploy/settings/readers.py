@@ -45,6 +45,7 @@ _URL_PATH = re.compile(rf"(?=.{{1,{_LONGEST_URL_PATH}}}\Z)/?(?:{_SEGMENT}(?:/{_S
 # With ? and #: a link may lead to a part of a page.
 _PAGE = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%?#-]+\Z")
 _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
+_CLAIM = re.compile(r"[a-zA-Z0-9_.:/-]{1,200}\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 # JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
@@ -326,6 +327,21 @@ def days(text: str) -> float:
     return float(text)
 
 
+def protected_url(text: str) -> str:
+    """A URL as it is written: with TLS, or without it on this machine alone."""
+    if not _is_web_url(text, _IN_A_URL):
+        raise Unfit("is not a URL", "a URL such as https://id.example.org, without @ ? # and in ASCII", "correct it")
+    split = urlsplit(text)
+    if split.scheme == "http" and not _is_loopback(split.hostname or ""):
+        raise Unfit("has no TLS", "a URL with https://; with http:// only on a loopback address", "write https://")
+    return text
+
+
+def _is_loopback(name: str) -> bool:
+    address = _address(name)
+    return name == "localhost" or (address is not None and ipaddress.ip_address(address).is_loopback)
+
+
 def github_url(text: str) -> str:
     """A server's URL in its usual spelling. GitHub itself has only one: OAuthenticator takes any other for an Enterprise
     server, which has its API elsewhere."""
@@ -342,14 +358,30 @@ def github_url(text: str) -> str:
 
 def token(text: str) -> str:
     if any(c.isspace() or not c.isprintable() for c in text):
-        raise Unfit("holds white space", "the value as GitHub shows it", "copy it once more")
+        raise Unfit("holds white space", "the value as the login service shows it", "copy it once more")
     return text
 
 
 def client_secret(text: str) -> str:
     if len(token(text)) < SHORTEST_SECRET:
-        raise Unfit("is too short for a client secret", "the value as GitHub shows it", "copy it once more")
+        raise Unfit("is too short for a client secret", "the value as the login service shows it", "copy it once more")
     return text
+
+
+def claim(text: str) -> str:
+    """The name of a claim; some are URLs."""
+    if _CLAIM.match(text) is None:
+        raise Unfit("is not the name of a claim", "letters, digits and _ . : / -", "write it as the provider calls it")
+    return text
+
+
+def groups(text: str) -> tuple[str, ...]:
+    """Names of groups, which may have blanks inside, each once."""
+    names = [one.strip() for one in text.split(",")]
+    if not all(names) or not text.isprintable():
+        wanted = "names of groups with commas between, such as teachers, lab 3"
+        raise Unfit("has a group without a name", wanted, "write them as the provider's tokens do")
+    return tuple(dict.fromkeys(names))
 
 
 def at_least(length: int) -> Callable[[str], str]:

@@ -135,6 +135,12 @@ def _login(s: Settings) -> _Contradictions:
         fix = f"set up the login {personal}, or set BIND_ADDRESS=127.0.0.1"
         keys = [*listens, *login]
         yield _Contradiction(" ".join(keys), found, "a login of each user's own on a public address", fix)
+    for field in dict.fromkeys(field for row in LOGINS.values() for field in row.groups):
+        if getattr(s, field) and field not in s.login.groups:
+            having = " or ".join(name for name, row in LOGINS.items() if field in row.groups)
+            found = f"names groups while AUTHENTICATOR is {s.authenticator}, which knows none"
+            fix = f"set up the login {having}, or delete the line"
+            yield _Contradiction(" ".join([key_of[field], *login]), found, f"the login {having}", fix)
     values = {key_of[field]: getattr(s, field) for field in s.login.generated if getattr(s, field)}
     same = [key for key, value in values.items() if list(values.values()).count(value) > 1]
     if same:

@@ -82,7 +82,7 @@ KNOWN = (
     Known(("AUTH0_*",), "the login by Auth0", _LOGIN),
     Known(("AZURE_*", "AAD_*", "AZUREAD_*"), "the login by Azure", _LOGIN),
     Known(("OKTA_*",), "the login by Okta", _LOGIN),
-    Known(("KEYCLOAK_*", "OIDC_*", "OAUTH2_*", "GENERIC_OAUTH_*"), "the login by OpenID Connect", _LOGIN),
+    Known(("KEYCLOAK_*", "OAUTH2_*", "GENERIC_OAUTH_*"), "the login by OpenID Connect", _LOGIN),
     Known(("CILOGON_*", "GLOBUS_*"), "the login by CILogon or Globus", _LOGIN),
     Known(("COGNITO_*",), "the login by Cognito", _LOGIN),
     Known(("LDAP_*",), "the login by LDAP", _LOGIN),

@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 from hubdeploy import family
 from hubdeploy.blueprint import contexts
 from hubdeploy.blueprint.contexts import Context
+from hubdeploy.commands import discovery
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import certificates
@@ -35,6 +36,7 @@ from tests.agreement.wire import Wire
 CHECKOUT = Path(__file__).parents[2]
 ENVIRON = {"DOCKER_HOST": "tcp://engine:2375"}
 BROUGHT_BY = "Somebody Else"
+KEYS = "https://keys.example.org:8443/jwks"
 _KEPT_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 _new_key, _read_bundle, _read_context = certificates.new_key, certificates.read_bundle, contexts.read
 
@@ -56,6 +58,7 @@ def crossed(settings: Settings) -> Iterator[Wire]:
             (certificates, "new_key", _key),
             (certificates, "read_bundle", bundle),
             (contexts, "read", _context),
+            (discovery, "fetch", lambda url, bundle: provider(settings.oidc_issuer)),
             (secrets, "token_hex", lambda count: "5e" * count),
             (secrets, "token_urlsafe", lambda count: "A" * (count * 4 // 3)),
             (secrets, "choice", lambda choices: choices[0]),
@@ -91,6 +94,18 @@ def new_checkout() -> Path:
     }:
         shutil.copytree(CHECKOUT / name, root / name, ignore=private)
     return root
+
+
+def provider(issuer: str | None) -> dict[str, Any]:
+    """What a provider says of itself. Its keys are on a host of their own."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "jwks_uri": KEYS,
+        "scopes_supported": ["openid", "groups"],
+    }
 
 
 class _Kept(Context):

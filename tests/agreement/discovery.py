@@ -18,13 +18,16 @@ from tests.agreement import border
 from tests.agreement.leaves import Leaf, Leaves
 from tests.agreement.places import render
 
-# Keys that show only together with others: GitHub's with the login by GitHub, the passwords without it, an authority's with an
-# e-mail address for it.
+# Keys that show only together with others: those of a login, and an authority's with an e-mail address for it.
 _TOGETHER: tuple[dict[str, Any], ...] = (
     {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": Secret("secret-of-github"), "AUTHENTICATOR": "github"},
+    {
+        "OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "client", "OIDC_CLIENT_SECRET": Secret("secret-of-provider"),
+        "AUTHENTICATOR": "oidc",
+    },
     {"AUTHENTICATOR": "shared-password"},
     {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org"},
-)
+)  # fmt: skip
 # Texts for settings whose example is their default.
 _TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
 # Container -> the image that it runs.

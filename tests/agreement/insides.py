@@ -15,7 +15,7 @@ from hubdeploy.blueprint import renewal, routing
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings, loopback_address
-from tests.agreement.border import BROUGHT_BY, bundle
+from tests.agreement.border import BROUGHT_BY, KEYS, bundle
 from tests.agreement.files import digest
 from tests.agreement.hub import REMOVED, kinds
 from tests.agreement.leaves import Leaves
@@ -109,19 +109,17 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
         "where the hub writes routes", "contract.proxy.rules_file", f"{written.ROUTES_MOUNT_IN_HUB}/rules.toml"
     )
     yield Reading("AUTHENTICATOR", "contract.login.name", s.authenticator)
-    yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", s.authenticator)
+    own_class = "oidc.OIDC" if s.authenticator == "oidc" else s.authenticator
+    yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", own_class)
     yield Reading("HUB_TITLE", "pages.title", s.hub_title)
     yield Reading("HUB_ANNOUNCEMENT", "pages.announcement", s.hub_announcement or ABSENT)
     yield Reading("HUB_HELP_URL", "pages.help_url", s.hub_help_url or ABSENT)
     yield Reading("HUB_LOGO", "logo", digest([s.hub_logo.read_bytes() if s.hub_logo else b""]))
-    github = s.authenticator == "github"
-    yield Reading("AUTHENTICATOR", "contract.login.traits", ABSENT if github else ())
-    for key, trait, value in (
-        ("GITHUB_URL", "github_url", s.github_url),
-        ("GITHUB_CLIENT_ID", "client_id", s.github_client_id),
-        ("OAUTH_CALLBACK_URL", "oauth_callback_url", s.callback_url),
-    ):
-        yield Reading(key, f"contract.login.traits.{trait}", value if github else ABSENT)
+    traits = _traits(s, s.authenticator)
+    yield Reading("AUTHENTICATOR", "contract.login.traits", ABSENT if traits else ())
+    for login in ("github", "oidc"):
+        for trait, (key, _) in _traits(s, login).items():
+            yield Reading(key, f"contract.login.traits.{trait}", traits[trait][1] if trait in traits else ABSENT)
     for user in s.users:
         yield Reading("userlist: admin", f"contract.users[{user.name}].admin", user.admin)
         yield Reading("userlist: sudo", f"contract.users[{user.name}].sudo", user.sudo)
@@ -129,9 +127,42 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     for document in ("contract", "container[filter].servers"):
         yield from _server_kind(s, f"{document}.kinds[0]")
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
-        yield Reading(key, f"secrets.login.{name}", _absent_or(None if github else _password(s, leaves, key)))
-    secret = s.github_client_secret.reveal() if github and s.github_client_secret else None
-    yield Reading("GITHUB_CLIENT_SECRET", "secrets.login.client_secret", _absent_or(secret))
+        yield Reading(key, f"secrets.login.{name}", _absent_or(None if traits else _password(s, leaves, key)))
+    yield Reading("GITHUB_CLIENT_SECRET OIDC_CLIENT_SECRET", "secrets.login.client_secret", _client_secret(s))
+
+
+def _traits(s: Settings, login: str) -> dict[str, tuple[str, Any]]:
+    """Trait -> its key and its value, of a login; none for passwords."""
+    if login == "github":
+        return {
+            "github_url": ("GITHUB_URL", s.github_url),
+            "client_id": ("GITHUB_CLIENT_ID", s.github_client_id),
+            "oauth_callback_url": ("OAUTH_CALLBACK_URL", s.callback_url),
+        }
+    if login == "shared-password":
+        return {}
+    asked_for = ("groups",) if s.oidc_groups_claim == "groups" else ()
+    return {
+        "client_id": ("OIDC_CLIENT_ID", s.oidc_client_id),
+        "oauth_callback_url": ("OAUTH_CALLBACK_URL", s.callback_url),
+        "username_claim": ("OIDC_USERNAME_CLAIM", s.oidc_username_claim),
+        "groups_claim": ("OIDC_GROUPS_CLAIM", s.oidc_groups_claim),
+        "allowed_groups": ("ALLOWED_GROUPS", _absent_or(s.allowed_groups)),
+        "admin_groups": ("ADMIN_GROUPS", _absent_or(s.admin_groups)),
+        "issuer": ("OIDC_ISSUER", s.oidc_issuer),
+        "authorize_url": ("OIDC_ISSUER", f"{s.oidc_issuer}/authorize"),
+        "token_url": ("OIDC_ISSUER", f"{s.oidc_issuer}/token"),
+        "userdata_url": ("OIDC_ISSUER", f"{s.oidc_issuer}/userinfo"),
+        "jwks_url": ("what the provider says", KEYS),
+        "algorithms": ("what the provider says", ("RS256",)),
+        "basic_auth": ("what the provider says", True),
+        "scope": ("OIDC_GROUPS_CLAIM", ("openid", "profile", "email", *asked_for)),
+    }
+
+
+def _client_secret(s: Settings) -> Any:
+    found = {"github": s.github_client_secret, "oidc": s.oidc_client_secret}.get(s.authenticator)
+    return found.reveal() if found else ABSENT
 
 
 def _server_kind(s: Settings, at: str) -> Readings:
@@ -192,14 +223,19 @@ def _login(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("USER_PASSWORD", "login.user_password", _password(s, leaves, "USER_PASSWORD"))
         yield Reading("ADMIN_PASSWORD", "login.admin_password", _password(s, leaves, "ADMIN_PASSWORD"))
         return
+    yield Reading("GITHUB_CLIENT_SECRET OIDC_CLIENT_SECRET", "login.client_secret", _client_secret(s))
+    for trait, (key, value) in _traits(s, s.authenticator).items():
+        # The groups are sets in the hub.
+        yield Reading(
+            key, f"login.{trait}", tuple(sorted(value)) if isinstance(value, tuple) and "groups" in trait else value
+        )
+    if s.authenticator == "oidc":
+        yield Reading("AUTHENTICATOR", "login.class", "OIDC")
+        yield Reading("nobody enters for having entered before", "login.allow_existing_users", False)
+        return
     public = urlsplit(s.github_url).hostname == "github.com"
     api = "https://api.github.com" if public else f"{s.github_url}/api/v3"
     yield Reading("AUTHENTICATOR", "login.class", "GitHubOAuthenticator")
-    yield Reading("GITHUB_CLIENT_ID", "login.client_id", s.github_client_id)
-    secret = s.github_client_secret.reveal() if s.github_client_secret else None
-    yield Reading("GITHUB_CLIENT_SECRET", "login.client_secret", secret)
-    yield Reading("OAUTH_CALLBACK_URL", "login.oauth_callback_url", s.callback_url)
-    yield Reading("GITHUB_URL", "login.github_url", s.github_url)
     yield Reading("GITHUB_URL", "login.authorize_url", f"{s.github_url}/login/oauth/authorize")
     yield Reading("GITHUB_URL", "login.token_url", f"{s.github_url}/login/oauth/access_token")
     yield Reading("GITHUB_URL", "login.userdata_url", f"{api}/user")

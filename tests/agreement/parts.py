@@ -17,7 +17,7 @@ from hubdeploy.blueprint.components import proxy
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings
-from tests.agreement.border import bundle
+from tests.agreement.border import KEYS, bundle
 from tests.agreement.files import digest
 from tests.agreement.leaves import Leaves
 from tests.agreement.reading import ABSENT, Reading, Readings
@@ -133,25 +133,26 @@ def _guard(s: Settings) -> Readings:
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[0].Source", s.guard_volume)
     yield Reading("the guard may change the host's network and no more", f"{at}.HostConfig.CapAdd", ("NET_ADMIN",))
-    url = urlsplit(s.github_url)
-    asked = (
-        (f"{url.hostname}:{url.port or (80 if url.scheme == 'http' else 443)}",) if s.authenticator == "github" else ()
-    )
-    if s.acme_email:
-        server = urlsplit(s.acme_server)
-        asked = (*asked, f"{server.hostname}:{server.port or 443}")
+    urls = {"github": [s.github_url], "oidc": [f"{s.oidc_issuer}/token", KEYS]}.get(s.authenticator, [])
+    urls += [s.acme_server] if s.acme_email else []
+    asked = tuple(dict.fromkeys(map(_host_and_port, urls)))
     walls = {
         "the bridge of the network": ("bridge", s.bridge_name),
         "DOCKER_NETWORK_NAME": ("ours", not s.is_set("DOCKER_NETWORK_NAME")),
         "the guard's table": ("table", f"hubdeploy_{hashlib.sha256(s.name.encode()).hexdigest()[:12]}"),
         "the MAC addresses of hub and proxy": ("free", tuple(mac_address(s, role) for role in ("hub", "proxy"))),
         "ALLOWED_NETWORKS": ("allowed", s.allowed_networks or ()),
-        "GITHUB_URL AUTHENTICATOR ACME_SERVER": ("allowed_to_free", asked),
+        "GITHUB_URL OIDC_ISSUER AUTHENTICATOR ACME_SERVER": ("allowed_to_free", asked),
     }
     for fact, (field, wanted) in walls.items():
         yield Reading(fact, f"{at}.walls.{field}", wanted)
     text = json.dumps(dict(walls.values()), separators=(",", ":"))
     yield Reading("TIMEZONE ALLOWED_NETWORKS", f"{at}.Env", (f"WALLS={text}", f"TZ={s.timezone}"))
+
+
+def _host_and_port(text: str) -> str:
+    url = urlsplit(text)
+    return f"{url.hostname}:{url.port or (80 if url.scheme == 'http' else 443)}"
 
 
 def _filter(s: Settings, leaves: Leaves) -> Readings:

@@ -20,7 +20,13 @@ _AT_HOME = ("localhost", "127.0.0.1", "::1", "LOCALHOST", "127.0.0.2")
 _WITH_A_DOMAIN = ("hub.example.org", "HUB.Example.ORG", "a.test", "xn--bcher-kva.example")
 # Names of ours that mean ours without a namespace; the first two serve users.
 _BARE = ("base-notebook", "minimal-notebook", "anaconda3", "hub", "proxy")
-_GITHUB = ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
+# Login -> the keys that it needs.
+_LOGINS: dict[str, set[str]] = {
+    "github": {"GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"},
+    "oidc": {"OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"},
+    "shared-password": set(),
+}
+_GROUPS = {"ALLOWED_GROUPS", "ADMIN_GROUPS"}
 
 
 def _home(s: Settings) -> _Strategy:
@@ -91,27 +97,29 @@ def deployments(draw: st.DrawFn) -> Texts:
     declared = declarations()
     # A third of all settings, so that each pair occurs in a few dozen inputs.
     chosen = {key for key in declared if draw(st.integers(0, 2)) == 2}
-    github = draw(st.booleans())
-    chosen = chosen | set(_GITHUB) if github else chosen - set(_GITHUB)
+    login = draw(st.sampled_from(list(_LOGINS)))
+    chosen = chosen.difference(*_LOGINS.values()) | _LOGINS[login]
+    if login != "oidc":
+        chosen -= _GROUPS
     signed = "ACME_EMAIL" in chosen
     chosen = (chosen | {"HUB_HOST", "BIND_ADDRESS"}) - {"SECRETS_VOLUME"} if signed else chosen
     found: Texts = {}
     s = nothing()
     for key in declared:
         if key in chosen:
-            found[key] = draw(_fitting(key, s, github, signed))
+            found[key] = draw(_fitting(key, s, login, signed))
         s = with_text(s, key, found.get(key))
     return found
 
 
-def _fitting(key: str, s: Settings, github: bool, signed: bool) -> _Strategy:
+def _fitting(key: str, s: Settings, login: str, signed: bool) -> _Strategy:
     if key == "AUTHENTICATOR":
-        return st.just("github" if github else "shared-password")
+        return st.just(login)
     if key == "HUB_HOST" and signed:
         return st.sampled_from(_WITH_A_DOMAIN)
-    if key == "HUB_HOST" and not github:
+    if key == "HUB_HOST" and login == "shared-password":
         return st.sampled_from(_AT_HOME)
-    if key == "BIND_ADDRESS" and not github:
+    if key == "BIND_ADDRESS" and login == "shared-password":
         return st.sampled_from(_LOOPBACK)
     return _FITTING[key](s) if key in _FITTING else texts(key, legal=True)
 
@@ -137,6 +145,11 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"GITHUB_CLIENT_ID": "client", "GITHUB_CLIENT_SECRET": ""},
                 {"GITHUB_CLIENT_SECRET": f"{CANARY}-secret", "GITHUB_CLIENT_ID": ""},
                 {"AUTHENTICATOR": "github", "GITHUB_CLIENT_ID": "", "GITHUB_CLIENT_SECRET": ""},
+                {"OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "", "OIDC_CLIENT_SECRET": ""},
+                {"OIDC_CLIENT_ID": "client", "OIDC_CLIENT_SECRET": f"{CANARY}-secret", "OIDC_ISSUER": ""},
+                {"AUTHENTICATOR": "oidc", "OIDC_ISSUER": "", "OIDC_CLIENT_ID": "", "OIDC_CLIENT_SECRET": ""},
+                {"AUTHENTICATOR": "shared-password", "ALLOWED_GROUPS": "students"},
+                {"AUTHENTICATOR": "shared-password", "ADMIN_GROUPS": "teachers, lab 3"},
                 {"AUTHENTICATOR": "shared-password", "HUB_HOST": "hub.example.org", "BIND_ADDRESS": "0.0.0.0"},
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from hubdeploy.settings.declarations import Settings
 from tests.agreement import insides
 
+# Where AUTHENTICATOR may derive from.
+_LOGINS = "GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET OIDC_ISSUER OIDC_CLIENT_ID OIDC_CLIENT_SECRET"
 # Users by name, with their flags.
 Users = Mapping[str, frozenset[str]]
 Agrees = Callable[[Settings, Users], bool]
@@ -61,23 +63,43 @@ def keys_for_github(s: Settings, users: Users) -> bool:
     return s.authenticator != "github" or bool(s.github_client_id or s.github_client_secret)
 
 
-@_relation("BIND_ADDRESS AUTHENTICATOR", "GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+@_relation("OIDC_ISSUER OIDC_CLIENT_ID OIDC_CLIENT_SECRET")
+def all_of_the_provider_or_none(s: Settings, users: Users) -> bool:
+    return bool(s.oidc_issuer) == bool(s.oidc_client_id) == bool(s.oidc_client_secret)
+
+
+@_relation("AUTHENTICATOR OIDC_ISSUER OIDC_CLIENT_ID OIDC_CLIENT_SECRET")
+def keys_for_the_provider(s: Settings, users: Users) -> bool:
+    return s.authenticator != "oidc" or bool(s.oidc_issuer or s.oidc_client_id or s.oidc_client_secret)
+
+
+@_relation("ALLOWED_GROUPS AUTHENTICATOR", _LOGINS)
+def groups_of_a_provider(s: Settings, users: Users) -> bool:
+    return not s.allowed_groups or s.authenticator == "oidc"
+
+
+@_relation("ADMIN_GROUPS AUTHENTICATOR", _LOGINS)
+def admins_of_a_provider(s: Settings, users: Users) -> bool:
+    return not s.admin_groups or s.authenticator == "oidc"
+
+
+@_relation("BIND_ADDRESS AUTHENTICATOR", _LOGINS)
 def passwords_at_home(s: Settings, users: Users) -> bool:
     return not s.is_set("BIND_ADDRESS") or _is_at_home(s)
 
 
-@_relation("HUB_HOST AUTHENTICATOR", "BIND_ADDRESS GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+@_relation("HUB_HOST AUTHENTICATOR", f"BIND_ADDRESS {_LOGINS}")
 def passwords_for_this_machine(s: Settings, users: Users) -> bool:
     return s.is_set("BIND_ADDRESS") or _is_at_home(s)
 
 
 def _is_at_home(s: Settings) -> bool:
-    return s.authenticator == "github" or ipaddress.ip_address(s.bind_address).is_loopback
+    return s.authenticator != "shared-password" or ipaddress.ip_address(s.bind_address).is_loopback
 
 
-@_relation("USER_PASSWORD ADMIN_PASSWORD", "AUTHENTICATOR GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET")
+@_relation("USER_PASSWORD ADMIN_PASSWORD", f"AUTHENTICATOR {_LOGINS}")
 def two_passwords(s: Settings, users: Users) -> bool:
-    return s.authenticator == "github" or s.user_password is None or s.user_password != s.admin_password
+    return s.authenticator != "shared-password" or s.user_password is None or s.user_password != s.admin_password
 
 
 @_relation("HTTP_PORT HUB_PORT", "ACME_EMAIL")

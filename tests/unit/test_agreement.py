@@ -21,7 +21,11 @@ from tests.agreement.reading import kind_of
 
 CHECKOUT = Path(__file__).parents[2]
 GITHUB = "GITHUB_CLIENT_ID=client\n"
-GITHUB_SHELL = {"GITHUB_CLIENT_SECRET": "secret-of-github"}
+OIDC = "OIDC_ISSUER=https://id.example.org\nOIDC_CLIENT_ID=client\n"
+SHELLS = {
+    GITHUB: {"GITHUB_CLIENT_SECRET": "secret-of-github"},
+    OIDC: {"OIDC_CLIENT_SECRET": "secret-of-provider"},
+}
 EXAMPLES = {
     "nothing is set": "",
     "another name": "DOCKER_MACHINE_NAME=lab",
@@ -43,9 +47,10 @@ EXAMPLES = {
     "a redirect": "HTTP_PORT=8080",
     "GitHub": f"{GITHUB}HUB_HOST=hub.example.org\nHUB_PORT=8443",
     "GitHub Enterprise": f"{GITHUB}GITHUB_URL=https://github.example.org/",
+    "a provider with groups": f"{OIDC}HUB_HOST=hub.example.org\nALLOWED_GROUPS=students, lab 3\nADMIN_GROUPS=teachers",
     "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
 }  # fmt: skip
-LOGINS = {"passwords": "", "github": GITHUB}
+LOGINS = {"passwords": "", "github": GITHUB, "oidc": OIDC}
 # Places that only count others, and the file of the passwords: they show no fact of their own.
 COUNTING = re.compile(
     r"contract\.fingerprint|remembered\.|hub\.(authenticator_class|db_url)"
@@ -56,7 +61,7 @@ COUNTING = re.compile(
 def accepted(folder: Path, text: str, users: str = "kaben admin\nann\nbob sudo\n") -> Settings:
     (folder / "userlist").write_text(users)
     (folder / ".env").write_text(text)
-    return loading.load(folder, GITHUB_SHELL if GITHUB in text else {})
+    return loading.load(folder, next((shell for login, shell in SHELLS.items() if login in text), {}))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,10 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("read")
     found = [
         accepted(folder, text)
-        for text in (*LOGINS.values(), EXAMPLES["a foreign image"], EXAMPLES["a signed certificate"])
+        for text in (
+            *LOGINS.values(),
+            *(EXAMPLES[one] for one in ("a foreign image", "a signed certificate", "a provider with groups")),
+        )
     ]
     return {reading.kind for one in found for reading in facts.readings(one, render(one))}
 

@@ -32,7 +32,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         table=f"hubdeploy_{hashlib.sha256(settings.name.encode()).hexdigest()[:12]}",
         free=tuple(mac_address(settings, role) for role in FREE),
         allowed=settings.allowed_networks or (),
-        allowed_to_free=tuple(_place(url) for url in _asked(settings)),
+        allowed_to_free=tuple(dict.fromkeys(_place(url) for url in _asked(settings, facts))),
     )
     return ContainerSpec(
         name=f"{settings.name}-{ROLE}",
@@ -52,10 +52,11 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
     )
 
 
-def _asked(settings: Settings) -> tuple[str, ...]:
-    """The URLs that hub and proxy ask, wherever these lead."""
+def _asked(settings: Settings, facts: Facts) -> tuple[str, ...]:
+    """The URLs that hub and proxy ask, wherever these lead. A login's provider may have them on other hosts than its own."""
+    login = (getattr(settings, one) for one in settings.login.asks)
     authority = (settings.acme_server,) if settings.acme_email else ()
-    return (*(getattr(settings, one) for one in settings.login.asks), *authority)
+    return (*login, *(facts.provider.asked if facts.provider else ()), *authority)
 
 
 def _place(url: str) -> str:

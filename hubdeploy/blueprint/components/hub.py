@@ -44,7 +44,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             Attachment(settings.api_network_name, (settings.hub_name,)),
         ),
         files={
-            documents.CONTRACT_PATH: documents.contract(settings, facts.engine_memory),
+            documents.CONTRACT_PATH: documents.contract(settings, facts.engine_memory, facts.provider),
             documents.SECRETS_PATH: documents.secrets(settings, documents.proxy_api_password(facts)),
         },
         environment={"TZ": settings.timezone},

@@ -43,6 +43,7 @@ GITHUB = Login(
 SECRETS = {
     "shared-password": {"user_password": "user-password", "admin_password": "admin-password-admin-password-0123"},
     "github": {"client_secret": "github-secret"},
+    "oidc": {"client_secret": "secret-of-the-hub"},
 }
 API_PASSWORD = "proxy-secret"
 _KIND = ServerKind(

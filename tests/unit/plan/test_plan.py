@@ -17,10 +17,10 @@ from hubdeploy.blueprint import contexts, draw, images
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
 from hubdeploy.contract import labels
-from hubdeploy.contract.documents import Secret, User
+from hubdeploy.contract.documents import Login, Secret, Secrets, Trait, User, to_bytes
 from hubdeploy.engine import observe
 from hubdeploy.errors import Caution, Problem
-from hubdeploy.plan import checks, reconcile, removal
+from hubdeploy.plan import checks, comparison, reconcile, removal
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.checks import Case, Evidence
 from hubdeploy.plan.expired import without_serving
@@ -38,6 +38,7 @@ from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings, declarations
 from hubdeploy.tls.certificates import Pair
 from tests.agreement.discovery import others
+from tests.unit.hub import hub_image
 
 MEMORY = 8 * 1024**3
 OWN = {labels.DEPLOYMENT: "lab"}
@@ -285,6 +286,37 @@ def test_no_plan_speaks_of_the_contracts_fields(found: Settings, key: str) -> No
     for other in islice(others(found, key), 3):
         text = str(reconcile.reconcile(drawn_blueprint(other), before))
         assert re.findall(r"\b(?:kinds|hub|login|proxy|secrets)\.[a-z_.]+: ", text) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"client_id": "b"}, "OIDC_CLIENT_ID: a -> b"),
+        ({"allowed_groups": ("x", "lab 3")}, "ALLOWED_GROUPS: users of userlist alone -> x, lab 3"),
+        ({"token_url": "https://id.example/2"}, "what the provider https://id.example says of itself"),
+        (
+            {"issuer": "https://b.example", "token_url": "https://b.example/1"},
+            "OIDC_ISSUER: https://id.example -> https://b.example",
+        ),
+    ],
+)
+def test_what_changed_of_a_provider_is_said_in_the_words_of_settings(changes: dict[str, Trait], cause: str) -> None:
+    traits: dict[str, Trait] = {"client_id": "a", "issuer": "https://id.example", "token_url": "https://id.example/1"}
+    before, after = (hub_image.contract(Login("oidc", "oidc.OIDC", one)) for one in (traits, {**traits, **changes}))
+    assert comparison.differences("contract.json", Secret(to_bytes(before)), after) == cause
+
+
+def test_a_changed_secret_is_named_by_its_login() -> None:
+    before, after = (Secrets(Secret("p"), {"client_secret": Secret(one)}) for one in ("a", "b"))
+    for login, key in (("oidc", "OIDC_CLIENT_SECRET"), ("github", "GITHUB_CLIENT_SECRET")):
+        assert comparison.differences("secrets.json", Secret(to_bytes(before)), after, login) == f"{key} changed"
+
+
+def test_an_admins_group_is_an_admin_enough(found: Settings) -> None:
+    without = dataclasses.replace(found, users=(User("ann"),))
+    assert "userlist names no admin" in "\n".join(findings(drawn_blueprint(without), empty()))
+    by_group = dataclasses.replace(without, authenticator="oidc", admin_groups=("teachers",))
+    assert "userlist names no admin" not in "\n".join(findings(drawn_blueprint(by_group), empty()))
 
 
 def test_the_proxy_is_made_anew_for_its_address_in_the_words_of_settings(found: Settings) -> None:

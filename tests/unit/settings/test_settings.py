@@ -85,6 +85,23 @@ def test_both_github_keys_choose_github(root: Path) -> None:
     assert (found.authenticator, found.bind_address) == ("github", "0.0.0.0")
 
 
+@pytest.mark.parametrize(
+    "issuer", ["https://id.example.org/", "https://id.example.org", "http://127.0.0.1:8000", "http://[::1]:1"]
+)
+def test_an_issuer_stays_as_it_is_written(root: Path, issuer: str) -> None:
+    found = load(
+        root, f"OIDC_ISSUER={issuer}\nOIDC_CLIENT_ID=a\nHUB_HOST=hub.example.org", "OIDC_CLIENT_SECRET=0123456789"
+    )
+    assert (found.authenticator, found.oidc_issuer) == ("oidc", issuer)
+
+
+def test_groups_may_have_blanks_and_stand_once(root: Path) -> None:
+    keys = "OIDC_ISSUER=https://id.example\nOIDC_CLIENT_ID=a\nALLOWED_GROUPS= lab 3 ,/lab/x,lab 3\nADMIN_GROUPS="
+    found = load(root, keys, "OIDC_CLIENT_SECRET=0123456789")
+    assert (found.allowed_groups, found.admin_groups) == (("lab 3", "/lab/x"), None)
+    assert declarations.masked(found)["ALLOWED_GROUPS"] == "lab 3, /lab/x"
+
+
 def test_networks_are_read_in_one_spelling(root: Path) -> None:
     found = load(root, "ALLOWED_NETWORKS=10.1.2.9/24, 10.1.2.3/32:0443 DB.example.org:5432,files,10.1.2.0/24")
     assert found.allowed_networks == ("10.1.2.0/24", "10.1.2.3:443", "db.example.org:5432", "files")
@@ -172,6 +189,23 @@ REFUSED = {
     "one GitHub key": ("GITHUB_CLIENT_ID=abc", "", "GITHUB_CLIENT_SECRET is not"),
     "the other GitHub key": ("", "GITHUB_CLIENT_SECRET=0123456789abcdef", "GITHUB_CLIENT_ID is not"),
     "github without keys": ("AUTHENTICATOR=github", "", "GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET"),
+    "a provider without its secret": (
+        "OIDC_ISSUER=https://id.example\nOIDC_CLIENT_ID=a",
+        "",
+        "OIDC_CLIENT_SECRET is not",
+    ),
+    "a provider's secret alone": ("", "OIDC_CLIENT_SECRET=0123456789", "OIDC_ISSUER and OIDC_CLIENT_ID is not"),
+    "oidc without keys": ("AUTHENTICATOR=oidc", "", "OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET"),
+    "a provider without TLS": ("OIDC_ISSUER=http://id.example", "", "has no TLS"),
+    "a provider with a query": ("OIDC_ISSUER=https://id.example?x", "", "is not a URL"),
+    "groups without a provider": ("ALLOWED_GROUPS=students", "", "AUTHENTICATOR is shared-password, which knows none"),
+    "admins of GitHub's groups": (
+        "GITHUB_CLIENT_ID=abc\nADMIN_GROUPS=a",
+        "GITHUB_CLIENT_SECRET=0123456789",
+        "AUTHENTICATOR is github, which knows none",
+    ),
+    "a group without a name": ("ALLOWED_GROUPS=a,,b", "", "has a group without a name"),
+    "two words for a claim": ("OIDC_GROUPS_CLAIM='a b'", "", "is not the name of a claim"),
     "shared password in public": ("HUB_HOST=hub.example.org", "", "shared-password"),
     "short password": ("", "USER_PASSWORD=short", "8 characters"),
     "no port": ("HUB_PORT=70000", "", "from 1 to 65535"),
