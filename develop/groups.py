@@ -89,6 +89,12 @@ GROUPS = (
         6,
     ),
     Group(
+        "oidc",
+        ("tests/hub/test_oidc.py",),
+        (*_DEPLOYMENT, "tests/hub/test_oidc.py", "tests/hub/authority.py", "tests/nanoidp.py"),
+        6,
+    ),
+    Group(
         "upgrade",
         ("tests/hub/test_upgrade.py",),
         (*_DEPLOYMENT, "tests/hub/test_upgrade.py", "tests/hub/test_replacement.py", _HOMES, "tests/hub/wheels.py",
