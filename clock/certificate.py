@@ -24,7 +24,7 @@ from cryptography import x509
 ORDER_WITHIN = 120.0
 PAUSES = (15 * 60.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0)
 # The part of its life at whose end a certificate should have been renewed long ago.
-LATE = 1 / 6
+LATE = 1 / 10
 _WITHIN = 5.0
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")
 _ERROR = re.compile(r'\berror=("(?:[^"\\]|\\.)*"|\S+)')

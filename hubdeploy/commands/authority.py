@@ -6,6 +6,7 @@ import time
 
 from hubdeploy.blueprint import draw, jobs
 from hubdeploy.blueprint.components import clock
+from hubdeploy.commands.display import Display
 from hubdeploy.contract.documents import UNDER_WAY
 from hubdeploy.engine import Engine
 from hubdeploy.errors import NotReady
@@ -16,13 +17,15 @@ _STEP = 1.0
 _WITHIN = 150.0
 
 
-def confirm(engine: Engine, settings: Settings) -> None:
+def confirm(engine: Engine, settings: Settings, display: Display) -> None:
     """Raises NotReady unless browsers get a certificate that ACME_SERVER signed, within some minutes. The deployment is up either
     way, with the self-made one, and the clock goes on trying."""
     if settings.acme_email is None:
         return
     deadline = time.monotonic() + _WITHIN
     code, words = _asked(engine, settings)
+    if code == UNDER_WAY:
+        display.line(f"  .. waiting until {settings.acme_server} signs a certificate for {settings.hub_host}")
     while code == UNDER_WAY and time.monotonic() < deadline:
         time.sleep(_STEP)
         code, words = _asked(engine, settings)

@@ -25,9 +25,12 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
     assert drawn is not None
     try:
         confirm(deployment.engine, drawn.settings, None if drawn.settings.acme_email else drawn.served)
-        authority.confirm(deployment.engine, drawn.settings)
     except KeyboardInterrupt:
         raise Interrupted("all steps are done; nobody has seen the login page yet") from None
+    try:
+        authority.confirm(deployment.engine, drawn.settings, deployment.display)
+    except KeyboardInterrupt:
+        raise Interrupted("the hub is up; the clock goes on with the order of the certificate") from None
     deployment.display.greeting(drawn.settings)
 
 
