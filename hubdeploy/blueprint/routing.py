@@ -46,13 +46,15 @@ _NO_LOOKALIKES = {"aliasHeadersStrategy": "delete"}
 @dataclass(frozen=True)
 class Authority:
     """Who signs the certificate for `host`: the URL of its directory, whom it writes to, the file of authorities that its own
-    certificate needs (None: those of the image), and how long its certificates are valid."""
+    certificate needs (None: those of the image), how long its certificates are valid, and the identifier and key by which it
+    knows its customers."""
 
     host: str
     server: str
     email: str
     ca_bundle: str | None
     days: float
+    binding: tuple[str, Secret[str]] | None = None
 
 
 def static_config(https_port: int | None = None, authority: Authority | None = None) -> bytes:
@@ -104,7 +106,13 @@ def _acme(authority: Authority) -> dict[str, Any]:
     """Account and certificates lie where the proxy alone reads them, apart for each authority and name: one that is asked for no
     more is neither served nor renewed."""
     storage = hashlib.sha256(f"{authority.server}\0{authority.host}".encode()).hexdigest()[:12]
+    binding = {}
+    if authority.binding:
+        identifier, key = authority.binding
+        # Traefik takes it without padding.
+        binding = {"eab": {"kid": identifier, "hmacEncoded": key.reveal().rstrip("=")}}
     return {
+        **binding,
         "email": authority.email,
         "caServer": authority.server,
         **({"caCertificates": [authority.ca_bundle]} if authority.ca_bundle else {}),

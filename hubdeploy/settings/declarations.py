@@ -345,6 +345,14 @@ class Settings:
         "ACME_CA_BUNDLE", "PEM file of the authorities to trust when the proxy asks ACME_SERVER", readers.existing_file,
         example="/etc/ssl/certs/campus-ca.pem", since="1.2", derivation="those that the image of the proxy trusts"
     )  # fmt: skip
+    acme_eab_kid: str | None = setting(
+        "ACME_EAB_KID", "key identifier for external account binding, which some authorities give to their customers",
+        readers.token, example="kid-1", since="1.2", more="It goes together with ACME_EAB_HMAC."
+    )  # fmt: skip
+    acme_eab_hmac: Secret[str] | None = setting(
+        "ACME_EAB_HMAC", "key for external account binding", readers.mac_key, secret=True, since="1.2",
+        example="zWNDZM6eQGHWpSRTPal5eIUYFTu7EajV"
+    )  # fmt: skip
     acme_days: float = setting(
         "ACME_DAYS", "how many days a certificate of ACME_SERVER is valid", readers.days, default=90.0, derivation="90",
         example="45", since="1.2", more="It decides how long before its end a certificate is renewed: about a third of this."

@@ -44,6 +44,7 @@ _SEGMENT = r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?"
 _URL_PATH = re.compile(rf"(?=.{{1,{_LONGEST_URL_PATH}}}\Z)/?(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?\Z")
 # With ? and #: a link may lead to a part of a page.
 _PAGE = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%?#-]+\Z")
+_MAC_KEY = re.compile(r"[A-Za-z0-9_-]{16,512}=*\Z")
 _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
 _CLAIM = re.compile(r"[a-zA-Z0-9_.:/-]{1,200}\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
@@ -313,6 +314,14 @@ def acme_server(text: str) -> str:
             "is not a URL with https://", "the URL of a directory", "write the URL that the authority's documents name"
         )
     return url(text)
+
+
+def mac_key(text: str) -> str:
+    """A key for external account binding, as authorities show it: base64 for URLs (RFC 8555, 7.3.4)."""
+    if _MAC_KEY.match(text) is None:
+        wanted = "the key as the authority shows it: letters, digits, - and _"
+        raise Unfit("is not a key of an authority", wanted, "copy it once more")
+    return text
 
 
 def email(text: str) -> str:

@@ -152,6 +152,12 @@ def _authority(s: Settings) -> _Contradictions:
     if s.http_port == s.hub_port:
         fix = "set HTTP_PORT to another port, or delete the line"
         yield _Contradiction("HTTP_PORT HUB_PORT", f"{s.http_port} is HUB_PORT as well", "two different ports", fix)
+    binding = {"ACME_EAB_KID": s.acme_eab_kid, "ACME_EAB_HMAC": s.acme_eab_hmac}
+    missing = [key for key, value in binding.items() if not value]
+    if len(missing) == 1:
+        (given,) = binding.keys() - missing
+        fix = f"set {missing[0]} in .env.local, or take {given} away"
+        yield _Contradiction(f"{given} {missing[0]}", f"is set but {missing[0]} is not", "both, or none", fix)
     if s.acme_email is None:
         return
     if not is_public_name(s.hub_host):

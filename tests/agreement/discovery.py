@@ -26,7 +26,10 @@ _TOGETHER: tuple[dict[str, Any], ...] = (
         "AUTHENTICATOR": "oidc",
     },
     {"AUTHENTICATOR": "shared-password"},
-    {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org"},
+    {
+        "ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org", "ACME_EAB_KID": "kid-0",
+        "ACME_EAB_HMAC": Secret("a-key-of-an-authority"),
+    },
 )  # fmt: skip
 # Texts for settings whose example is their default.
 _TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")

@@ -87,6 +87,8 @@ def _authority(s: Settings, at: str) -> Readings:
         ("ACME_SERVER", "caServer", s.acme_server),
         ("ACME_CA_BUNDLE", "caCertificates", (f"{routing.DIRECTORY}/acme-ca.pem",) if named else ABSENT),
         ("ACME_SERVER HUB_HOST", "storage", f"{routing.DIRECTORY}/acme-{kept}.json"),
+        ("ACME_EAB_KID", "eab.kid", s.acme_eab_kid or ABSENT),
+        ("ACME_EAB_HMAC", "eab.hmacEncoded", s.acme_eab_hmac.reveal().rstrip("=") if s.acme_eab_hmac else ABSENT),
         ("ACME_EMAIL", "keyType", "EC256"),
         ("ACME_EMAIL", "httpChallenge.entryPoint", "http"),
         ("ACME_DAYS", "certificatesDuration", renewal.duration(s.acme_days)),

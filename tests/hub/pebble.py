@@ -21,6 +21,8 @@ from tests.hub.authority import Authority
 from tests.ports import free_port
 
 _READY_WITHIN = 15
+# The one customer that it takes, and their key.
+BINDING = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def pebble(address: str, http_port: int, folder: Path, *, seconds: int = 90 * 86
         "httpPort": http_port,
         "tlsPort": free_port(),
         "certificateValidityPeriod": seconds,
+        "externalAccountBindingRequired": True,
+        "externalAccountMACKeys": BINDING,
     }
     (folder / "pebble.json").write_text(json.dumps({"pebble": config}))
     off = [word for name in ("http01", "https01", "tlsalpn01") for word in (f"-{name}", "")]

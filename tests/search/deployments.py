@@ -26,6 +26,7 @@ _LOGINS: dict[str, set[str]] = {
     "oidc": {"OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"},
     "shared-password": set(),
 }
+_BINDING = {"ACME_EAB_KID", "ACME_EAB_HMAC"}
 _GROUPS = {"ALLOWED_GROUPS", "ADMIN_GROUPS"}
 
 
@@ -101,6 +102,7 @@ def deployments(draw: st.DrawFn) -> Texts:
     chosen = chosen.difference(*_LOGINS.values()) | _LOGINS[login]
     if login != "oidc":
         chosen -= _GROUPS
+    chosen = chosen | _BINDING if "ACME_EAB_KID" in chosen else chosen - _BINDING
     signed = "ACME_EMAIL" in chosen
     chosen = (chosen | {"HUB_HOST", "BIND_ADDRESS"}) - {"SECRETS_VOLUME"} if signed else chosen
     found: Texts = {}
@@ -154,6 +156,8 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},
                 {"HTTP_PORT": "8443", "HUB_PORT": "8443"},
+                {"ACME_EAB_KID": "kid-1", "ACME_EAB_HMAC": ""},
+                {"ACME_EAB_KID": "", "ACME_EAB_HMAC": CANARY * 8},
                 {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "192.0.2.7"},
                 {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "localhost"},
                 {"ACME_EMAIL": "admin@example.org", "SECRETS_VOLUME": f"{s.name}-certificates"},

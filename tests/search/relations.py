@@ -107,6 +107,11 @@ def two_ports(s: Settings, users: Users) -> bool:
     return s.http_port != s.hub_port
 
 
+@_relation("ACME_EAB_KID ACME_EAB_HMAC")
+def both_of_a_binding_or_none(s: Settings, users: Users) -> bool:
+    return (s.acme_eab_kid is None) == (s.acme_eab_hmac is None)
+
+
 @_relation("ACME_EMAIL HUB_HOST")
 def a_name_that_can_be_signed(s: Settings, users: Users) -> bool:
     return s.acme_email is None or re.search(r"\.[a-z0-9_-]*[a-z_-][a-z0-9_-]*\Z", s.hub_host) is not None

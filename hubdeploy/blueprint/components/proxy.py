@@ -80,8 +80,9 @@ def _files(settings: Settings, facts: Facts) -> dict[str, Secret[bytes]]:
     authority = None
     if settings.acme_email:
         authority = routing.Authority(
-            settings.hub_host, settings.acme_server, settings.acme_email, next(iter(bundle), None), settings.acme_days
-        )
+            settings.hub_host, settings.acme_server, settings.acme_email, next(iter(bundle), None), settings.acme_days,
+            (settings.acme_eab_kid, settings.acme_eab_hmac) if settings.acme_eab_kid and settings.acme_eab_hmac else None,
+        )  # fmt: skip
     static = routing.static_config(settings.hub_port if settings.http_port else None, authority)
     return {f"{DIRECTORY}/traefik.toml": Secret(static), **bundle}
 
