@@ -85,14 +85,15 @@ def step(
     the proxy's; `days` is ACME_DAYS; `at_once`: somebody waits, and may have put right why the last order failed."""
     if served is not None:
         words = f"signed by {served.issuer}, {served.left(now)}"
+        good = State(order=state.order)
         lasts = (served.ends - served.begins) / timedelta(days=1)
         if served.is_late(now):
             why = reason(log, 0.0) or "the proxy's log does not say why"
-            return Step(None, replace(State(), order=state.order), 1, f"{words}: it was not renewed: {why}")
+            return Step(None, good, 1, f"{words}: it was not renewed: {why}")
         if not days / 2 < lasts < days * 2:
             told = f"it is valid for {lasts:.3g} days in all, and ACME_DAYS={days:g}: set ACME_DAYS={lasts:.3g}"
-            return Step(None, replace(State(), order=state.order), 1, f"{words}; {told}")
-        return Step(None, replace(State(), order=state.order), 0, words)
+            return Step(None, good, 1, f"{words}; {told}")
+        return Step(None, good, 0, words)
     if ordered and state.began is not None and not state.why:
         why = reason(log, state.began)
         if not why and now.timestamp() < state.began + ORDER_WITHIN:

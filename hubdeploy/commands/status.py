@@ -45,7 +45,7 @@ def show(deployment: NamedDeployment) -> None:
     console.print(_certificate(settings, pair), markup=False)
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
-        wrong = reachability.trouble(deployment.engine, settings, None if settings.acme_email else pair)
+        wrong = reachability.trouble(deployment.engine, settings, pair)
         console.print(f"login page: {wrong or f'comes at {settings.public_url}'}", markup=False)
         if wrong:
             raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")

@@ -24,7 +24,7 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
         deployment.show_and_do(drawn.plan, yes=yes)
     assert drawn is not None
     try:
-        confirm(deployment.engine, drawn.settings, None if drawn.settings.acme_email else drawn.served)
+        confirm(deployment.engine, drawn.settings, drawn.served)
     except KeyboardInterrupt:
         raise Interrupted("all steps are done; nobody has seen the login page yet") from None
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from hubdeploy.contract import jobs, labels
 from hubdeploy.contract.documents import Job, Jobs, Volume
 from tests.engine import filtering
 from tests.engine.project import BASE, ensure_base
+from tests.hub.waiting import until
 
 Ask = Callable[[str, str], Any]
 # How many network interfaces there are.
@@ -107,7 +107,7 @@ def test_what_the_engine_holds_is_the_template_and_it_goes_when_nobody_listens(
     ask: Ask, made_from: Jobs, held: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:
     with _asked(tmp_path / "jobs.sock", "long"):
-        _until(lambda: [one["State"]["Running"] for one in held()] == [True])
+        until(lambda: [one["State"]["Running"] for one in held()] == [True], 20, "the job runs")
         (found,) = held()
         template = jobs.creation(made_from, next(one for one in made_from.jobs if one.name == "long"))
         for name in ("Image", "User", "Entrypoint", "Cmd"):
@@ -120,7 +120,7 @@ def test_what_the_engine_holds_is_the_template_and_it_goes_when_nobody_listens(
         assert found["Mounts"][0]["RW"] is False
         with pytest.raises(OSError, match="the job long runs already"):
             ask("POST", "/jobs/long")
-    _until(lambda: held() == [])
+    until(lambda: held() == [], 20, "the job is gone")
 
 
 def test_a_job_writes_nowhere_and_sees_the_hosts_network_only_where_its_template_says_so(ask: Ask) -> None:
@@ -180,10 +180,3 @@ def _asked(socket_path: Path, name: str) -> Iterator[None]:
         connection.connect(str(socket_path))
         connection.sendall(f"POST /v1.41/jobs/{name} HTTP/1.1\r\nHost: filter\r\n\r\n".encode())
         yield
-
-
-def _until(wanted: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not wanted():
-        assert time.monotonic() < end
-        time.sleep(0.05)
