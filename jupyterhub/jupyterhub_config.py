@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import admission
 import assets
 import database
 import notices
@@ -24,6 +25,7 @@ from contract.documents import (
 from routes import Routes
 from safe_start import SafeStartHandler
 from spawner import ServerSpawner
+from traitlets.utils.importstring import import_item
 
 HERE = Path(__file__).parent
 
@@ -83,16 +85,17 @@ def configure_proxy(c: Any, contract: Contract, secrets: Secrets) -> None:
 
 def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:
     # the section of all authenticators: it applies to any class that the contract names
-    c.JupyterHub.authenticator_class = contract.login.authenticator_class
+    c.JupyterHub.authenticator_class = admission.over(import_item(contract.login.authenticator_class))
     for trait, value in contract.login.traits.items():
         setattr(c.Authenticator, trait, value)
     for trait, secret in secrets.login.items():
         setattr(c.Authenticator, trait, secret.reveal())
+    c.Authenticator.data_dir = contract.hub.data_dir
     c.Authenticator.admin_users = {user.name for user in contract.users if user.admin}
     # admins too: the shared-password login asks for both
     c.Authenticator.allowed_users = {user.name for user in contract.users}
-    # users whom an admin adds in the admin page may enter; start.py removes those who left the list
-    c.Authenticator.allow_existing_users = True
+    # whom an admin adds is on record; to be in the database is no reason to be let in
+    c.Authenticator.allow_existing_users = False
 
 
 def configure_servers(c: Any, contract: Contract) -> None:

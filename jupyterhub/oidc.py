@@ -18,7 +18,7 @@ from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthCallbackHandler
 from tornado.httpclient import HTTPClientError
 from tornado.web import HTTPError
-from traitlets import List, Unicode, default, validate
+from traitlets import List, Unicode, default
 
 # Clocks differ; seconds.
 _LEEWAY = 60
@@ -60,10 +60,6 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
     @default("manage_groups")
     def _groups_are_the_providers(self) -> bool:
         return True
-
-    @validate("allow_existing_users")
-    def _nobody_enters_for_having_entered_before(self, proposal: Any) -> bool:
-        return False
 
     @cached_property
     def _keys(self) -> jwt.PyJWKClient:
@@ -136,10 +132,6 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
         if obstacle:
             raise HTTPError(403, obstacle)
         return name
-
-    async def update_auth_model(self, auth_model: dict[str, Any]) -> dict[str, Any]:
-        """Who is no admin any more must be said: JupyterHub leaves the rights of a user as they are otherwise."""
-        return {**auth_model, "admin": bool(auth_model["admin"])}
 
     async def get_user_groups(self, auth_state: dict[str, Any]) -> set[str]:
         """The user's groups, of those that the settings name."""

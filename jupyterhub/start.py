@@ -66,7 +66,7 @@ def main() -> None:
         sys.exit(f"the hub cannot reach the container engine, as the filter does not answer: {error}")
     remove = ServerRemover(client, contract.labels)
     remove.outside(contract.hub.base_url)
-    accounts.apply(contract.users, Path(contract.hub.data_dir), remove)
+    accounts.apply(contract.users, Path(contract.hub.data_dir), remove, groups=contract.login.has_groups)
     assets.SERVED.take_all(client, contract.kinds[0].image, contract.labels)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.

@@ -1,7 +1,7 @@
 """The hub's API of users, where JupyterHub's own would do harm. `hub.py` puts these handlers in front of JupyterHub's.
 
-They refuse a name under which no server could start, before anything is added, and they keep JupyterHub from taking a
-user's name away. Everything else JupyterHub's own handlers do.
+They refuse a name under which no server could start, before anything is added, they keep JupyterHub from taking a user's
+name away, and they put on record whom an admin added, changed and deleted. Everything else JupyterHub's own handlers do.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def obstacle(name: str, volumes: Iterable[str]) -> str:
 
 
 class _Guarded:
-    """Looks at a request's body before JupyterHub's handler does."""
+    """Looks at a request's body before JupyterHub's handler does, and at what has come of it. `added` are users' names."""
+
+    added: tuple[str, ...] = ()
 
     def refuse_unfit(self, names: Iterable[Any]) -> None:
         volumes = [volume.name for volume in self.config.ServerSpawner.kind.volumes]  # type: ignore[attr-defined]
@@ -45,9 +47,43 @@ class _Guarded:
             if found:
                 raise HTTPError(400, found)
 
+    @property
+    def who(self) -> str:
+        return str(self.current_user.name)  # type: ignore[attr-defined]
+
+    def user_from_username(self, name: str) -> Any:
+        """JupyterHub adds a user here."""
+        user = super().user_from_username(name)  # type: ignore[misc]
+        self.authenticator.admit(user.name, self.who)  # type: ignore[attr-defined]
+        self.added = (*self.added, user.name)
+        return user
+
+    def note_admins(self, names: Iterable[str], *, before: bool = False) -> None:
+        """Puts on record which of these users have become admins, or are none any more; `before`: whether they were."""
+        for name in names:
+            now = bool(self.find_user(name).admin)  # type: ignore[attr-defined]
+            if now != before:
+                self.authenticator.promote(name, self.who, admin=now)  # type: ignore[attr-defined]
+
 
 class UserHandler(_Guarded, UserAPIHandler):  # type: ignore[misc]  # jupyterhub has no types
-    """/users/NAME: adds one user, or changes one."""
+    """/users/NAME: adds one user, changes or deletes one."""
+
+    async def post(self, name: str) -> None:
+        await super().post(name)
+        self.note_admins(self.added)
+
+    async def patch(self, name: str) -> None:
+        user = self.find_user(name)
+        before = user is not None and bool(user.admin)
+        await super().patch(name)
+        if user.name != name:
+            self.authenticator.rename(name, user.name, self.who)
+        self.note_admins([user.name], before=before)
+
+    async def delete(self, name: str) -> None:
+        await super().delete(name)
+        self.authenticator.dismiss(name, self.who)
 
     def get_json_body(self) -> Any:
         body = super().get_json_body()
@@ -65,6 +101,10 @@ class UserHandler(_Guarded, UserAPIHandler):  # type: ignore[misc]  # jupyterhub
 
 class UserListHandler(_Guarded, UserListAPIHandler):  # type: ignore[misc]
     """/users: lists all, or adds some."""
+
+    async def post(self) -> None:
+        await super().post()
+        self.note_admins(self.added)
 
     def get_json_body(self) -> Any:
         body = super().get_json_body()

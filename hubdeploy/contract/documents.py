@@ -27,6 +27,8 @@ DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"
 # How the MAC address of a user's server begins in a network of others, where the guard must know it from other containers.
 SERVER_MAC = "06:68"
 
+# The traits of a login's class that let in members of groups.
+GROUP_TRAITS = ("allowed_groups", "admin_groups")
 # A trait of a login's class, as JSON has it.
 Trait = str | bool | tuple[str, ...]
 _Value = TypeVar("_Value", str, bytes)
@@ -85,12 +87,17 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Login:
-    """How users log in: JupyterHub's name of the authenticator's class (or `module.Class`), and its traits. Those that are
-    secret stand in Secrets.login, by the trait's name."""
+    """How users log in: the authenticator's `module.Class`, and its traits. Those that are secret stand in Secrets.login, by
+    the trait's name."""
 
     name: str
     authenticator_class: str
     traits: Mapping[str, Trait]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether members of a group may enter whom nobody named."""
+        return any(self.traits.get(trait) for trait in GROUP_TRAITS)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 class LoginRow:
     """One way to log in. `field` means a field of Settings.
 
-    `authenticator_class`: as JupyterHub names it, or `module.Class`. `traits` and `secret_traits`: trait of that class ->
+    `authenticator_class`: `module.Class` in the hub's image. `traits` and `secret_traits`: trait of that class ->
     field. `needs`: the fields without which it cannot work; a login with all of them set is the default.
     `personal`: each user proves who they are; any other login is refused beyond this machine. `generated`: secret field ->
     function that makes its value if nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label
@@ -46,7 +46,7 @@ def readable_password() -> str:
 
 LOGINS: dict[str, LoginRow] = {
     "github": LoginRow(
-        authenticator_class="github",
+        authenticator_class="oauthenticator.github.GitHubOAuthenticator",
         # OAuthenticator derives the other addresses: URL/login/oauth/authorize and URL/login/oauth/access_token; the user
         # at api.github.com/user or, for any other URL, as GitHub Enterprise has it, URL/api/v3/user.
         traits={
@@ -61,7 +61,6 @@ LOGINS: dict[str, LoginRow] = {
         asks=("github_url",),
     ),
     "oidc": LoginRow(
-        # In the hub's image: jupyterhub/oidc.py.
         authenticator_class="oidc.OIDC",
         traits={
             "client_id": "oidc_client_id",
@@ -79,7 +78,7 @@ LOGINS: dict[str, LoginRow] = {
         groups=("allowed_groups", "admin_groups"),
     ),
     "shared-password": LoginRow(
-        authenticator_class="shared-password",
+        authenticator_class="jupyterhub.authenticators.shared.SharedPasswordAuthenticator",
         traits={},
         secret_traits={"user_password": "user_password", "admin_password": "admin_password"},
         personal=False,

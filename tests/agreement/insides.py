@@ -97,6 +97,14 @@ def _authority(s: Settings, at: str) -> Readings:
         yield Reading(key, f"{at}.certificatesResolvers.authority.acme.{place}", value if s.acme_email else ABSENT)
 
 
+# Login -> its class, in the hub's image.
+_CLASSES = {
+    "github": "oauthenticator.github.GitHubOAuthenticator",
+    "oidc": "oidc.OIDC",
+    "shared-password": "jupyterhub.authenticators.shared.SharedPasswordAuthenticator",
+}
+
+
 def documents(s: Settings, leaves: Leaves) -> Readings:
     connect = f"http://{s.hub_name}:{written.HUB_PORT}"
     yield Reading("DOCKER_MACHINE_NAME", "contract.deployment", s.name)
@@ -111,8 +119,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
         "where the hub writes routes", "contract.proxy.rules_file", f"{written.ROUTES_MOUNT_IN_HUB}/rules.toml"
     )
     yield Reading("AUTHENTICATOR", "contract.login.name", s.authenticator)
-    own_class = "oidc.OIDC" if s.authenticator == "oidc" else s.authenticator
-    yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", own_class)
+    yield Reading("AUTHENTICATOR", "contract.login.authenticator_class", _CLASSES[s.authenticator])
     yield Reading("HUB_TITLE", "pages.title", s.hub_title)
     yield Reading("HUB_ANNOUNCEMENT", "pages.announcement", s.hub_announcement or ABSENT)
     yield Reading("HUB_HELP_URL", "pages.help_url", s.hub_help_url or ABSENT)
@@ -220,8 +227,10 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
 def _login(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("userlist", "login.allowed_users", tuple(sorted(user.name for user in s.users)))
     yield Reading("userlist: admin", "login.admin_users", tuple(sorted(user.name for user in s.users if user.admin)))
+    yield Reading("AUTHENTICATOR", "login.class", _CLASSES[s.authenticator].rpartition(".")[2])
+    yield Reading("DATA_VOLUME_CONTAINER", "login.data_dir", s.data_mount)
+    yield Reading("nobody enters for having entered before", "login.allow_existing_users", False)
     if s.authenticator == "shared-password":
-        yield Reading("AUTHENTICATOR", "login.class", "SharedPasswordAuthenticator")
         yield Reading("USER_PASSWORD", "login.user_password", _password(s, leaves, "USER_PASSWORD"))
         yield Reading("ADMIN_PASSWORD", "login.admin_password", _password(s, leaves, "ADMIN_PASSWORD"))
         return
@@ -232,12 +241,9 @@ def _login(s: Settings, leaves: Leaves) -> Readings:
             key, f"login.{trait}", tuple(sorted(value)) if isinstance(value, tuple) and "groups" in trait else value
         )
     if s.authenticator == "oidc":
-        yield Reading("AUTHENTICATOR", "login.class", "OIDC")
-        yield Reading("nobody enters for having entered before", "login.allow_existing_users", False)
         return
     public = urlsplit(s.github_url).hostname == "github.com"
     api = "https://api.github.com" if public else f"{s.github_url}/api/v3"
-    yield Reading("AUTHENTICATOR", "login.class", "GitHubOAuthenticator")
     yield Reading("GITHUB_URL", "login.authorize_url", f"{s.github_url}/login/oauth/authorize")
     yield Reading("GITHUB_URL", "login.token_url", f"{s.github_url}/login/oauth/access_token")
     yield Reading("GITHUB_URL", "login.userdata_url", f"{api}/user")

@@ -30,10 +30,10 @@ from hubdeploy.contract.documents import (
 )
 from tests import hub_modules
 
-SHARED = Login("shared-password", "shared-password", {})
+SHARED = Login("shared-password", "jupyterhub.authenticators.shared.SharedPasswordAuthenticator", {})
 GITHUB = Login(
     "github",
-    "github",
+    "oauthenticator.github.GitHubOAuthenticator",
     {
         "github_url": "https://github.com",
         "client_id": "the-client",

@@ -57,6 +57,13 @@ class LiveHub:
         headers = {"Authorization": f"token {TOKEN}"}
         return requests.request(method, f"{self.url}/hub/api{path}", headers=headers, timeout=30, **arguments)
 
+    def log_in(self, name: str, password: str, window: requests.Session | None = None) -> requests.Response:
+        """The page that a browser gets for the login form."""
+        window = window or requests.Session()
+        window.get(f"{self.url}/hub/login", timeout=30)
+        form = {"username": name, "password": password, "_xsrf": window.cookies["_xsrf"]}
+        return window.post(f"{self.url}/hub/login?next=/hub/token", data=form, timeout=30)
+
     def users(self) -> set[str | None]:
         answer = self.call("GET", "/users")
         answer.raise_for_status()
@@ -64,8 +71,11 @@ class LiveHub:
 
 
 @contextmanager
-def running(folder: Path, contract: Contract | None = None, application: str = "hub.Hub") -> Iterator[LiveHub]:
-    """Started, with its files in `folder`; `application` is JupyterHub's own, or ours."""
+def running(
+    folder: Path, contract: Contract | None = None, application: str = "hub.Hub", config: str = ""
+) -> Iterator[LiveHub]:
+    """Started, with its files in `folder`; `application` is JupyterHub's own, or ours; `config` are lines of configuration
+    that somebody added."""
     port = free_port()
     # Side by side, as in the image: modules, templates, the contract, documents.
     shutil.copytree(hub_modules.FOLDER, folder, ignore=shutil.ignore_patterns("secrets"), dirs_exist_ok=True)
@@ -77,7 +87,7 @@ def running(folder: Path, contract: Contract | None = None, application: str = "
     (folder / DOCUMENTS).mkdir(exist_ok=True)
     (folder / CONTRACT_FILE).write_bytes(to_bytes(contract))
     (folder / SECRETS_FILE).write_bytes(to_bytes(hub_image.secrets(contract.login.name)))
-    (folder / "config_of_tests.py").write_text(_CONFIG.replace("PORT", str(port)))
+    (folder / "config_of_tests.py").write_text(_CONFIG.replace("PORT", str(port)) + config)
     module, _, name = application.rpartition(".")
     code = f"from {module} import {name}; {name}.launch_instance(['--config=config_of_tests.py'])"
     environment = os.environ | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sysconfig
 from pathlib import Path
@@ -36,9 +37,9 @@ class Hub:
         self.url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
         self.stopped: list[str] = []
 
-    def start(self, *users: User) -> None:
+    def start(self, *users: User, groups: bool = False) -> None:
         """As start.py does, and then as JupyterHub does with listed users."""
-        self.accounts.apply(users, self.folder, self.stopped.append)
+        self.accounts.apply(users, self.folder, self.stopped.append, groups=groups)
         with orm.new_session_factory(self.url)() as session:
             if not session.query(orm.Role).count():
                 for role in roles.get_default_roles():
@@ -48,6 +49,11 @@ class Hub:
             session.commit()
 
     def add_by_admin(self, name: str) -> None:
+        self.accounts.Named(self.folder / self.accounts.RECORD).admit(name)
+        self.enter(name)
+
+    def enter(self, name: str) -> None:
+        """As a member of a group, whom nobody named."""
         with orm.new_session_factory(self.url)() as session:
             self._ensure(session, name, admin=False)
             session.commit()
@@ -128,6 +134,48 @@ def test_an_older_deployments_database_is_taken_over(hub: Hub) -> None:
     assert hub.users() == {"kaben", "zoe"}
 
 
+def test_the_record_of_the_last_version_is_taken_over(hub: Hub) -> None:
+    """It held the list at the last start, and who had been added before the list did."""
+    hub.start(*listed("kaben* ann bob*"))
+    hub.enter("zoe")
+    record = {"listed": ["ann", "bob", "kaben"], "admins": ["bob", "kaben"], "added_before": ["ann"]}
+    (hub.folder / hub.accounts.RECORD).write_text(json.dumps(record))
+    hub.start(*listed("kaben* bob"))
+    assert (hub.users(), hub.admins()) == ({"kaben", "bob", "ann", "zoe"}, {"kaben"})
+
+
+def test_whom_an_admin_made_an_admin_stays_one(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    hub.accounts.Named(hub.folder / hub.accounts.RECORD).promote("ann", admin=True)
+    with orm.new_session_factory(hub.url)() as session:
+        hub._ensure(session, "ann", admin=True)
+        session.commit()
+    hub.start(*listed("kaben* ann"))
+    assert hub.admins() == {"kaben", "ann"}
+
+
+def test_who_came_by_a_group_stays_while_groups_let_anybody_in(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"), groups=True)
+    hub.enter("zoe")
+    hub.start(*listed("kaben*"), groups=True)
+    assert (hub.users(), hub.stopped) == ({"kaben", "zoe"}, ["ann"])
+    hub.start(*listed("kaben*"))
+    assert (hub.users(), hub.stopped) == ({"kaben"}, ["ann", "zoe"])
+
+
+def test_what_the_list_changes_is_recorded(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    hub.start(*listed("kaben ann* bob"))
+    hub.start(*listed("kaben bob"))
+    found = [(one.event, one.user, one.by) for one in hub_image.load("audit").entries(hub.folder)]
+    assert found == [
+        ("user added", "bob", "userlist"),
+        ("made an admin", "ann", "userlist"),
+        ("no admin any more", "kaben", "userlist"),
+        ("user removed", "ann", "userlist"),
+    ]
+
+
 def test_an_account_that_lost_its_name_has_it_again_if_its_server_knows_it(hub: Hub) -> None:
     """What the admin page of JupyterHub 6.1.1 left: a row without a name, whose server may still run."""
     hub.start(*listed("kaben* ann"))
@@ -156,7 +204,7 @@ def test_an_older_schema_is_upgraded_after_a_backup(hub: Hub) -> None:
         alembic.command.downgrade(alembic.config.Config(ini), OLD_SCHEMA)
     hub.start(*listed("kaben*"))
     assert hub.users() == {"kaben"}
-    (backup,) = set(hub.folder.iterdir()) - before
+    (backup,) = set(hub.folder.glob("jupyterhub.sqlite*")) - before
     assert backup.name.startswith("jupyterhub.sqlite.")
 
 
@@ -187,7 +235,7 @@ def test_a_server_that_cannot_be_stopped_leaves_the_account_for_the_next_try(hub
         raise ConnectionError(name)
 
     with pytest.raises(ConnectionError):
-        hub.accounts.apply(listed("kaben*"), hub.folder, engine_is_gone)
+        hub.accounts.apply(listed("kaben*"), hub.folder, engine_is_gone, groups=False)
     assert "ann" in hub.users()
     hub.start(*listed("kaben*"))
     assert "ann" not in hub.users()

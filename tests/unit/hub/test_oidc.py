@@ -196,9 +196,16 @@ def test_whoever_leaves_the_group_is_refused_at_the_next_login(hub: LiveHub, sta
     assert "bob@example.org" in hub.users()
 
 
-def test_who_was_added_in_the_admin_page_needs_list_or_group_as_well(hub: LiveHub, standin: StandIn) -> None:
-    hub.call("POST", "/users", json={"usernames": ["added@example.org"]}).raise_for_status()
-    assert log_in(hub, standin, email="added@example.org").status_code == 403
+def test_whom_an_admin_has_added_and_made_an_admin_needs_neither_list_nor_group(hub: LiveHub, standin: StandIn) -> None:
+    added = "added@example.org"
+    hub.call("POST", "/users", json={"usernames": [added], "admin": True}).raise_for_status()
+    assert log_in(hub, standin, email=added).status_code == 200
+    assert is_admin(hub, added)
+    hub.call("PATCH", f"/users/{added}", json={"name": added, "admin": False}).raise_for_status()
+    assert log_in(hub, standin, email=added).status_code == 200
+    assert not is_admin(hub, added)
+    hub.call("DELETE", f"/users/{added}").raise_for_status()
+    assert log_in(hub, standin, email=added).status_code == 403
 
 
 def test_groups_at_the_address_of_users_count(hub: LiveHub, standin: StandIn) -> None:
@@ -259,7 +266,6 @@ def test_a_provider_that_is_away_gives_a_page_in_words(standin: StandIn, tmp_pat
 def test_without_groups_the_list_alone_says_who_enters_and_who_is_an_admin(standin: StandIn, tmp_path: Path) -> None:
     with live_hub.running(tmp_path, contract(standin.issuer, allowed_groups=(), admin_groups=())) as hub:
         assert log_in(hub, standin).status_code == 200
-        hub.call("PATCH", f"/users/{LISTED}", json={"admin": True}).raise_for_status()
         assert log_in(hub, standin, groups=["teachers"]).status_code == 200
         assert not is_admin(hub, LISTED)
         assert log_in(hub, standin, email="eve@example.org", groups=["pupils", "teachers"]).status_code == 403

@@ -65,9 +65,6 @@ def test_an_error_is_in_words_and_has_a_way_home(hub: LiveHub, path: str, headin
 
 
 def test_a_failed_login_is_an_alert(hub: LiveHub) -> None:
-    with requests.Session() as window:
-        window.get(f"{hub.url}/hub/login", timeout=30)
-        form = {"username": "ann", "password": "wrong", "_xsrf": window.cookies["_xsrf"]}
-        answer = window.post(f"{hub.url}/hub/login", data=form, timeout=30)
+    answer = hub.log_in("ann", "wrong")
     assert answer.status_code == 403
     assert '<p class="login_error" role="alert">' in answer.text
