@@ -95,6 +95,12 @@ class Engine:
             network=network,
         )
 
+    def run_in_hub(
+        self, hub: str, command: Sequence[str], *, mounts: Mapping[str, bool], deployment: str, within: float
+    ) -> str:
+        """What a program of the hub's image prints on the hub's data, see oneoff.run_in_hub."""
+        return oneoff.run_in_hub(self.connection, hub, command, mounts=mounts, deployment=deployment, within=within)
+
     def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
         """A container's output, oldest first, in pieces as they come."""
         return observe.logs(self.connection, container, follow=follow, tail=tail)

@@ -1,7 +1,9 @@
-"""One-off containers: what a command prints in an image, and, without running, who owns volumes.
+"""One-off containers: what a command prints in an image, what a program of the hub's image says of the hub's data, and,
+without running, who owns volumes.
 
 A command may run in a foreign image: it gets no capability, no volume of ours, no network unless asked, and a limit of
-memory and time. The container has the deployment's label, so the next run, or clean, removes one that a killed run left.
+memory and time. A program of the hub gets the hub's own image and only those of its volumes that it is given. The container
+has the deployment's label, so the next run, or clean, removes one that a killed run left: callers hold the checkout's lock.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ import time
 from collections.abc import Mapping, Sequence
 
 import docker.errors
-from docker.types import LogConfig
+from docker.types import LogConfig, Mount
 
+from hubdeploy import threads
 from hubdeploy.contract import labels
 from hubdeploy.engine import observe
 from hubdeploy.engine.connection import Connection, already_gone, translated
+from hubdeploy.errors import DeployError, EngineError, indented
 
 # JupyterLab's modules, loaded to print a version, take 110 MB.
 _MEMORY = 1024**3
 _PIDS = 256
 _STEP = 0.1
+# Characters of a program's standard error in a message.
+_LAST_WORDS = 2000
 # Volumes of one container. For each question the engine mounts all of them; a container takes longer than a few mounts.
 _VOLUMES = 20
 
@@ -101,6 +107,95 @@ def run_once(
             return _printed_within(connection, container, within)
         finally:
             _remove(connection, container)
+
+
+def run_in_hub(
+    connection: Connection,
+    hub: str,
+    command: Sequence[str],
+    *,
+    mounts: Mapping[str, bool],
+    deployment: str,
+    within: float,
+) -> str:
+    """Standard output of a program of the hub's image, on the hub's data, whether the hub runs or not.
+
+    `hub` is the hub's container: image and volumes are its own, so the program fits the data. `mounts`: where the container
+    mounts a volume that the program needs -> whether it may write there. It has no network, no capability, a read-only file
+    system, and no log. It runs as the hub's user. Raises DeployError if there is no hub, EngineError with the end of standard
+    error if the program fails or takes longer than `within` seconds.
+    """
+    program, *arguments = command
+    carried = {labels.DEPLOYMENT: deployment, labels.ROLE: labels.ONE_OFF}
+    with translated(f"a program of {hub} runs"):
+        _remove_left(connection, carried)
+        try:
+            made = connection.api.inspect_container(hub)
+        except docker.errors.NotFound:
+            raise DeployError(
+                wanted="a hub, whose data this is about",
+                found=f"there is no container {hub}",
+                fix="run ./invoke up first",
+            ) from None
+        volumes = {one["Destination"]: one["Name"] for one in made["Mounts"] if one["Type"] == "volume"}
+        missing = [target for target in mounts if target not in volumes]
+        if missing:
+            raise DeployError(
+                wanted=f"a volume at {missing[0]} in the hub",
+                found=f"{hub} has none there",
+                fix="run ./invoke up first",
+            )
+        container = connection.api.create_container(
+            made["Image"],
+            arguments,
+            entrypoint=[program],
+            name=f"{deployment}-one-off",
+            labels=carried,
+            user=made["Config"]["User"],
+            healthcheck={"test": ["NONE"]},
+            use_config_proxy=False,
+            host_config=connection.api.create_host_config(
+                mounts=[
+                    Mount(target, volumes[target], type="volume", read_only=not writes)
+                    for target, writes in mounts.items()
+                ],
+                network_mode="none",
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                read_only=True,
+                tmpfs={"/tmp": "mode=1777,size=16m"},
+                mem_limit=_MEMORY,
+                memswap_limit=_MEMORY,
+                pids_limit=_PIDS,
+                log_config=LogConfig(type="none"),
+            ),
+        )["Id"]
+        try:
+            code, output, errors = _heard_within(connection, container, within)
+        finally:
+            _remove(connection, container)
+    if code != 0:
+        raise EngineError(
+            wanted=f"an answer of {' '.join(command[:3])} in the hub's image",
+            found=f"it ended with code {code}:\n{indented(errors.strip()[-_LAST_WORDS:])}",
+            fix="run ./invoke up, which brings the hub up to date, then try again",
+        )
+    return output
+
+
+def _heard_within(connection: Connection, container: str, within: float) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a container that is started here. It has no log, so its words are
+    heard while it runs."""
+    heard = connection.api.attach(container, stream=True, demux=True)
+    connection.api.start(container)
+    asked = threads.run(lambda: list(heard))
+    try:
+        pieces = asked.result(timeout=within)
+    except TimeoutError:
+        return 1, "", f"(ended after {within:.0f} s)"
+    code = int(connection.api.wait(container)["StatusCode"])
+    output, errors = (b"".join(one[stream] or b"" for one in pieces).decode(errors="replace") for stream in (0, 1))
+    return code, output, errors
 
 
 def _printed_within(connection: Connection, container: str, within: float) -> str:
