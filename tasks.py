@@ -184,6 +184,22 @@ def logs(
     logs.show(named.load(), user=user, component="proxy" if proxy else of, follow=follow, tail=tail)
 
 
+@task(positional=["name"], help={"name": "this person alone; the word suffices: access ada"})
+def access(c: Context, name: str) -> None:
+    """Show who may log in, and why (access ada)."""
+    from hubdeploy.commands import access, deployment
+
+    access.show(deployment.load(), name)
+
+
+@task(help={"user": "this user alone", "days": "how many days back"})
+def audit(c: Context, user: str = "", days: str = "7") -> None:
+    """Print logins, failures and changes of users."""
+    from hubdeploy.commands import access, deployment
+
+    access.audit(deployment.load(), user=user, days=days)
+
+
 @task
 def setup(c: Context) -> None:
     """Make this machine ready: engine, base image."""
@@ -195,5 +211,6 @@ def setup(c: Context) -> None:
 
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
-    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, setup,
+    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, access,
+    audit, setup,
 )  # fmt: skip

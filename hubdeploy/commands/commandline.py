@@ -1,5 +1,6 @@
-"""Runs Invoke with two things more: a task can also be named in the Makefile's spelling (`base_notebook_image`), and
-developers' tasks can be called without being listed. Knows no task by name and starts nothing itself.
+"""Runs Invoke with three things more: a task can also be named in the Makefile's spelling (`base_notebook_image`), a word
+that a task takes without an option may be left out, and developers' tasks can be called without being listed. Knows no task
+by name and starts nothing itself.
 
 Only words that stand where a task's name stands are read so; values of options never are. Invoke cannot do this alone:
 it spells all names one way, and an alias that differs from its task only in `-` and `_` sends it into endless recursion,
@@ -23,6 +24,7 @@ vars(sys.modules[_MOCK]).update(Mock=None)
 from invoke import __version__  # noqa: E402
 from invoke.collection import Collection  # noqa: E402
 from invoke.parser import Parser  # noqa: E402
+from invoke.parser.parser import ParseMachine  # noqa: E402
 from invoke.program import Program  # noqa: E402
 
 del sys.modules[_MOCK]
@@ -54,6 +56,7 @@ class TwoSpellings(Program):
     def _make_parser(self) -> Parser:
         # Invoke has no public place for this. Its version is pinned, and a test of the wrapper names a task both ways.
         parser = super()._make_parser()
+        ParseMachine.complete_context = _let_words_be_missing  # type: ignore[method-assign, assignment]
         for name in list(parser.contexts):
             if "-" in name:
                 parser.contexts.alias(name.replace("-", "_"), to=name)  # type: ignore[no-untyped-call]
@@ -73,6 +76,17 @@ def _developers_tasks() -> Collection:
             raise
         return Collection()
     return found
+
+
+_complete_context = ParseMachine.complete_context
+
+
+def _let_words_be_missing(machine: ParseMachine) -> None:
+    """A word that a task takes without an option may be left out, and is empty then: `access ada`, and `access` for all.
+    Invoke knows only words that must be there, and its machine cannot be derived from: states are looked up in one class."""
+    for word in machine.context.missing_positional_args if machine.context else ():
+        word.value = ""
+    _complete_context(machine)
 
 
 def main() -> None:

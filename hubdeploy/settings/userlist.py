@@ -6,7 +6,7 @@ A word behind a name is never shown, as people write passwords there.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from hubdeploy.contract import names
@@ -22,11 +22,7 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     """The users of a userlist's text in the order of the file, and what is wrong with it."""
     users: dict[str, tuple[User, int]] = {}
     problems: list[Problem] = []
-    # Lines end as in an editor: splitlines() also ends one at a form feed, and the flag behind it would become a user.
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
-        words = line.split("#", 1)[0].split()
-        if not words:
-            continue
+    for number, words in _lines(text):
         where = f"{source}:{number}"
         name, flags = names.normalized(words[0]), words[1:]
         found = _problems(where, name, flags)
@@ -55,6 +51,23 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
             )
         )
     return tuple(user for user, _ in users.values()), problems
+
+
+def lines(text: str) -> dict[str, int]:
+    """Name -> the line that names it first, of a userlist without problems."""
+    found: dict[str, int] = {}
+    for number, words in _lines(text):
+        found.setdefault(names.normalized(words[0]), number)
+    return found
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and words of each line that has some."""
+    # Lines end as in an editor: splitlines() also ends one at a form feed, and the flag behind it would become a user.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
+        words = line.split("#", 1)[0].split()
+        if words:
+            yield number, words
 
 
 def _problems(where: str, name: str, flags: Sequence[str]) -> list[Problem]:

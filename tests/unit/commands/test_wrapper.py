@@ -231,6 +231,11 @@ def base_notebook_image(c, yes=False):
 def logs(c, user=""):
     """Show a log."""
     print("logs", user)
+
+@task(positional=["name"])
+def access(c, name):
+    """Show one, or all."""
+    print("access", name or "all")
 '''
 
 
@@ -274,6 +279,21 @@ def test_both_spellings_name_a_task_and_values_stay_as_they_are(tasks: Path, arg
     done = subprocess.run(
         [str(tasks / "invoke"), *arguments.split()], capture_output=True, text=True, cwd="/", check=False
     )
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("access", "access all\n"),
+        ("access ada", "access ada\n"),
+        ("access --name ada", "access ada\n"),
+        ("access logs", "access logs\n"),
+        ("access ada logs", "access ada\nlogs \n"),
+    ],
+)
+def test_a_word_without_an_option_may_be_left_out(tasks: Path, arguments: str, expected: str) -> None:
+    done = subprocess.run([str(tasks / "invoke"), *arguments.split()], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
@@ -367,7 +387,7 @@ def test_the_list_is_the_operators_and_its_last_line_names_developers_tasks(deve
 
 def test_the_list_for_programs_stays_json(developed: Path) -> None:
     _, printed, _ = said(developed, "--list --list-format=json")
-    assert [task["name"] for task in json.loads(printed)["tasks"]] == ["base-notebook-image", "build", "logs"]
+    assert [task["name"] for task in json.loads(printed)["tasks"]] == ["access", "base-notebook-image", "build", "logs"]
 
 
 @pytest.mark.parametrize("left", ["nothing", "the folder", "the package"])

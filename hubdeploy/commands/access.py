@@ -1,0 +1,100 @@
+"""`access` and `audit`: who may enter and why, and who did. They read what the hub has on record, and change nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from hubdeploy.commands import hub_program
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import names
+from hubdeploy.errors import Caution, DeployError, read_text
+from hubdeploy.plan import access
+from hubdeploy.plan.access import Access, Heard
+from hubdeploy.settings import userlist
+
+_DAY = 86400
+
+
+def show(deployment: Deployment, name: str) -> None:
+    """The access of one person, in sentences, or a table of all whose names are known."""
+    settings = deployment.settings
+    heard = _heard(deployment)
+    lines = userlist.lines(read_text(settings.root / "userlist", "userlist", "the users who may log in"))
+    if name:
+        _sentences(access.of(names.normalized(name), settings, heard, lines), access.groups(settings))
+        return
+    rows = [
+        (one.name, _yes(one.enter), _yes(one.admin), _yes(one.sudo), ", ".join(dict.fromkeys((*one.enter, *one.sudo))))
+        for one in access.everybody(settings, heard, lines)
+    ]
+    _print(("user", "may log in", "admin", "sudo", "because of"), rows)
+    for key, groups in access.groups(settings).items():
+        print(f"and members of {', '.join(groups)}, as {key} says: the login's provider is asked at each login")
+
+
+def audit(deployment: Deployment, *, user: str, days: str) -> None:
+    """Logins, failures and changes of the last `days`, the oldest first. Raises DeployError if that is no number."""
+    if not days.isdecimal() or not int(days):
+        raise DeployError(wanted="a number of days", found=f"--days {days}", fix="write one such as --days 7")
+    since = datetime.now(UTC).timestamp() - int(days) * _DAY
+    settings = deployment.settings
+    printed = hub_program.run(deployment.engine, settings, "audit", (settings.data_mount, str(since)))
+    wanted = names.normalized(user)
+    entries = [json.loads(line) for line in printed.splitlines()]
+    rows = [_row(one) for one in entries if not wanted or wanted in (one["user"], one["by"])]
+    if rows:
+        _print(("time", "what", "user", "by", "address"), rows)
+    else:
+        print(f"nothing in the last {days} days" + (f" with the name {wanted}" if wanted else ""))
+
+
+def _heard(deployment: Deployment) -> Heard:
+    """What the hub has on record. Without a hub nothing is: then list and settings alone decide."""
+    settings = deployment.settings
+    try:
+        printed = hub_program.run(deployment.engine, settings, "standing", (settings.data_mount,))
+    except DeployError as error:
+        deployment.display.cautions(
+            [Caution(f"the hub was not asked whom admins have added: {error.found}", error.fix)]
+        )
+        return Heard()
+    found: Mapping[str, Any] = json.loads(printed)
+    groups = {user: frozenset(mine) for user, mine in found["groups"].items()}
+    return Heard(frozenset(found["added"]), frozenset(found["promoted"]), groups)
+
+
+def _sentences(found: Access, groups: Mapping[str, Iterable[str]]) -> None:
+    for reasons, does, does_not in (
+        (found.enter, "may log in", "may not log in"),
+        (found.admin, "is an admin", "is no admin"),
+        (found.sudo, "may use sudo", "may not use sudo"),
+    ):
+        print(f"{found.name} {does}: {', '.join(reasons)}" if reasons else f"{found.name} {does_not}")
+    if not found.enter:
+        print("neither userlist names them, nor has an admin added them")
+        for key, named in groups.items():
+            print(f"at the last login they were in no group of {key}: {', '.join(named)}")
+
+
+def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    time = datetime.fromtimestamp(entry["at"]).astimezone()
+    return (f"{time:%Y-%m-%d %H:%M:%S}", entry["event"], entry["user"], entry["by"], entry["address"])
+
+
+def _yes(reasons: Iterable[str]) -> str:
+    return "yes" if any(reasons) else ""
+
+
+def _print(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Without lines, and with whole cells."""
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)

@@ -1,0 +1,77 @@
+"""Who may enter, who is an admin, who may use sudo, and by which line, group or rule. Pure.
+
+The hub decides the same by the traits of its login; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from hubdeploy.contract.documents import GROUP_TRAITS
+from hubdeploy.settings.declarations import Settings, keys_of_fields
+
+_ADDED, _PROMOTED = "added in the admin page", "made an admin in the admin page"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the hub has on record: the users whom an admin has `added` or `promoted`, and name -> the groups that the login's
+    provider named at the last login, of those that settings name."""
+
+    added: frozenset[str] = frozenset()
+    promoted: frozenset[str] = frozenset()
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.added | self.promoted | self.groups.keys()
+
+
+@dataclass(frozen=True)
+class Access:
+    """The reasons why `name` may `enter`, is an `admin`, may `sudo`; without one it is a no. Nobody who may not enter is an
+    admin, or may use sudo."""
+
+    name: str
+    enter: tuple[str, ...]
+    admin: tuple[str, ...]
+    sudo: tuple[str, ...]
+
+
+def of(name: str, settings: Settings, heard: Heard, lines: Mapping[str, int]) -> Access:
+    """`name` as the hub normalizes it; `lines`: name -> line of userlist."""
+    user = next((one for one in settings.users if one.name == name), None)
+    line = f"userlist:{lines.get(name, '')}"
+    mine = heard.groups.get(name, frozenset())
+    promoted = [_PROMOTED] if name in heard.promoted else []
+    by_admin_group = list(_by_group(settings, "admin_groups", mine))
+    enter = [
+        *([line] if user else []),
+        *([_ADDED] if name in heard.added else []),
+        *_by_group(settings, "allowed_groups", mine),
+        *by_admin_group,
+        *promoted,
+    ]
+    admin = [*([f"{line} (admin)"] if user and user.admin else []), *by_admin_group, *promoted]
+    sudo = [*([f"{line} (sudo)"] if user and user.sudo else []), *(["GRANT_SUDO=yes"] if settings.grant_sudo else [])]
+    return Access(name, tuple(enter), tuple(admin), tuple(sudo) if enter else ())
+
+
+def everybody(settings: Settings, heard: Heard, lines: Mapping[str, int]) -> tuple[Access, ...]:
+    """All whose name is known and who may enter, by name."""
+    names = {user.name for user in settings.users} | heard.names
+    found = (of(name, settings, heard, lines) for name in sorted(names))
+    return tuple(one for one in found if one.enter)
+
+
+def groups(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Key -> the groups that it lets in, of the settings that the login reads."""
+    fields = [settings.login.traits[trait] for trait in GROUP_TRAITS if trait in settings.login.traits]
+    return {keys_of_fields()[one]: getattr(settings, one) for one in fields if getattr(settings, one)}
+
+
+def _by_group(settings: Settings, trait: str, mine: Iterable[str]) -> Iterable[str]:
+    name = settings.login.traits.get(trait)
+    named = getattr(settings, name) or () if name else ()
+    return [f"group {one} ({keys_of_fields()[name]})" for one in named if name and one in mine]

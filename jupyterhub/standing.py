@@ -1,0 +1,32 @@
+"""Prints what the hub has on record of its users, as JSON, for `./invoke access`: whom an admin has added or made an admin,
+and each user's groups at the last login. It changes nothing.
+"""
+
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import database
+from accounts import RECORD, read_record
+
+_GROUPS = """
+select users.name, groups.name from users
+join user_group_map on user_group_map.user_id = users.id join groups on groups.id = user_group_map.group_id
+"""
+
+
+def main(data: str) -> None:
+    record = read_record(Path(data) / RECORD, [], {})
+    groups: dict[str, list[str]] = {}
+    file = Path(data) / database.FILE
+    if database.columns_of(file, "user_group_map"):
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connected:
+            for user, group in connected.execute(_GROUPS):
+                groups.setdefault(user, []).append(group)
+    print(json.dumps({"added": sorted(record.added), "promoted": sorted(record.promoted), "groups": groups}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
