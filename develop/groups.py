@@ -38,6 +38,7 @@ _MATRIX = (
     *_DEPLOYMENT, "tests/hub/test_matrix.py", "tests/hub/matrix.py", "tests/hub/stage.py", "tests/hub/volumes.py",
     "tests/hub/authority.py", "tests/hub/github_standin.py", "tests/hub/foreign_image.py", "tests/hub/docker_stacks",
 )  # fmt: skip
+_PROVIDER = ("tests/hub/provider.py", "tests/hub/authority.py", "tests/nanoidp.py")
 _IMAGES = "tests/hub/test_images.py"
 _HOMES = "tests/hub/test_homes.py"
 _SEARCH = "tests/unit/settings/test_settings_search.py"
@@ -91,8 +92,15 @@ GROUPS = (
     Group(
         "oidc",
         ("tests/hub/test_oidc.py",),
-        (*_DEPLOYMENT, "tests/hub/test_oidc.py", "tests/hub/authority.py", "tests/nanoidp.py"),
+        (*_DEPLOYMENT, "tests/hub/test_oidc.py", *_PROVIDER),
         6,
+    ),
+    Group(
+        "public",
+        ("tests/hub/test_public.py",),
+        (*_DEPLOYMENT, *_PROVIDER, "tests/hub/test_public.py", "tests/hub/pebble.py", "tests/hub/browser.py",
+         "tests/hub/window.py"),
+        8,
     ),
     Group(
         "upgrade",

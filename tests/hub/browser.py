@@ -55,7 +55,9 @@ class BrowserMachine:
 
     def forward(self, port: int, network: Network, target: str) -> None:
         """Forwards `port` here to `target` (host:port) on that network."""
-        network.connect(self.container)
+        self.container.reload()
+        if network.name not in self.container.attrs["NetworkSettings"]["Networks"]:
+            network.connect(self.container)
         self.container.exec_run(
             ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr", f"TCP:{target}"], detach=True
         )
@@ -64,19 +66,30 @@ class BrowserMachine:
 
 
 @contextmanager
-def browser_machine(client: docker.DockerClient, run: str, trusted: Sequence[Path] = ()) -> Iterator[BrowserMachine]:
+def browser_machine(
+    client: docker.DockerClient,
+    run: str,
+    trusted: Sequence[Path] = (),
+    *,
+    authorities: Sequence[Path] = (),
+    here: str = "",
+) -> Iterator[BrowserMachine]:
     """Chromium started, ready for commands. It takes the `trusted` certificates for good ones; of a site whose certificate
-    was only waved through it would keep nothing in its cache."""
+    was only waved through it would keep nothing in its cache. It trusts the `authorities` as a person's own, and finds the
+    names that fit the pattern `here` at its own loopback address."""
     keys = ",".join(_key_digest(certificate) for certificate in trusted)
-    command = f"{_FORWARD} & exec chromium {_FLAGS} --ignore-certificate-errors-spki-list={keys} about:blank"
-    packages = ["ca-certificates", "chromium", "socat", "fonts-dejavu-core"]
-    image = nested.image(client, "browser", "bookworm", packages)
+    rules = f"MAP {here} 127.0.0.1" if here else ""
+    flags = f"{_FLAGS} --ignore-certificate-errors-spki-list={keys} --host-resolver-rules='{rules}'"
+    command = f"{_trusting(len(authorities))}{_FORWARD} & exec chromium {flags} about:blank"
+    packages = ["ca-certificates", "chromium", "fonts-dejavu-core", "libnss3-tools", "socat"]
+    image = nested.image(client, "chromium", "bookworm", packages)
     ports: dict[str, tuple[str, int]] = {f"{_PUBLISHED}/tcp": ("127.0.0.1", 0)}
     try:
         container = client.containers.run(
             image,
             ["sh", "-c", command],
             labels={nested.LABEL: run},
+            environment={f"AUTHORITY{number}": path.read_text() for number, path in enumerate(authorities)},
             init=True,
             ports=ports,
             shm_size="1g",
@@ -86,6 +99,16 @@ def browser_machine(client: docker.DockerClient, run: str, trusted: Sequence[Pat
         yield BrowserMachine(container)
     finally:
         nested.clear(client, run)
+
+
+def _trusting(authorities: int) -> str:
+    """Commands that put so many authorities, which lie in the environment, where Chromium looks for a person's own."""
+    store = "sql:$HOME/.pki/nssdb"
+    add = [
+        f'printf %s "$AUTHORITY{number}" | certutil -d {store} -A -n authority{number} -t C,, -a; '
+        for number in range(authorities)
+    ]
+    return f"mkdir -p $HOME/.pki/nssdb; certutil -d {store} -N --empty-password; {''.join(add)}" if add else ""
 
 
 def _key_digest(certificate: Path) -> str:

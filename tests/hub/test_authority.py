@@ -153,24 +153,6 @@ def test_nobody_but_the_proxy_can_read_the_account_and_the_key(signed: Signed) -
     assert next(iter(BINDING.values())) not in printed
 
 
-def test_it_is_renewed_twice_while_a_kernels_connection_stays(signed: Signed) -> None:
-    ada = signed.person("ada")
-    ada.start_server()
-    kernel = ada.open_kernel()
-    seen = {signed.serial()}
-
-    def renewed_twice() -> bool:
-        # The same connection all the time.
-        assert kernel.run("print(6 * 7)") == "42\n"
-        seen.add(signed.serial())
-        return len(seen) == 3
-
-    until(renewed_twice, 240, "the certificate is renewed twice")
-    assert None not in seen
-    kernel.close()
-    signed.clone.stop_server(ada)
-
-
 def test_an_order_that_fails_is_told_taken_out_and_made_again_after_the_repair(signed: Signed) -> None:
     before = signed.serial()
     signed.authority.resolve(WRONG, "127.0.0.9")

@@ -4,13 +4,9 @@ an authority that EXTRA_CA_BUNDLE names.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import ssl
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,39 +18,13 @@ from hubdeploy.settings import loading
 from tests import nanoidp
 from tests.hub.authority import Authority
 from tests.hub.clone import CHECKOUT, Clone
+from tests.hub.provider import behind_tls
 from tests.hub.waiting import until
 from tests.nanoidp import GROUPS, NanoIDP
-from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
 _SECRET = "secret-of-the-hub-at-the-provider"
-
-
-@contextmanager
-def _tls_front(address: str, port: int, inner: int, tls: ssl.SSLContext) -> Iterator[None]:
-    """What listens with TLS and passes everything on to a port of this machine."""
-
-    async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65536):
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-
-    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", inner)
-        await asyncio.gather(passed(reader, back), passed(there, writer), return_exceptions=True)
-
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(met, address, port, ssl=tls))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
 
 
 @dataclass(frozen=True)
@@ -80,14 +50,9 @@ def known(
     bundle = folder / "bundle.pem"
     bundle.write_bytes((machine.read_bytes() if machine else b"") + authority.pem)
     here = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
-    outer, inner = free_port(), free_port()
-    issuer = f"https://{here}:{outer}"
-    with (
-        _tls_front(here, outer, inner, authority.tls(here, folder)),
-        nanoidp.running(folder, _SECRET, issuer, inner) as idp,
-    ):
+    with behind_tls(here, authority, folder, _SECRET) as idp:
         clone = new_clone(
-            "boss admin\nann\n", AUTHENTICATOR="oidc", OIDC_ISSUER=issuer, OIDC_CLIENT_ID=nanoidp.CLIENT,
+            "boss admin\nann\n", AUTHENTICATOR="oidc", OIDC_ISSUER=idp.issuer, OIDC_CLIENT_ID=nanoidp.CLIENT,
             OIDC_CLIENT_SECRET=_SECRET, ALLOWED_GROUPS="pupils", ADMIN_GROUPS="teachers", EXTRA_CA_BUNDLE=str(bundle),
         )  # fmt: skip
         clone.up()
