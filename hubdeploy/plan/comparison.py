@@ -13,7 +13,7 @@ from typing import Any
 from hubdeploy.blueprint import held_documents
 from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import PublishedPort
-from hubdeploy.contract.documents import Contract, Secret, Secrets, plain
+from hubdeploy.contract.documents import GROUP_TRAITS, Contract, Secret, Secrets, plain
 from hubdeploy.settings.declarations import keys_of_fields
 from hubdeploy.settings.logins import LOGINS
 from hubdeploy.settings.spelling import spelt
@@ -119,6 +119,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
         if before == after or _place(path) in _FOLLOWING:
             continue
         if path == ("login",) and before and after:
+            if _has_groups(before) and not _has_groups(after):
+                yield "users who came by a group lose server and account"
             if before["name"] == after["name"]:
                 yield from _changes(before, after, (*path, after["name"]))
             else:
@@ -138,6 +140,10 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield from _changes(old_ones, new_ones, path)
         else:
             yield _change(path, before, after)
+
+
+def _has_groups(login: Mapping[str, Any]) -> bool:
+    return any(login["traits"].get(trait) for trait in GROUP_TRAITS)
 
 
 def _trait_changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:

@@ -306,6 +306,18 @@ def test_what_changed_of_a_provider_is_said_in_the_words_of_settings(changes: di
     assert comparison.differences("contract.json", Secret(to_bytes(before)), after) == cause
 
 
+def test_who_came_by_a_group_is_counted_in_when_no_group_lets_in_any_more() -> None:
+    traits: dict[str, Trait] = {"client_id": "a", "allowed_groups": ("x",)}
+    before = hub_image.contract(Login("oidc", "oidc.OIDC", traits))
+    lose = "users who came by a group lose server and account"
+    for after, cause in (
+        (Login("oidc", "oidc.OIDC", {"client_id": "a"}), f"{lose}; ALLOWED_GROUPS: x -> users of userlist alone"),
+        (Login("shared-password", "x.Y", {}), f"{lose}; AUTHENTICATOR: oidc -> shared-password"),
+    ):
+        found = comparison.differences("contract.json", Secret(to_bytes(before)), hub_image.contract(after))
+        assert found == cause
+
+
 def test_a_changed_secret_is_named_by_its_login() -> None:
     before, after = (Secrets(Secret("p"), {"client_secret": Secret(one)}) for one in ("a", "b"))
     for login, key in (("oidc", "OIDC_CLIENT_SECRET"), ("github", "GITHUB_CLIENT_SECRET")):
