@@ -1,31 +1,41 @@
 """A job: whether browsers get a certificate that an authority signed, and if not, the order of one.
 
 The proxy orders while there is a file in its dynamic directory, and after a failure again at each change of routes, which
-would use up what the authority allows. So a failed order is taken out at once, and put back after pauses that grow. The state
-lies beside that file. Arguments: address, port, host, ACME_DAYS, the file, its content, and `now` where no pause is to be kept.
+would use up what the authority allows. So a failed order is taken out at once, and put back after pauses that grow. The
+authority is asked for nothing before the preflight found nothing that it would refuse. The state lies beside that file.
+Arguments: address, port, host, ACME_DAYS, the file, its content, ACME_SERVER, HTTP_PORT, ACME_DNS, and `now` where no pause is to
+be kept.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import socket
 import ssl
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contract.documents import UNDER_WAY
 from cryptography import x509
+from dns.exception import DNSException
+
+from clock import preflight
+from clock.preflight import Found, Token
 
 # Seconds that an order may take, and from a failure to the next order: an authority counts failures by the hour and by the week.
 ORDER_WITHIN = 120.0
 PAUSES = (15 * 60.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0)
 # The part of its life at whose end a certificate should have been renewed long ago.
 LATE = 1 / 10
-_WITHIN = 5.0
+_WITHIN, _STEP = 5.0, 0.05
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")
 _ERROR = re.compile(r'\berror=("(?:[^"\\]|\\.)*"|\S+)')
 _RESOLVER = re.compile(r"\bproviderName=authority\.acme\b")
@@ -34,16 +44,20 @@ _RESOLVER = re.compile(r"\bproviderName=authority\.acme\b")
 @dataclass(frozen=True)
 class State:
     """The last order: when it began (seconds since 1970; None: no order yet), how many failed since a good one, why the last one
-    did (empty while it is under way), and what was ordered."""
+    did (empty while it is under way), what was ordered, whether the authority was asked, and what was doubtful before."""
 
     began: float | None = None
     failures: int = 0
     why: str = ""
     order: str = ""
+    asked: bool = True
+    doubtful: str = ""
 
     @property
     def next_try(self) -> float:
-        return (self.began or 0.0) + PAUSES[min(self.failures, len(PAUSES)) - 1]
+        """What the authority did not see uses up nothing there."""
+        pause = PAUSES[min(self.failures, len(PAUSES)) - 1] if self.asked else PAUSES[0]
+        return (self.began or 0.0) + pause
 
 
 @dataclass(frozen=True)
@@ -103,12 +117,23 @@ def step(
         return Step(False, failed, 1, _failure(failed))
     if state.why and not at_once and now.timestamp() < state.next_try:
         return Step(False, state, 1, _failure(state))
-    return Step(True, replace(state, began=now.timestamp(), why=""), UNDER_WAY, "an order is under way")
+    return Step(True, replace(state, began=now.timestamp(), why="", asked=True), UNDER_WAY, "an order is under way")
+
+
+def looked(step: Step, found: Found) -> Step:
+    """The step that orders, after the preflight: it does not where the authority would refuse."""
+    if found.refused:
+        state = replace(step.state, why="; ".join(found.refused), asked=False, doubtful="; ".join(found.doubtful))
+        return Step(False, state, 1, _failure(state))
+    words = "; ".join((*found.doubtful, *found.well, step.words))
+    return replace(step, state=replace(step.state, doubtful="; ".join(found.doubtful)), words=words)
 
 
 def _failure(state: State) -> str:
     moment = datetime.fromtimestamp(state.next_try, UTC).astimezone()
-    return f"no certificate: {state.why} (the next order is at {moment:%Y-%m-%d %H:%M})"
+    nothing = "" if state.asked else "nothing was ordered: "
+    doubtful = f"; doubtful before: {state.doubtful}" if state.doubtful else ""
+    return f"no certificate: {nothing}{state.why}{doubtful} (the next order is at {moment:%Y-%m-%d %H:%M})"
 
 
 def reason(log: str, since: float) -> str:
@@ -143,25 +168,72 @@ def served_for(address: str, port: int, host: str) -> Served | None:
     return Served(issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 
-def main(address: str, port: str, host: str, days: str, file: str, content: str, now: str = "") -> int:
+def main(
+    address: str, port: str, host: str, days: str, file: str, content: str, server: str, http_port: str, servers: str,
+    now: str = "",
+) -> int:  # fmt: skip
     order = Path(file)
     remembered = order.with_suffix(".json")
-    state = _remembered(remembered, content)
-    ordered = order.exists() and order.read_text() == content
-    try:
-        served = served_for(address, int(port), host)
-    except OSError as error:
-        print(f"the proxy serves no certificate at {address} port {port}: {error}")
-        return 1
-    log = os.environ.get("LOG", "")
-    found = step(served, ordered, state, log, datetime.now(UTC), float(days), at_once=bool(now))
-    _replace(remembered, json.dumps(asdict(found.state)))
-    if found.order is True:
-        _replace(order, content)
-    elif found.order is False:
-        order.unlink(missing_ok=True)
+    with _alone(order):
+        state = _remembered(remembered, content)
+        ordered = order.exists() and order.read_text() == content
+        try:
+            served = served_for(address, int(port), host)
+        except OSError as error:
+            print(f"the proxy serves no certificate at {address} port {port}: {error}")
+            return 1
+        log = os.environ.get("LOG", "")
+        found = step(served, ordered, state, log, datetime.now(UTC), float(days), at_once=bool(now))
+        if found.order is True:
+            found = looked(found, _preflight(order.parent, address, int(http_port), host, server, servers))
+        _replace(remembered, json.dumps(asdict(found.state)))
+        if found.order is True:
+            _replace(order, content)
+        elif found.order is False:
+            order.unlink(missing_ok=True)
     print(found.words)
     return found.code
+
+
+@contextmanager
+def _alone(order: Path) -> Iterator[None]:
+    """`up` asks while the clock does: of two preflights, the end of the second would order once more."""
+    with order.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _preflight(routes: Path, address: str, port: int, host: str, server: str, servers: str) -> Found:
+    """With a route that this proxy alone has. `port` is the one at which it takes requests without TLS."""
+    # Of runs that were ended.
+    for left in routes.glob("preflight-*.toml"):
+        left.unlink()
+    try:
+        asked = preflight.resolver(servers)
+    except DNSException as error:
+        return Found(doubtful=(f"this machine has no name server to ask: {error}",))
+    token = Token()
+    route = routes / f"{token.name}.toml"
+    _replace(route, token.route)
+    try:
+        if wrong := _not_taken(token, address, port, host):
+            return Found(refused=(f"the proxy does not answer at port {port} of {address} {wrong}",))
+        return preflight.look(host, server, token, asked, datetime.now(UTC))
+    finally:
+        route.unlink()
+
+
+def _not_taken(token: Token, address: str, port: int, host: str) -> str:
+    """Empty as soon as the proxy has the route."""
+    deadline = time.monotonic() + _WITHIN
+    while True:
+        try:
+            wrong = token.answer(address, host, port)
+        except OSError as error:
+            wrong = f"({error})"
+        if not wrong or time.monotonic() > deadline:
+            return wrong
+        time.sleep(_STEP)
 
 
 def _remembered(path: Path, order: str) -> State:
@@ -174,8 +246,8 @@ def _remembered(path: Path, order: str) -> State:
 
 
 def _replace(path: Path, text: str) -> None:
-    """The proxy watches the folder and must not read half a file."""
-    new = path.with_name(f".{path.name}")
+    """The proxy reads every .toml of the folder as it comes, and must not read half a file."""
+    new = path.with_name(f".{path.name}.new")
     new.write_text(text)
     os.replace(new, path)
 

@@ -42,9 +42,11 @@ def jobs(settings: Settings) -> Jobs:
 def _certificate(settings: Settings) -> Iterator[Job]:
     where = (settings.own_address, str(settings.hub_port), settings.hub_host, str(settings.acme_days))
     order = routing.order(settings.hub_host, settings.acme_server).decode()
-    command = ("/opt/hub/bin/python", "-m", "clock.certificate", *where, f"{_ROUTES}/{routing.ORDER}", order)
+    asked = (settings.acme_server, str(settings.http_port), ",".join(settings.acme_dns or ()))
+    command = ("/opt/hub/bin/python", "-m", "clock.certificate", *where, f"{_ROUTES}/{routing.ORDER}", order, *asked)
+    # Two may run, one after the other.
     job = Job(
-        "certificate", settings.image_reference("hub"), command, every=300, within=30, network="host",
+        "certificate", settings.image_reference("hub"), command, every=300, within=60, network="host",
         writes=(Volume(settings.routes_volume, _ROUTES),), reads_log=settings.proxy_name,
     )  # fmt: skip
     yield job

@@ -95,8 +95,8 @@ def _entry_points() -> dict[str, Any]:
 
 
 def _without_tls(https_port: int) -> dict[str, Any]:
-    """What leads to https, and answers the authority."""
-    led = {"entryPoint": {"to": f":{https_port}", "scheme": "https", "permanent": True}}
+    """What leads to https, and answers the authority. A route of the clock's preflight comes before."""
+    led = {"entryPoint": {"to": f":{https_port}", "scheme": "https", "permanent": True, "priority": 1}}
     return {
         "http": {"address": f":{HTTP_PORT}", "http": {"redirections": led, **_NO_LOOKALIKES}},
     }

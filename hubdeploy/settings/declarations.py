@@ -357,6 +357,12 @@ class Settings:
         "ACME_DAYS", "how many days a certificate of ACME_SERVER is valid", readers.days, default=90.0, derivation="90",
         example="45", since="1.2", more="It decides how long before its end a certificate is renewed: about a third of this."
     )  # fmt: skip
+    acme_dns: tuple[str, ...] | None = setting(
+        "ACME_DNS", "name servers that know HUB_HOST as ACME_SERVER does", readers.name_servers, since="1.2",
+        derivation="those of the engine's host", example="192.0.2.53, [2001:db8::53]:5353",
+        more="Before a certificate is ordered they are asked whether the name leads here. Set it where your own network gives the"
+        " name another address than the Internet does."
+    )  # fmt: skip
     http_port: int | None = setting(
         "HTTP_PORT", "port for requests without TLS: they lead to https, and ACME_SERVER asks there", readers.port,
         derive=lambda s: 80 if s.acme_email else None, derivation="80 if ACME_EMAIL is set, else none", example="8080",

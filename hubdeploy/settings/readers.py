@@ -75,6 +75,7 @@ _OWN_PATHS = (
     "/var/run",
 )
 _LAST_PORT = 65535
+_DNS_PORT = 53
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY = 256 * 1024**2
@@ -284,6 +285,24 @@ def _network(text: str, number: int) -> str:
             raise Unfit(f"has a link-local network as entry {number}", wanted, fix)
         place = str(network.network_address if network.prefixlen == network.max_prefixlen else network)
     return f"{place}:{int(its_port)}" if colon else place
+
+
+def name_servers(text: str) -> tuple[str, ...]:
+    """Addresses with their port, as `192.0.2.53:53` and `[2001:db8::53]:53`."""
+    places = [one for one in re.split(r"[,\s]+", text) if one]
+    return tuple(dict.fromkeys(_name_server(one, number) for number, one in enumerate(places, start=1)))
+
+
+def _name_server(text: str, number: int) -> str:
+    place, its_port = text, str(_DNS_PORT)
+    if with_port := re.fullmatch(r"(\[.*\]|[^:]*):([0-9]{1,5})", text):
+        place, its_port = with_port.groups()
+    bare = re.sub(r"^\[(.*:.*)\]$", r"\1", place)
+    address = _address(bare)
+    if address is None or not 1 <= int(its_port) <= _LAST_PORT:
+        wanted = "IP addresses, with a port or without, such as 192.0.2.53, [2001:db8::53]:5353"
+        raise Unfit(f"has no address of a name server as entry {number}", wanted, "correct it")
+    return f"{f'[{address}]' if ':' in address else address}:{int(its_port)}"
 
 
 def port(text: str) -> int:

@@ -77,6 +77,7 @@ def _authority(s: Settings, at: str) -> Readings:
         ("http.redirections.entryPoint.to", f":{s.hub_port}"),
         ("http.redirections.entryPoint.scheme", "https"),
         ("http.redirections.entryPoint.permanent", True),
+        ("http.redirections.entryPoint.priority", 1),
     ):
         yield Reading("HUB_PORT HTTP_PORT", f"{plain}.{place}", value if s.http_port else ABSENT)
     named = s.acme_ca_bundle if s.acme_email else None

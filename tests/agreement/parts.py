@@ -194,32 +194,43 @@ def _jobs(s: Settings, at: str) -> Readings:
     python = ("/usr/bin/python3", "-m")
     asked = (address, str(s.hub_port), s.hub_host, s.hub_path, DEPLOYMENT_HEADER, s.name)
     order = routing.order(s.hub_host, s.acme_server).decode()
-    ordered = (address, str(s.hub_port), s.hub_host, str(s.acme_days), "/routes/acme.toml", order)
+    ordered = (
+        address, str(s.hub_port), s.hub_host, str(s.acme_days), "/routes/acme.toml", order, s.acme_server, str(s.http_port),
+        ",".join(s.acme_dns or ()),
+    )  # fmt: skip
     keys = "BIND_ADDRESS HUB_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME"
     yield from _job(s, f"{at}.jobs.login-page", keys, (*python, "clock.login_page", *asked), network="host")
     yield from _job(s, f"{at}.jobs.free-disk", "the disk", (*python, "clock.free_disk", "/disk"), reads="/disk")
     for name, more in {"certificate": (), "certificate-now": ("now",)}.items():
         job = f"{at}.jobs.{name}"
         if s.acme_email is None:
-            yield Reading("ACME_EMAIL", f"{job}.command", ABSENT)
+            yield Reading("ACME_EMAIL ACME_DNS", f"{job}.command", ABSENT)
             continue
         command = ("/opt/hub/bin/python", "-m", "clock.certificate", *ordered, *more)
-        keys = "BIND_ADDRESS HUB_PORT HUB_HOST ACME_SERVER ACME_DAYS"
+        keys = "BIND_ADDRESS HUB_PORT HUB_HOST ACME_SERVER ACME_DAYS HTTP_PORT ACME_DNS"
         yield from _job(
-            s, job, keys, command, network="host", writes="/routes", log=s.proxy_name, every=None if more else 300
+            s,
+            job,
+            keys,
+            command,
+            network="host",
+            writes="/routes",
+            log=s.proxy_name,
+            every=None if more else 300,
+            within=60,
         )
 
 
 def _job(
     s: Settings, at: str, keys: str, command: tuple[str, ...], *, network: str = "none", reads: str = "",
-    writes: str = "", log: str | None = None, every: int | None = 300,
+    writes: str = "", log: str | None = None, every: int | None = 300, within: int = 30,
 ) -> Readings:  # fmt: skip
     yield Reading(keys, f"{at}.command", command)
     yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.image", f"{s.image_namespace}/hub:{s.image_tag}")
     yield Reading("jobs by name", f"{at}.name", at.rpartition(".")[2])
     yield Reading("the network of a job", f"{at}.network", network)
     yield Reading("how often a job runs", f"{at}.every", ABSENT if every is None else every)
-    yield Reading("how long a job may take", f"{at}.within", 30)
+    yield Reading("how long a job may take", f"{at}.within", within)
     yield Reading("the proxy's name", f"{at}.reads_log", ABSENT if log is None else log)
     for field, target in (("volumes", reads), ("writes", writes)):
         if not target:

@@ -1,14 +1,20 @@
-"""A certificate from a real authority: issued, renewed, refused, repaired, kept, switched off. The authority is pebble; it and
-the names that it asks for are on this machine alone.
+"""A certificate from a real authority: issued, renewed, refused, repaired, kept, switched off, and what the preflight finds.
+The authority is pebble; it and the names that it asks for are on this machine alone. Port 80 is one of a loopback address that
+nobody else has.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import docker
@@ -17,7 +23,7 @@ import requests
 from cryptography import x509
 
 from tests.hub.clone import Clone
-from tests.hub.pebble import BINDING, Pebble, pebble
+from tests.hub.pebble import BINDING, CAA_NAME, Pebble, pebble
 from tests.hub.person import Person
 from tests.hub.waiting import until
 from tests.ports import free_port
@@ -25,24 +31,25 @@ from tests.ports import free_port
 pytestmark = pytest.mark.slow
 
 HOST, WRONG, DOMAIN = "hub.trial.test", "wrong.trial.test", ".trial.test"
+# Of the deployment, of another machine's web server, and of nobody.
+ADDRESS, OTHER, CLOSED = (f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(250)}.{last}" for last in (2, 3, 4))
 # The proxy renews with 20 minutes left and looks once a minute: it finds each certificate due.
 _SECONDS = 1210
 
 
 @dataclass(frozen=True)
 class Signed:
-    """A deployment, its authority, and the port for requests without TLS."""
+    """A deployment and its authority."""
 
     clone: Clone
     authority: Pebble
-    http_port: int
 
     def serial(self, host: str = HOST) -> int | None:
         """The serial number of what somebody gets who trusts the authority's root alone; None if they would be warned."""
         context = ssl.create_default_context(cafile=str(self.authority.root))
         try:
             with (
-                socket.create_connection(("127.0.0.1", self.clone.port), 5) as plain,
+                socket.create_connection((ADDRESS, self.clone.port), 5) as plain,
                 context.wrap_socket(plain, server_hostname=host) as tls,
             ):
                 return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"").serial_number
@@ -74,7 +81,7 @@ class Signed:
         code = f"import os; open({new!r}, 'w').write({route!r}); os.replace({new!r}, {there!r})"
         words = ["/usr/bin/python3", "-c", code]
         assert self.clone.container(self.clone.settings.hub_name).exec_run(words).exit_code == 0
-        url = f"https://127.0.0.1:{self.clone.port}/new"
+        url = f"https://localhost:{self.clone.port}/new"
         trusted = str(self.clone.settings.certificate_path)
         until(lambda: requests.get(url, verify=trusted, timeout=5).status_code == 418, 10, "the proxy takes the route")
 
@@ -92,6 +99,11 @@ class Signed:
         assert uris
         return uris
 
+    def routes(self) -> set[str]:
+        """The files of the clock's job among the routes."""
+        found: Any = self.clone.container(self.clone.settings.hub_name).exec_run(["ls", "/srv/routes"])
+        return {one for one in found.output.decode().split() if one.startswith(("acme", "preflight"))}
+
     @property
     def ordered(self) -> bool:
         """Whether the proxy has the order."""
@@ -101,11 +113,11 @@ class Signed:
 
 @pytest.fixture(scope="module", autouse=True)
 def _names() -> Iterator[None]:
-    """The authority's names lead to this machine for the tests too."""
+    """The authority's names lead to the deployment for the tests too, and so does the name in a self-made certificate."""
     real = socket.getaddrinfo
 
     def found(host: Any, *rest: Any, **more: Any) -> Any:
-        return real("127.0.0.1" if str(host).endswith(DOMAIN) else host, *rest, **more)
+        return real(ADDRESS if str(host).endswith((DOMAIN, "localhost")) else host, *rest, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", found)
@@ -116,23 +128,23 @@ def _names() -> Iterator[None]:
 def signed(
     hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Signed]:
-    port = free_port()
     gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
     ((identifier, key),) = BINDING.items()
-    with pebble(gateway, port, tmp_path_factory.mktemp("pebble"), seconds=_SECONDS) as authority:
+    with pebble(gateway, tmp_path_factory.mktemp("pebble"), seconds=_SECONDS) as authority:
+        authority.resolve(HOST, ADDRESS)
         clone = new_clone(
-            "boss admin\nada\n", HUB_HOST=HOST, BIND_ADDRESS="127.0.0.1", HTTP_PORT=str(port),
+            "boss admin\nada\n", HUB_HOST=HOST, BIND_ADDRESS=ADDRESS, ACME_DNS=authority.seen_here.place,
             ACME_EMAIL="admin@trial.test", ACME_SERVER=authority.directory, ACME_CA_BUNDLE=str(authority.ca_bundle),
             ACME_DAYS="0.0146", ACME_EAB_KID=identifier, ACME_EAB_HMAC=key,
         )  # fmt: skip
         clone.share_images_of(hub)
         clone.up()
-        yield Signed(clone, authority, port)
+        yield Signed(clone, authority)
 
 
 def test_a_browser_logs_in_that_trusts_the_authority_alone_and_http_leads_there(signed: Signed) -> None:
     signed.person("ada")
-    led = requests.get(f"http://{HOST}:{signed.http_port}/hub/login?a=b", allow_redirects=False, timeout=5)
+    led = requests.get(f"http://{HOST}/hub/login?a=b", allow_redirects=False, timeout=5)
     assert (led.status_code, led.headers["Location"]) == (301, f"https://{HOST}:{signed.clone.port}/hub/login?a=b")
     assert signed.serial("localhost") is None
     until(lambda: "clock: certificate: signed by CN=Pebble" in signed.clone.invoke("status"), 60, "status tells")
@@ -153,12 +165,63 @@ def test_nobody_but_the_proxy_can_read_the_account_and_the_key(signed: Signed) -
     assert next(iter(BINDING.values())) not in printed
 
 
+@contextmanager
+def another_machine() -> Iterator[None]:
+    """A web server at port 80 of OTHER."""
+    server = ThreadingHTTPServer((OTHER, 80), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_the_authority_would_refuse_is_told_before_it_is_asked(signed: Signed) -> None:
+    authority = signed.authority
+    signed.change(HUB_HOST=WRONG)
+    orders = authority.orders
+    told = [signed.fails()]
+    with another_machine():
+        authority.resolve(WRONG, OTHER)
+        told.append(signed.fails())
+    for addresses in ([ADDRESS, "::1"], [CLOSED]):
+        authority.resolve(WRONG, *addresses)
+        told.append(signed.fails())
+    authority.resolve(WRONG, ADDRESS, caa="another.test")
+    told.append(signed.fails())
+    authority.resolve(WRONG, ADDRESS, caa=CAA_NAME)
+    authority.front.apart = timedelta(hours=2, seconds=30)
+    told.append(signed.fails())
+    authority.front.apart = timedelta(0)
+    for wrong, found in zip(
+        (
+            f"{WRONG} has no A and no AAAA record in the DNS",
+            f"the A record {OTHER} of {WRONG} leads to another machine",
+            f"nothing answers at port 80 of ::1, the AAAA record of {WRONG}",
+            f"nothing answers at port 80 of {CLOSED}, the A record of {WRONG}",
+            f"the CAA record of {WRONG} lets another.test sign, and not this authority",
+            "the clock of this machine is 120 minutes behind the authority's",
+        ),
+        told,
+        strict=True,
+    ):
+        assert f"no certificate: nothing was ordered: {wrong}" in found
+        assert "the hub is up with a self-made certificate" in found
+    assert authority.orders == orders
+    assert not signed.ordered
+    assert signed.routes() == {"acme.json", "acme.lock"}
+    # It reads a whole file each time.
+    log = signed.clone.container(signed.clone.settings.proxy_name).logs().decode()
+    assert "watcher callback" not in log, log
+
+
 def test_an_order_that_fails_is_told_taken_out_and_made_again_after_the_repair(signed: Signed) -> None:
     before = signed.serial()
-    signed.authority.resolve(WRONG, "127.0.0.9")
-    signed.change(HUB_HOST=WRONG)
+    # What the DNS shows the authority alone, and a limit, cannot be seen beforehand.
+    signed.authority.dns.resolve(WRONG, CLOSED)
     told = signed.fails()
-    assert "dial tcp 127.0.0.9" in told, told
+    assert f"dial tcp {CLOSED}" in told, told
     assert "the hub is up with a self-made certificate" in told
     assert signed.serial(WRONG) is None
     assert not signed.ordered
@@ -166,7 +229,12 @@ def test_an_order_that_fails_is_told_taken_out_and_made_again_after_the_repair(s
     orders = signed.authority.orders
     signed.change_routes()
     assert signed.authority.orders == orders
-    signed.authority.resolve(WRONG, "127.0.0.1")
+    signed.authority.resolve(WRONG, ADDRESS)
+    signed.authority.front.limited = True
+    told = signed.fails()
+    assert "urn:ietf:params:acme:error:rateLimited :: too many certificates already issued" in told, told
+    assert not signed.ordered
+    signed.authority.front.limited = False
     signed.clone.up()
     assert signed.serial(WRONG) not in (None, before)
     # The first one was kept, and is served again without an order.
@@ -190,10 +258,10 @@ def test_it_survives_clean_and_is_gone_when_nobody_wants_it(signed: Signed) -> N
     signed.clone.up()
     assert signed.serial() is not None
     assert signed.accounts() == before
-    signed.change(ACME_EMAIL=None, HTTP_PORT=None)
+    signed.change(ACME_EMAIL=None)
     signed.clone.up()
     assert signed.serial() is None
     assert not signed.ordered
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"http://{HOST}:{signed.http_port}/", timeout=5)
+        requests.get(f"http://{HOST}/", timeout=5)
     assert "certificate: self-made" in signed.clone.invoke("status")

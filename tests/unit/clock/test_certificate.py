@@ -13,7 +13,7 @@ from tests import hub_modules
 
 with hub_modules.importable():
     certificate = importlib.import_module("clock.certificate")
-State, Served, step = certificate.State, certificate.Served, certificate.step
+State, Served, step, Found = certificate.State, certificate.Served, certificate.step, certificate.Found
 
 NOW = datetime(2027, 2, 1, 12, 0, 0, tzinfo=UTC)
 BEGAN = NOW.timestamp()
@@ -73,6 +73,26 @@ def test_somebody_who_waits_orders_at_once() -> None:
     assert step(None, False, State(BEGAN, 3, "no"), "", after(1), 90, at_once=True).order is True
     # One that is under way is theirs too.
     assert step(None, True, State(BEGAN, 3), "", after(1), 90, at_once=True).order is None
+
+
+def test_what_the_authority_would_refuse_is_not_ordered_and_looked_at_again_soon() -> None:
+    # After a failure at the authority, which is to be left alone for hours.
+    before = step(None, False, State(BEGAN - 90_000, 3, "no"), "", NOW, 90)
+    refused = certificate.looked(before, Found(("no record", "no clock"), ("a doubt",)))
+    assert (refused.order, refused.code, refused.state.failures) == (False, 1, 3)
+    assert refused.words.startswith(
+        "no certificate: nothing was ordered: no record; no clock; doubtful before: a doubt (the next order is at 2027-02-01 "
+    )
+    assert step(None, False, refused.state, "", after(899), 90).order is False
+    again = step(None, False, refused.state, "", after(900), 90)
+    assert (again.order, again.state.asked) == (True, True)
+
+
+def test_what_was_doubtful_is_told_with_the_authoritys_reason() -> None:
+    ordered = certificate.looked(step(None, False, State(), "", NOW, 90), Found((), ("a doubt",), ("a good",)))
+    assert (ordered.order, ordered.words) == (True, "a doubt; a good; an order is under way")
+    failed = step(None, True, ordered.state, LOG, after(5), 90)
+    assert failed.words.startswith(f"no certificate: {WHY}; doubtful before: a doubt (the next order is at ")
 
 
 @pytest.mark.parametrize(
