@@ -23,8 +23,6 @@ DYNAMIC_DIRECTORY, CERTIFICATES_DIRECTORY = f"{DIRECTORY}/dynamic", f"{DIRECTORY
 RESOLVER = "authority"
 ORDER = "acme.toml"
 HTTPS_PORT, HTTP_PORT = 8443, 8080
-# Where a browser asks for https:// without a port.
-PUBLIC_PORT = 443
 API_ADDRESS = "proxy-admin:8099"
 API_USER = "hub"
 # Where the proxy's container serves its pages to Traefik alone; start-proxy.sh listens there.

@@ -24,7 +24,7 @@ from hubdeploy.commands.display import Display
 from hubdeploy.contract.documents import Contract, Secret
 from hubdeploy.engine import Engine, context_paths
 from hubdeploy.errors import Caution, InputError, Problem, Refused
-from hubdeploy.plan import checks, local
+from hubdeploy.plan import checks, local, plain_port
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.checks import Case, Evidence
 from hubdeploy.plan.expired import without_serving
@@ -45,7 +45,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Drawn:
     """A plan with all that it was drawn from. `settings` hold the passwords that it makes; `pair` is the certificate to
     serve, `about_pair` what was found about it, and `served` the pair that browsers get afterwards, None if any may be.
-    `about_provider` is what was found about the login's provider."""
+    `about_provider` is what was found about the login's provider, `about_port` why the port for requests without TLS is not
+    published; `settings` have none then."""
 
     plan: Plan
     blueprint: Blueprint
@@ -55,6 +56,7 @@ class Drawn:
     about_pair: tuple[Problem | Caution, ...]
     served: Pair | None
     about_provider: tuple[Problem | Caution, ...] = ()
+    about_port: tuple[Caution, ...] = ()
 
     def of(self, plan: Plan) -> Drawn:
         """The same with another plan."""
@@ -87,6 +89,7 @@ class Deployment:
         """The plan from what is to what should be, on one snapshot of the engine."""
         snapshot = self.observe()
         settings, made = generated.completed(self.settings)
+        settings, about_port = plain_port.where_free(settings, snapshot, self.engine.port_holder)
         pair, cause, about_pair = self._certificate()
         provider, about_provider = discovery.find(settings, _held_contract(snapshot))
         blueprint = self.blueprint(settings, snapshot, pair, provider)
@@ -97,7 +100,7 @@ class Deployment:
             plan, finding = without_serving(whole, blueprint, snapshot, pair.certificate, expired)
             about_pair = (finding,)
         served = pair if plan is whole else None
-        return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served, about_provider)
+        return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served, about_provider, about_port)
 
     def blueprint(
         self, settings: Settings, snapshot: Snapshot, pair: Pair, provider: Provider | None = None
@@ -189,6 +192,7 @@ class Deployment:
             certificate=(*drawn.about_pair, *chain_cautions),
             brought_days=drawn.pair.days if is_fine else None,
             provider=drawn.about_provider,
+            plain_port=drawn.about_port,
         )
 
 

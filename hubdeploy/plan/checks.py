@@ -33,7 +33,7 @@ class Evidence:
     machine that listens there, for ports that no container holds. `notebook_image`: what a foreign image of users' servers
     must fit, and what was found in it (a Problem: it did not answer); None if it is ours, or not on the engine yet.
     `certificate`: what was found about the pair to serve. `brought_days`: how long a brought pair is valid yet. `provider`:
-    what was found about the login's OpenID Connect provider.
+    what was found about the login's OpenID Connect provider. `plain_port`: why the port for requests without TLS is left out.
     """
 
     owners: Mapping[str, int] = field(default_factory=dict)
@@ -42,6 +42,7 @@ class Evidence:
     certificate: tuple[Problem | Caution, ...] = ()
     brought_days: int | None = None
     provider: tuple[Problem | Caution, ...] = ()
+    plain_port: tuple[Caution, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def ports_to_bind(plan: Plan, blueprint: Blueprint, snapshot: Snapshot) -> tuple
     return tuple(
         (port.address, port.port)
         for _, port in _ports_to_publish(plan, blueprint)
-        if not _holders(snapshot, port.address, port.port)
+        if not holders(snapshot, port.address, port.port)
     )
 
 
@@ -99,6 +100,10 @@ def _certificate(case: Case) -> Iterator[Finding]:
 
 def _provider(case: Case) -> Iterator[Finding]:
     yield from case.evidence.provider
+
+
+def _plain_port(case: Case) -> Iterator[Finding]:
+    yield from case.evidence.plain_port
 
 
 def _strangers(case: Case) -> Iterator[Finding]:
@@ -165,17 +170,24 @@ def notebook_image(evidence: tuple[Wanted, Found] | Problem | None) -> Iterator[
 def _taken_ports(case: Case) -> Iterator[Finding]:
     """Ports that the plan's containers are to publish, and that somebody else has."""
     for spec, port in _ports_to_publish(case.plan, case.blueprint):
-        others = [one for one in _holders(case.snapshot, port.address, port.port) if one != spec.name]
-        holder = f"the container {others[0]}" if others else case.evidence.listeners.get((port.address, port.port))
-        neighbours = case.snapshot.neighbours.items()
-        owner = next((name for name, one in neighbours if others and others[0] in one.containers), None)
+        container = holding_container(case.snapshot, spec.name, port.address, port.port)
+        holder, owner = container or (case.evidence.listeners.get((port.address, port.port)), None)
         if holder:
             stop = f"stop that deployment (DOCKER_MACHINE_NAME={owner} ./invoke down)" if owner else "stop it"
             yield Problem.of_no_file(
-                found=f"port {port.port} is taken by {holder}{f' of the deployment {owner}' if owner else ''}",
+                found=f"port {port.port} is taken by {holder}",
                 wanted=f"port {port.port} on {port.address} for the {spec.role}",
                 fix=f"{stop}, or set another {port.key} in .env",
             )
+
+
+def holding_container(snapshot: Snapshot, own: str, address: str, port: int) -> tuple[str, str | None] | None:
+    """The container but `own` that has the port, in words, and its deployment if it is one of ours; None without such a one."""
+    others = [one for one in holders(snapshot, address, port) if one != own]
+    if not others:
+        return None
+    owner = next((name for name, one in snapshot.neighbours.items() if others[0] in one.containers), None)
+    return f"the container {others[0]}{f' of the deployment {owner}' if owner else ''}", owner
 
 
 def _users_volumes_of_others(case: Case) -> Iterator[Finding]:
@@ -196,7 +208,7 @@ def _users_volumes_of_others(case: Case) -> Iterator[Finding]:
         yield Caution(found, "if this deployment had one of these names, set DOCKER_MACHINE_NAME back to it")
 
 
-def _holders(snapshot: Snapshot, address: str, port: int) -> list[str]:
+def holders(snapshot: Snapshot, address: str, port: int) -> list[str]:
     """The containers that hold a port of this address, or of all addresses."""
     return [
         name
@@ -280,6 +292,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _strangers,
     _certificate,
     _provider,
+    _plain_port,
     _volume_owners,
     _notebook_image,
     _taken_ports,

@@ -22,6 +22,8 @@ from hubdeploy.settings.logins import LOGINS, LoginRow
 
 # Where a value comes from: the shell, a file, or nobody set it.
 SHELL, LOCAL, SHARED, DERIVED = "shell", ".env.local", ".env", "derived"
+# Where a browser asks for https:// without a port.
+PUBLIC_PORT = 443
 # The key that everything else hangs on.
 NAME = "DOCKER_MACHINE_NAME"
 
@@ -364,9 +366,11 @@ class Settings:
         " name another address than the Internet does."
     )  # fmt: skip
     http_port: int | None = setting(
-        "HTTP_PORT", "port for requests without TLS: they lead to https, and ACME_SERVER asks there", readers.port,
-        derive=lambda s: 80 if s.acme_email else None, derivation="80 if ACME_EMAIL is set, else none", example="8080",
-        since="1.2", more="Authorities ask at port 80. Another port needs something in front that leads port 80 to it."
+        "HTTP_PORT", "port for requests without TLS: they lead to https, and ACME_SERVER asks there; or none",
+        readers.port_or_none, derive=lambda s: 80 if s.acme_email or s.leads_from_http else None,
+        derivation="80 if ACME_EMAIL is set, or if other machines can reach the hub at port 443, else none", example="8080",
+        since="1.2", more="Authorities ask at port 80. Another port needs something in front that leads port 80 to it. Without"
+        " ACME_EMAIL, a port 80 that somebody else has is left to them, with a warning."
     )  # fmt: skip
 
     users: tuple[User, ...] = ()
@@ -377,7 +381,7 @@ class Settings:
     def public_url(self) -> str:
         """The URL that a user types, without a slash at the end; the default port is left out."""
         host = f"[{self.hub_host}]" if ":" in self.hub_host else self.hub_host
-        port = "" if self.hub_port == 443 else f":{self.hub_port}"
+        port = "" if self.hub_port == PUBLIC_PORT else f":{self.hub_port}"
         return f"https://{host}{port}{self.hub_path.rstrip('/')}"
 
     @property
@@ -401,6 +405,11 @@ class Settings:
     def hub_name(self) -> str:
         """The hub's container, and its alias on the users' network."""
         return f"{self.name}-hub"
+
+    @property
+    def leads_from_http(self) -> bool:
+        """Whether people of other machines may type http:// and mean this hub."""
+        return self.hub_port == PUBLIC_PORT and loopback_address(self.bind_address) is None
 
     @property
     def proxy_name(self) -> str:

@@ -215,7 +215,7 @@ def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed:
         except readers.Unfit as unfit:
             noticed.unread(Problem(where, key, unfit.found, unfit.wanted, unfit.fix))
         else:
-            values[attribute] = values[attribute] if value is None else declaration.complete(so_far, value)
+            values[attribute] = values[attribute] if text == "" else declaration.complete(so_far, value)
     return values
 
 

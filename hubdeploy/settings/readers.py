@@ -76,6 +76,7 @@ _OWN_PATHS = (
 )
 _LAST_PORT = 65535
 _DNS_PORT = 53
+NO_PORT = "none"
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY = 256 * 1024**2
@@ -307,6 +308,11 @@ def _name_server(text: str, number: int) -> str:
 
 def port(text: str) -> int:
     return _integer(text, "a port", 1, 65535)
+
+
+def port_or_none(text: str) -> int | None:
+    """A port; None for the word none."""
+    return None if text == NO_PORT else port(text)
 
 
 def url_path(text: str) -> str:

@@ -149,7 +149,7 @@ def _login(s: Settings) -> _Contradictions:
 
 
 def _authority(s: Settings) -> _Contradictions:
-    if s.http_port == s.hub_port:
+    if s.http_port is not None and s.http_port == s.hub_port:
         fix = "set HTTP_PORT to another port, or delete the line"
         yield _Contradiction("HTTP_PORT HUB_PORT", f"{s.http_port} is HUB_PORT as well", "two different ports", fix)
     binding = {"ACME_EAB_KID": s.acme_eab_kid, "ACME_EAB_HMAC": s.acme_eab_hmac}
@@ -164,6 +164,12 @@ def _authority(s: Settings) -> _Contradictions:
         found = f"asks an authority for a certificate, and HUB_HOST={s.hub_host} is no name that it could sign"
         fix = "set HUB_HOST to the host's name in the DNS, or delete the line"
         yield _Contradiction("ACME_EMAIL HUB_HOST", found, "a host name with a domain, such as hub.example.org", fix)
+    if s.http_port is None:
+        found, fix = (
+            "asks an authority for a certificate, and HTTP_PORT=none leaves it no port to ask at",
+            "delete HTTP_PORT",
+        )
+        yield _Contradiction("ACME_EMAIL HTTP_PORT", found, "port 80, or what leads to HTTP_PORT", fix)
     if s.secrets_volume is not None:
         found = f"asks an authority for a certificate, and the volume {s.secrets_volume} holds one that was brought"
         yield _Contradiction(

@@ -60,6 +60,12 @@ def _network(s: Settings) -> _Strategy:
     )
 
 
+def _http_port(s: Settings) -> _Strategy:
+    off = [] if s.acme_email else [st.just("none")]
+    given = texts("HTTP_PORT", legal=True).filter(lambda text: text != "none" and int(text) != s.hub_port)
+    return st.one_of(given, *off)
+
+
 # Texts that fit the values drawn before; any other setting gets any text that its reader accepts.
 _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "DOCKER_NETWORK_NAME": _network,
@@ -67,7 +73,7 @@ _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "HOME_VOLUME": _home_volume,
     "DOCKER_NOTEBOOK_IMAGE": _notebook_image,
     "OAUTH_CALLBACK_URL": _callback,
-    "HTTP_PORT": lambda s: texts("HTTP_PORT", legal=True).filter(lambda text: int(text) != s.hub_port),
+    "HTTP_PORT": _http_port,
 }
 
 
@@ -156,6 +162,7 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},
                 {"HTTP_PORT": "8443", "HUB_PORT": "8443"},
+                {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org", "HTTP_PORT": "none"},
                 {"ACME_EAB_KID": "kid-1", "ACME_EAB_HMAC": ""},
                 {"ACME_EAB_KID": "", "ACME_EAB_HMAC": CANARY * 8},
                 {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "192.0.2.7"},

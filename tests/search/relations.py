@@ -104,7 +104,12 @@ def two_passwords(s: Settings, users: Users) -> bool:
 
 @_relation("HTTP_PORT HUB_PORT", "ACME_EMAIL")
 def two_ports(s: Settings, users: Users) -> bool:
-    return s.http_port != s.hub_port
+    return s.http_port is None or s.http_port != s.hub_port
+
+
+@_relation("ACME_EMAIL HTTP_PORT")
+def a_port_to_ask_at(s: Settings, users: Users) -> bool:
+    return s.acme_email is None or s.http_port is not None
 
 
 @_relation("ACME_EAB_KID ACME_EAB_HMAC")

@@ -21,7 +21,7 @@ from hubdeploy.blueprint.specs import (
 )
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
-from hubdeploy.settings.declarations import Settings, loopback_address
+from hubdeploy.settings.declarations import PUBLIC_PORT, Settings, loopback_address
 
 ROLE = "proxy"
 DIRECTORY = routing.DIRECTORY
@@ -90,7 +90,7 @@ def _files(settings: Settings, facts: Facts) -> dict[str, Secret[bytes]]:
 def _asked_by_tls_alone(settings: Settings, facts: Facts) -> bool:
     """Only at the port of HTTPS, on no loopback name, and with a certificate that was brought or signed: browsers remember it for
     all ports of the host, where something else may answer without TLS, and then refuse what they do not trust."""
-    of_its_own = loopback_address(settings.hub_host) is None and settings.hub_port == routing.PUBLIC_PORT
+    of_its_own = loopback_address(settings.hub_host) is None and settings.hub_port == PUBLIC_PORT
     return of_its_own and (settings.acme_email is not None or facts.pair.made_from is None)
 
 
