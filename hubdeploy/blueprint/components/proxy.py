@@ -99,11 +99,14 @@ def _live_file(path: str, content: Secret[bytes]) -> LiveFile:
 
 
 def _no_order(settings: Settings, facts: Facts) -> dict[str, LiveFile]:
-    """Where nobody is to sign a certificate any more, an order that is left would name an authority that is not known."""
+    """An order that is left and is not today's: the proxy would follow it as soon as it starts, before anybody looks whether the
+    authority would refuse; where nobody is to sign, it would name an authority that is not known. Today's is the clock's."""
     path = f"{routing.DYNAMIC_DIRECTORY}/{routing.ORDER}"
-    if settings.acme_email or path not in facts.held.get(ROLE, {}):
+    held = facts.held.get(ROLE, {}).get(path)
+    if held is None:
         return {}
-    return {path: LiveFile(Secret(b""), "no order of a certificate")}
+    orders = {b"", routing.order(settings.hub_host, settings.acme_server)} if settings.acme_email else set()
+    return {} if held.reveal() in orders else {path: LiveFile(Secret(b""), "no order of a certificate")}
 
 
 def _pages(title: str) -> dict[str, LiveFile]:

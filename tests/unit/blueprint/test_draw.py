@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from hubdeploy import family
-from hubdeploy.blueprint import contexts, draw
+from hubdeploy.blueprint import contexts, draw, routing
 from hubdeploy.blueprint.component import Component, Facts
 from hubdeploy.blueprint.components import COMPONENTS
 from hubdeploy.contract.documents import Secret
@@ -39,3 +39,22 @@ def test_each_container_has_the_name_and_the_labels_by_which_it_is_found() -> No
         assert spec.name == draw.container_name(found, spec.role)
         found_by = {"hubdeploy.deployment": "lab", "hubdeploy.role": spec.role}
         assert spec.labels.items() >= found_by.items()
+
+
+@pytest.mark.parametrize("email", [None, "admin@example.org"])
+def test_an_order_of_another_name_is_taken_out_before_the_proxy_starts_anew(email: str | None) -> None:
+    """With its storage of the new name it would order the old one once more."""
+    path = f"{routing.DYNAMIC_DIRECTORY}/{routing.ORDER}"
+
+    def order_after(held: bytes) -> bytes | None:
+        facts = dataclasses.replace(FACTS, held={"proxy": {path: Secret(held)}})
+        settings = defaults(hub_host="hub.example.org", hub_port=8443, acme_email=email)
+        (spec,) = (one for one in draw.draw(settings, facts).containers if one.role == "proxy")
+        return spec.live_files[path].content.reveal() if path in spec.live_files else None
+
+    server = defaults().acme_server
+    assert order_after(routing.order("old.example.org", server)) == b""
+    if email:
+        # Those are the clock's.
+        assert order_after(routing.order("hub.example.org", server)) is None
+        assert order_after(b"") is None
