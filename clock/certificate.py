@@ -62,11 +62,12 @@ class State:
 
 @dataclass(frozen=True)
 class Served:
-    """A certificate that the proxy serves for the host."""
+    """A certificate that the proxy serves for the host. `names` are all that it is for."""
 
     issuer: str
     begins: datetime
     ends: datetime
+    names: tuple[str, ...]
 
     def left(self, now: datetime) -> str:
         """How long it is valid yet, in words."""
@@ -98,7 +99,7 @@ def step(
     """The next step. `served` is None while the self-made certificate is; `ordered`: the order is in its place; `log` is
     the proxy's; `days` is ACME_DAYS; `at_once`: somebody waits, and may have put right why the last order failed."""
     if served is not None:
-        words = f"signed by {served.issuer}, {served.left(now)}"
+        words = f"signed by {served.issuer} for {', '.join(served.names)}, {served.left(now)}"
         good = State(order=state.order)
         lasts = (served.ends - served.begins) / timedelta(days=1)
         if served.is_late(now):
@@ -111,7 +112,8 @@ def step(
     if ordered and state.began is not None and not state.why:
         why = reason(log, state.began)
         if not why and now.timestamp() < state.began + ORDER_WITHIN:
-            return Step(None, state, UNDER_WAY, "an order is under way")
+            doubtful = f"{state.doubtful}; " if state.doubtful else ""
+            return Step(None, state, UNDER_WAY, f"{doubtful}an order is under way")
         why = why or f"the authority gave none within {ORDER_WITHIN:.0f} s"
         failed = replace(state, failures=state.failures + 1, why=why)
         return Step(False, failed, 1, _failure(failed))
@@ -162,10 +164,11 @@ def served_for(address: str, port: int, host: str) -> Served | None:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return None
-    if host not in names.get_values_for_type(x509.DNSName):
+    for_names = tuple(names.get_values_for_type(x509.DNSName))
+    if host not in for_names:
         return None
     issuer = certificate.issuer.rfc4514_string()
-    return Served(issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return Served(issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc, for_names)
 
 
 def main(

@@ -16,8 +16,8 @@ from hubdeploy.settings.declarations import Settings
 PYTHON = "/usr/bin/python3"
 # Where a job finds a volume of the engine's.
 DISK = "/disk"
-# The job of `up`: the certificate is ordered whenever the last order failed.
-CERTIFICATE_NOW = "certificate-now"
+# What looks after the certificate of an authority, and the same for `up`: it orders whenever the last order failed.
+CERTIFICATE, CERTIFICATE_NOW = "certificate", "certificate-now"
 _ROUTES = "/routes"
 
 
@@ -46,7 +46,7 @@ def _certificate(settings: Settings) -> Iterator[Job]:
     command = ("/opt/hub/bin/python", "-m", "clock.certificate", *where, f"{_ROUTES}/{routing.ORDER}", order, *asked)
     # Two may run, one after the other.
     job = Job(
-        "certificate", settings.image_reference("hub"), command, every=300, within=60, network="host",
+        CERTIFICATE, settings.image_reference("hub"), command, every=300, within=60, network="host",
         writes=(Volume(settings.routes_volume, _ROUTES),), reads_log=settings.proxy_name,
     )  # fmt: skip
     yield job

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from hubdeploy import files
+from hubdeploy.commands import authority
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.errors import Caution, DeployError, EngineUnavailable, InputError, Problem, read_file, read_text
 from hubdeploy.family import FAMILY
@@ -26,14 +27,19 @@ from hubdeploy.tls import selection
 def check(deployment: Deployment) -> None:
     """Raises Refused with all that stands against `up`; prints what is fine. Without an engine only the files are checked."""
     settings, display = deployment.settings, deployment.display
+    signed = None
     deployment.contexts(tuple(FAMILY))
     try:
-        display.cautions(deployment.check(deployment.draw()))
+        drawn = deployment.draw()
+        display.cautions(deployment.check(drawn))
+        signed = authority.state(deployment.engine, settings, drawn.snapshot)
     except EngineUnavailable as error:
         unasked = Caution(f"the engine was not asked: {error.found}", error.fix)
         no_admin = checks.no_admin(settings.users, named_by_groups=bool(settings.admin_groups))
         display.cautions((unasked, *no_admin))
     display.checked(settings, selection.current(settings, deployment.engine.read_volume))
+    if signed:
+        display.line(signed)
 
 
 def fix_env(root: Path, environ: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hubdeploy.blueprint import draw
 from hubdeploy.blueprint.components import COMPONENTS
-from hubdeploy.commands import reachability
+from hubdeploy.commands import authority, reachability
 from hubdeploy.commands.named import NamedDeployment
 from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
@@ -42,6 +42,8 @@ def show(deployment: NamedDeployment) -> None:
         return
     pair = selection.current(settings, deployment.engine.read_volume)
     console.print()
+    if signed := authority.state(deployment.engine, settings, snapshot):
+        console.print(signed, markup=False)
     console.print(_certificate(settings, pair), markup=False)
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
@@ -63,12 +65,14 @@ def _components(snapshot: Snapshot, deployment: NamedDeployment) -> Table:
 
 
 def _notes(snapshot: Snapshot, deployment: NamedDeployment) -> Iterator[str]:
-    """What components say of themselves."""
+    """What components say of themselves. What the clock says of a certificate has a line of its own."""
+    signed = deployment.settings is not None and deployment.settings.acme_email is not None
     telling = {one.role for one in COMPONENTS if one.tells}
     for state in snapshot.components:
         if state.role in telling and state.running and (words := deployment.engine.health(state.name)[1]):
             yield ""
-            yield from (f"{state.role}: {line}" for line in words.splitlines())
+            lines = (line for line in words.splitlines() if not (signed and line.startswith(authority.LINE)))
+            yield from (f"{state.role}: {line}" for line in lines)
 
 
 def _servers(snapshot: Snapshot) -> Table:
@@ -120,7 +124,7 @@ def _certificate(settings: Settings, pair: Pair | None) -> str:
     where = f" in the volume {settings.secrets_volume}" if settings.secrets_volume else ""
     kind = f"brought{where}" if pair.made_from is None else "self-made"
     if settings.acme_email:
-        kind = f"for {settings.hub_host} see the clock's line; for other names self-made"
+        kind = "for other names self-made"
     day = f"{pair.expires:%Y-%m-%d}"
     until = f"expires {day} (in {pair.days} days)" if pair.days >= 0 else f"expired on {day}"
     renewed_by_up = pair.made_from is not None and settings.secrets_volume is None

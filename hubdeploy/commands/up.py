@@ -53,5 +53,8 @@ def checked(deployment: Deployment) -> Drawn:
 
 
 def show_plan(deployment: Deployment) -> None:
-    """Prints what `up` would do, and does nothing."""
-    deployment.display.plan(checked(deployment).plan)
+    """Prints what `up` would do, and how the certificate of an authority is; does nothing."""
+    drawn = checked(deployment)
+    deployment.display.plan(drawn.plan)
+    if signed := authority.state(deployment.engine, drawn.settings, drawn.snapshot):
+        deployment.display.line(signed)

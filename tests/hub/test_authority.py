@@ -6,6 +6,7 @@ nobody else has.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import socket
 import ssl
@@ -138,17 +139,23 @@ def signed(
             ACME_DAYS="0.0146", ACME_EAB_KID=identifier, ACME_EAB_HMAC=key,
         )  # fmt: skip
         clone.share_images_of(hub)
+        assert f"certificate for {HOST}: none yet; up orders it" in clone.invoke("plan")
         clone.up()
         yield Signed(clone, authority)
 
 
 def test_a_browser_logs_in_that_trusts_the_authority_alone_and_http_leads_there(signed: Signed) -> None:
     signed.person("ada")
+    assert f"the A record {ADDRESS} of {HOST} leads here" in "".join(signed.clone.printed)
     led = requests.get(f"http://{HOST}/hub/login?a=b", allow_redirects=False, timeout=5)
     assert (led.status_code, led.headers["Location"]) == (301, f"https://{HOST}:{signed.clone.port}/hub/login?a=b")
     assert signed.serial("localhost") is None
-    until(lambda: "clock: certificate: signed by CN=Pebble" in signed.clone.invoke("status"), 60, "status tells")
-    assert "nothing to do" in signed.clone.invoke("plan")
+    told = f"certificate for {HOST}: signed by CN=Pebble"
+    until(lambda: told in signed.clone.invoke("status"), 60, "status tells")
+    assert told in signed.clone.invoke("check-files")
+    planned = signed.clone.invoke("plan")
+    assert "nothing to do" in planned
+    assert re.search(rf"^{told} .* for {HOST}, \d+ minutes left \(", planned, re.MULTILINE), planned
 
 
 def test_nobody_but_the_proxy_can_read_the_account_and_the_key(signed: Signed) -> None:
@@ -211,6 +218,9 @@ def test_what_the_authority_would_refuse_is_told_before_it_is_asked(signed: Sign
     assert authority.orders == orders
     assert not signed.ordered
     assert signed.routes() == {"acme.json", "acme.lock"}
+    told_by_plan = f"certificate for {WRONG}: FAILED since "
+    until(lambda: told_by_plan in signed.clone.invoke("plan"), 60, "plan tells the failure and the next order")
+    assert "the next order is at" in signed.clone.printed[-1]
     # It reads a whole file each time.
     log = signed.clone.container(signed.clone.settings.proxy_name).logs().decode()
     assert "watcher callback" not in log, log

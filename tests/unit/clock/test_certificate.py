@@ -28,7 +28,7 @@ WHY = "unable to generate: acme: error: 403 :: urn:ietf:params:acme:error:caa ::
 
 
 def served(lasts: timedelta, left: timedelta) -> object:
-    return Served("CN=R11", NOW + left - lasts, NOW + left)
+    return Served("CN=R11", NOW + left - lasts, NOW + left, ("hub.lab.test",))
 
 
 def after(seconds: float) -> datetime:
@@ -91,6 +91,7 @@ def test_what_the_authority_would_refuse_is_not_ordered_and_looked_at_again_soon
 def test_what_was_doubtful_is_told_with_the_authoritys_reason() -> None:
     ordered = certificate.looked(step(None, False, State(), "", NOW, 90), Found((), ("a doubt",), ("a good",)))
     assert (ordered.order, ordered.words) == (True, "a doubt; a good; an order is under way")
+    assert step(None, True, ordered.state, "", after(5), 90).words == "a doubt; an order is under way"
     failed = step(None, True, ordered.state, LOG, after(5), 90)
     assert failed.words.startswith(f"no certificate: {WHY}; doubtful before: a doubt (the next order is at ")
 
@@ -104,7 +105,7 @@ def test_what_was_doubtful_is_told_with_the_authoritys_reason() -> None:
 def test_a_signed_certificate_is_well(left: timedelta, words: str) -> None:
     found = step(served(timedelta(days=90), left), True, State(BEGAN, 2, "no"), LOG, NOW, 90)
     assert (found.order, found.code, found.state) == (None, 0, State())
-    assert found.words == f"signed by CN=R11, {words}"
+    assert found.words == f"signed by CN=R11 for hub.lab.test, {words}"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_signed_certificate_is_well(left: timedelta, words: str) -> None:
 )  # fmt: skip
 def test_one_that_was_not_renewed_is_told_with_the_authoritys_reason(left: timedelta, words: str) -> None:
     found = step(served(timedelta(days=90), left), True, State(), LOG, NOW, 90)
-    assert (found.code, found.words) == (1, f"signed by CN=R11, {words}: it was not renewed: {WHY}")
+    assert (found.code, found.words) == (1, f"signed by CN=R11 for hub.lab.test, {words}: it was not renewed: {WHY}")
 
 
 def test_an_authority_with_shorter_certificates_is_told() -> None:
