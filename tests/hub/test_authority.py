@@ -173,9 +173,9 @@ def test_nobody_but_the_proxy_can_read_the_account_and_the_key(signed: Signed) -
 
 
 @contextmanager
-def another_machine() -> Iterator[None]:
-    """A web server at port 80 of OTHER."""
-    server = ThreadingHTTPServer((OTHER, 80), BaseHTTPRequestHandler)
+def another_machine(address: str = OTHER) -> Iterator[None]:
+    """A web server at port 80."""
+    server = ThreadingHTTPServer((address, 80), BaseHTTPRequestHandler)
     threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
     try:
         yield
@@ -275,3 +275,21 @@ def test_it_survives_clean_and_is_gone_when_nobody_wants_it(signed: Signed) -> N
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://{HOST}/", timeout=5)
     assert "certificate: self-made" in signed.clone.invoke("status")
+
+
+def test_a_port_80_of_somebody_else_is_left_to_them_unless_it_was_asked_for(
+    new_clone: Callable[..., Clone], client: docker.DockerClient
+) -> None:
+    gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    login = {"GITHUB_CLIENT_ID": "Iv1.0123456789abcdef", "GITHUB_CLIENT_SECRET": "0123456789abcdef" * 2}
+    clone = new_clone("boss admin\n", HUB_HOST=HOST, HUB_PORT="443", BIND_ADDRESS=gateway, **login)
+    left = f", so http://{HOST} does not lead to https"
+    with another_machine(gateway):
+        printed = clone.invoke("plan")
+        assert re.search(rf"^warning: port 80 is taken by \S+ \(pid \d+\){left}$", printed, re.MULTILINE), printed
+        clone.set_local(HTTP_PORT="80")
+        with pytest.raises(
+            AssertionError, match=rf"port 80 is taken by .*\n  wanted: port 80 on {gateway} for the proxy"
+        ):
+            clone.invoke("plan")
+    assert left not in clone.invoke("plan")
