@@ -5,6 +5,7 @@ provider, and a browser that trusts the root of that authority alone.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import ssl
 import uuid
@@ -26,11 +27,12 @@ from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.pebble import BINDING, Pebble, pebble
 from tests.hub.provider import behind_tls
 from tests.hub.waiting import until
-from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
 HOST = "hub.trial.test"
+# Port 80 is one of a loopback address that nobody else has.
+ADDRESS = f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(250)}.5"
 # The proxy renews with 20 minutes left and looks once a minute: it finds each certificate due.
 _SECONDS = 1210
 _SECRET = "secret-of-the-hub-at-the-provider"
@@ -38,18 +40,17 @@ _SECRET = "secret-of-the-hub-at-the-provider"
 
 @dataclass(frozen=True)
 class Public:
-    """A deployment, its authority, the port for requests without TLS, and a browser elsewhere."""
+    """A deployment, its authority, and a browser elsewhere."""
 
     clone: Clone
     authority: Pebble
-    http_port: int
     browser: Browser
 
     def served(self) -> str:
         """The certificate that browsers get."""
         context = ssl.create_default_context(cafile=str(self.authority.root))
         with (
-            socket.create_connection(("127.0.0.1", self.clone.port), 5) as plain,
+            socket.create_connection((ADDRESS, self.clone.port), 5) as plain,
             context.wrap_socket(plain, server_hostname=HOST) as tls,
         ):
             return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b"")
@@ -62,7 +63,7 @@ class Public:
 
     def log_in(self, page: Page, name: str) -> int:
         """From http without a path through the provider; the status with which the hub answers the return from there."""
-        page.goto(f"http://{HOST}:{self.http_port}/")
+        page.goto(f"http://{HOST}/")
         page.get_by_role("button", name="Sign in with").click()
         page.locator('input[name="username"]').fill(name)
         page.locator('input[name="password"]').fill(nanoidp.PASSWORD)
@@ -81,16 +82,18 @@ def public(
     bundle = loading.load(CHECKOUT, os.environ).extra_ca_bundle
     (folder / "bundle.pem").write_bytes((bundle.read_bytes() if bundle else b"") + ours.pem)
     clone = new_clone("boss admin\nann\n", EXTRA_CA_BUNDLE=str(folder / "bundle.pem"))
-    port = free_port()
     with (
-        pebble(here, port, tmp_path_factory.mktemp("pebble"), seconds=_SECONDS) as authority,
+        pebble(here, tmp_path_factory.mktemp("pebble"), seconds=_SECONDS) as authority,
         behind_tls(here, ours, folder, _SECRET) as idp,
     ):
+        authority.resolve(HOST, ADDRESS)
         with (clone.root / ".env").open("a") as env:
             env.write(
-                f"HUB_HOST={HOST}\nBIND_ADDRESS=127.0.0.1\nHTTP_PORT={port}\nALLOWED_GROUPS=pupils\n"
-                f"ACME_EMAIL=admin@trial.test\nACME_SERVER={authority.directory}\nACME_CA_BUNDLE={authority.ca_bundle}\n"
-                f"ACME_DAYS=0.0146\nOIDC_ISSUER={idp.issuer}\nOIDC_CLIENT_ID={nanoidp.CLIENT}\n"
+                f"HUB_HOST={HOST}\nACME_EMAIL=admin@trial.test\nOIDC_ISSUER={idp.issuer}\nOIDC_CLIENT_ID={nanoidp.CLIENT}\n"
+                "ALLOWED_GROUPS=pupils\n"
+                # What a machine on the Internet does not need.
+                f"BIND_ADDRESS={ADDRESS}\nACME_DNS={authority.seen_here.place}\nACME_SERVER={authority.directory}\n"
+                f"ACME_CA_BUNDLE={authority.ca_bundle}\nACME_DAYS=0.0146\n"
             )
         clone.set_local(ACME_EAB_KID=identifier, ACME_EAB_HMAC=key, OIDC_CLIENT_SECRET=_SECRET)
         clone.up()
@@ -101,9 +104,9 @@ def public(
             sync_playwright() as playwright,
         ):
             network = client.networks.get(clone.settings.network_name)
-            for outer, inner in ((clone.port, HTTPS_PORT), (port, HTTP_PORT)):
+            for outer, inner in ((clone.port, HTTPS_PORT), (80, HTTP_PORT)):
                 machine.forward(outer, network, f"{clone.settings.proxy_name}:{inner}")
-            yield Public(clone, authority, port, machine.connect(playwright))
+            yield Public(clone, authority, machine.connect(playwright))
 
 
 def test_a_user_works_while_the_certificate_is_renewed_twice(public: Public, artifacts: Path) -> None:
