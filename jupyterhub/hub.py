@@ -6,11 +6,15 @@ the package is changed.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import auth_key
+import grouped
 import pages
 import users
 from jupyterhub.app import JupyterHub
+from jupyterhub.crypto import CryptKeeper
 
 # (path below /hub, handler); the first that fits answers.
 HANDLERS: tuple[tuple[str, type[Any]], ...] = (
@@ -26,3 +30,13 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
         super().init_handlers()
         handlers = [*HANDLERS, (r"/logo", pages.LogoHandler, {"default": self.logo_file})]
         self.handlers[:0] = self.add_url_prefix(self.hub_prefix, handlers)
+
+    async def init_users(self) -> None:
+        if self.authenticator.enable_auth_state:
+            CryptKeeper.instance().keys = [auth_key.kept(Path(self.cookie_secret_file).with_name(auth_key.FILE))]
+        await super().init_users()
+
+    async def start(self) -> None:
+        await super().start()
+        if isinstance(self.authenticator, grouped.Grouped):
+            self.authenticator.watch.begin(self.users)

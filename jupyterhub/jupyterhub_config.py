@@ -10,6 +10,7 @@ from typing import Any
 import admission
 import assets
 import database
+import membership
 import notices
 import pages
 from aiohttp import ClientTimeout
@@ -62,6 +63,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "listed_users": [user.name for user in contract.users],
         "operators": lambda reader: pages.shown(),
         "first_visit": assets.first_visit,
+        "ended_membership": lambda reader: membership.ended.get(),
     }
     # servers ask the hub for messages to their users
     messages = notices.Notices(Path(hub.data_dir) / notices.FILE, lambda: pages.shown().announcement or "")

@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import grouped
 import jwt
+import membership
 import users
 from contract import names
 from oauthenticator.generic import GenericOAuthenticator
-from oauthenticator.oauth2 import OAuthCallbackHandler
-from tornado.httpclient import HTTPClientError
 from tornado.web import HTTPError
 from traitlets import List, Unicode, default
 
@@ -26,27 +26,11 @@ _LEEWAY = 60
 _KEYS_LAST = 300
 _WITHIN = 10
 _MUST_HOLD = ["exp", "iat", "iss", "aud", "sub"]
-_NO_ANSWER = (
-    "The login service does not answer as it should. Try again in a minute; whoever runs this hub finds why in its log."
-)
 _UNVERIFIED = "What the login service says of you cannot be verified. Whoever runs this hub finds why in its log."
 
 
-class CallbackHandler(OAuthCallbackHandler):  # type: ignore[misc]  # oauthenticator has no types
-    """Where the browser comes back to."""
-
-    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
-        """Without the URL: the provider's code is in it, and may not be used up yet."""
-        if isinstance(error, HTTPError):
-            self.log.warning("login refused with %s: %s", error.status_code, error.log_message)
-        else:
-            super().log_exception(kind, error, trace)
-
-
-class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has no types
+class OIDC(grouped.Grouped, GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has no types
     """The traits of the generic class, and those below."""
-
-    callback_handler = CallbackHandler
 
     issuer = Unicode(config=True, help="The provider, to the letter as its tokens name it.")
     jwks_url = Unicode(config=True, help="Where its public keys are.")
@@ -56,10 +40,6 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
     @default("login_service")
     def _name_of_the_provider(self) -> str:
         return urlsplit(self.issuer).hostname or self.issuer
-
-    @default("manage_groups")
-    def _groups_are_the_providers(self) -> bool:
-        return True
 
     @cached_property
     def _keys(self) -> jwt.PyJWKClient:
@@ -75,7 +55,7 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
             isinstance(answer.get(one), str) for one in ("id_token", "access_token")
         ):
             self.log.error("%s sent no id_token and access_token", self.token_url)
-            raise HTTPError(502, _NO_ANSWER)
+            raise membership.NoAnswer
         return {"token_type": "Bearer", **answer}
 
     async def token_to_user(self, token_info: Any) -> dict[str, Any]:
@@ -99,7 +79,7 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
             )  # fmt: skip
         except (jwt.PyJWKClientConnectionError, OSError) as error:
             self.log.error("no keys at %s: %s", self.jwks_url, error)
-            raise HTTPError(502, _NO_ANSWER) from error
+            raise membership.NoAnswer from error
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             self.log.error("id_token refused: %s", error)
             raise HTTPError(403, _UNVERIFIED) from error
@@ -107,13 +87,6 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
             self.log.error("id_token refused: it was made for another client")
             raise HTTPError(403, _UNVERIFIED)
         return claims
-
-    async def httpfetch(self, url: str, label: str = "fetching", **arguments: Any) -> Any:
-        try:
-            return await super().httpfetch(url, label, **arguments)
-        except (HTTPClientError, OSError, ValueError) as error:
-            self.log.error("%s: %s: %s", label, url, error)
-            raise HTTPError(502, _NO_ANSWER) from error
 
     def user_info_to_username(self, claims: dict[str, Any]) -> str:
         """The user's name. Whatever userlist could not hold is refused."""
@@ -136,10 +109,4 @@ class OIDC(GenericOAuthenticator):  # type: ignore[misc]  # oauthenticator has n
     async def get_user_groups(self, auth_state: dict[str, Any]) -> set[str]:
         """The user's groups, of those that the settings name."""
         found = auth_state[self.user_auth_state_key].get(self.groups_claim)
-        named: set[str] = self.allowed_groups | self.admin_groups
-        return {one for one in named if one in found} if isinstance(found, list) else set()
-
-    async def check_allowed(self, username: str, auth_model: Any) -> bool:
-        if await super().check_allowed(username, auth_model):
-            return True
-        raise HTTPError(403, f"{username} is neither on this hub's list of users nor in a group that may use it.")
+        return {one for one in self.named_groups if one in found} if isinstance(found, list) else set()

@@ -35,7 +35,9 @@ def check(deployment: Deployment) -> None:
         signed = authority.state(deployment.engine, settings, drawn.snapshot)
     except EngineUnavailable as error:
         unasked = Caution(f"the engine was not asked: {error.found}", error.fix)
-        no_admin = checks.no_admin(settings.users, named_by_groups=bool(settings.admin_groups))
+        no_admin = checks.no_admin(
+            settings.users, named_by_groups=bool(settings.admin_groups or settings.admin_organizations)
+        )
         display.cautions((unasked, *no_admin))
     display.checked(settings, selection.current(settings, deployment.engine.read_volume))
     if signed:

@@ -240,6 +240,17 @@ class Settings:
         default="https://github.com",
         example="https://github.example.org",
     )
+    allowed_organizations: tuple[str, ...] | None = setting(
+        "ALLOWED_ORGANIZATIONS", "organizations and teams at GitHub whose members may log in, with commas between",
+        readers.organizations, derivation="users of userlist alone", example="cryptic-labs, other:data-team", since="1.2",
+        more="A team is `organization:team`. Users of userlist may log in as well. Whoever has left both is refused at the next"
+        " login, and within an hour their session ends and their server stops."
+    )  # fmt: skip
+    admin_organizations: tuple[str, ...] | None = setting(
+        "ADMIN_ORGANIZATIONS", "organizations and teams at GitHub whose members log in as admins, with commas between",
+        readers.organizations, derivation="admins of userlist alone", example="cryptic-labs:operators", since="1.2",
+        more="The flag admin in userlist counts as well. Whoever has left both is no admin at the next login, and within an hour."
+    )  # fmt: skip
     oidc_issuer: str | None = setting(
         "OIDC_ISSUER", "OpenID Connect provider by which users log in, as it calls itself", readers.protected_url,
         example="https://id.example.org/realms/lab", since="1.2",

@@ -46,19 +46,22 @@ def readable_password() -> str:
 
 LOGINS: dict[str, LoginRow] = {
     "github": LoginRow(
-        authenticator_class="oauthenticator.github.GitHubOAuthenticator",
+        authenticator_class="github.GitHub",
         # OAuthenticator derives the other addresses: URL/login/oauth/authorize and URL/login/oauth/access_token; the user
         # at api.github.com/user or, for any other URL, as GitHub Enterprise has it, URL/api/v3/user.
         traits={
             "github_url": "github_url",
             "client_id": "github_client_id",
             "oauth_callback_url": "callback_url",
+            "allowed_groups": "allowed_organizations",
+            "admin_groups": "admin_organizations",
         },
         secret_traits={"client_secret": "github_client_secret"},
         personal=True,
         greeting="each user with their account at {github_url}",
         needs=("github_client_id", "github_client_secret"),
         asks=("github_url",),
+        groups=("allowed_organizations", "admin_organizations"),
     ),
     "oidc": LoginRow(
         authenticator_class="oidc.OIDC",

@@ -47,6 +47,7 @@ _PAGE = re.compile(r"[a-zA-Z0-9._~:/\[\]!$&'()*+,;=%?#-]+\Z")
 _MAC_KEY = re.compile(r"[A-Za-z0-9_-]{16,512}=*\Z")
 _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
 _CLAIM = re.compile(r"[a-zA-Z0-9_.:/-]{1,200}\Z")
+_ORGANIZATION = re.compile(r"[a-z0-9][a-z0-9-]{0,38}(?::[a-z0-9_][a-z0-9_-]{0,99})?")
 _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 # JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
@@ -415,6 +416,17 @@ def groups(text: str) -> tuple[str, ...]:
     if not all(names) or not text.isprintable():
         wanted = "names of groups with commas between, such as teachers, lab 3"
         raise Unfit("has a group without a name", wanted, "write them as the provider's tokens do")
+    return tuple(dict.fromkeys(names))
+
+
+def organizations(text: str) -> tuple[str, ...]:
+    """Names of organizations, and of teams as `organization:team`, each once; in small letters, as GitHub ignores case."""
+    names = [one.strip().lower() for one in text.split(",")]
+    for name in names:
+        if _ORGANIZATION.fullmatch(name) is None:
+            wanted = "names as in GitHub's addresses, such as cryptic-labs, other:data-team"
+            fix = "write the organization, or organization:team, as github.com/orgs/ORGANIZATION/teams/TEAM shows them"
+            raise Unfit(f"holds {name!r}, which is no organization and no team", wanted, fix)
     return tuple(dict.fromkeys(names))
 
 

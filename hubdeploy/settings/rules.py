@@ -138,7 +138,7 @@ def _login(s: Settings) -> _Contradictions:
     for field in dict.fromkeys(field for row in LOGINS.values() for field in row.groups):
         if getattr(s, field) and field not in s.login.groups:
             having = " or ".join(name for name, row in LOGINS.items() if field in row.groups)
-            found = f"names groups while AUTHENTICATOR is {s.authenticator}, which knows none"
+            found = f"names who may log in by {having}, and AUTHENTICATOR is {s.authenticator}"
             fix = f"set up the login {having}, or delete the line"
             yield _Contradiction(" ".join([key_of[field], *login]), found, f"the login {having}", fix)
     values = {key_of[field]: getattr(s, field) for field in s.login.generated if getattr(s, field)}

@@ -22,7 +22,7 @@ def spelt(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if declaration.read is readers.size:
         return _size(value)
-    if declaration.read in (readers.networks, readers.groups):
+    if declaration.read in (readers.networks, readers.groups, readers.organizations):
         return ", ".join(value)
     if isinstance(value, tuple | list):
         return shlex.join(value)

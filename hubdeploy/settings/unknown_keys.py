@@ -75,7 +75,11 @@ KNOWN = (
         "the GitHub application",
         "OAUTH_CALLBACK_URL derives from HUB_HOST and HUB_PORT",
     ),
-    Known(("GITHUB_ORGANIZATION", "GITHUB_ALLOWED_*"), "GitHub's groups", "userlist says who may log in"),
+    Known(
+        ("GITHUB_ORGANIZATION*", "GITHUB_ALLOWED_*"),
+        "GitHub's organizations",
+        "ALLOWED_ORGANIZATIONS names organizations and teams, userlist says who else may log in",
+    ),
     Known(("GOOGLE_*",), "the login by Google", _LOGIN),
     Known(("GITLAB_*",), "the login by GitLab", _LOGIN),
     Known(("GITEA_*", "BITBUCKET_*"), "the login by another code host", _LOGIN),

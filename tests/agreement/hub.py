@@ -121,10 +121,8 @@ def _plain(value: Any) -> Any:
 def _login(config: Any, login: Any) -> dict[str, Any]:
     own = type(login).__name__
     values = _configured(config, "Authenticator", login)
-    urls = {
-        name: getattr(login, name) for name in ("authorize_url", "token_url", "userdata_url") if own.startswith("G")
-    }
-    return {"class": own, **values, **urls}
+    derived = ("authorize_url", "token_url", "userdata_url", "scope", "enable_auth_state") if own == "GitHub" else ()
+    return {"class": own, **values, **{name: _plain(getattr(login, name)) for name in derived}}
 
 
 def _proxy(app: JupyterHub) -> Any:

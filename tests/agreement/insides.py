@@ -100,7 +100,7 @@ def _authority(s: Settings, at: str) -> Readings:
 
 # Login -> its class, in the hub's image.
 _CLASSES = {
-    "github": "oauthenticator.github.GitHubOAuthenticator",
+    "github": "github.GitHub",
     "oidc": "oidc.OIDC",
     "shared-password": "jupyterhub.authenticators.shared.SharedPasswordAuthenticator",
 }
@@ -148,6 +148,8 @@ def _traits(s: Settings, login: str) -> dict[str, tuple[str, Any]]:
             "github_url": ("GITHUB_URL", s.github_url),
             "client_id": ("GITHUB_CLIENT_ID", s.github_client_id),
             "oauth_callback_url": ("OAUTH_CALLBACK_URL", s.callback_url),
+            "allowed_groups": ("ALLOWED_ORGANIZATIONS", _absent_or(s.allowed_organizations)),
+            "admin_groups": ("ADMIN_ORGANIZATIONS", _absent_or(s.admin_organizations)),
         }
     if login == "shared-password":
         return {}
@@ -245,6 +247,10 @@ def _login(s: Settings, leaves: Leaves) -> Readings:
         return
     public = urlsplit(s.github_url).hostname == "github.com"
     api = "https://api.github.com" if public else f"{s.github_url}/api/v3"
+    groups = bool(s.allowed_organizations or s.admin_organizations)
+    keys = "ALLOWED_ORGANIZATIONS ADMIN_ORGANIZATIONS"
+    yield Reading(keys, "login.scope", ("read:org",) if groups else ())
+    yield Reading(keys, "login.enable_auth_state", groups)
     yield Reading("GITHUB_URL", "login.authorize_url", f"{s.github_url}/login/oauth/authorize")
     yield Reading("GITHUB_URL", "login.token_url", f"{s.github_url}/login/oauth/access_token")
     yield Reading("GITHUB_URL", "login.userdata_url", f"{api}/user")

@@ -27,7 +27,12 @@ _LOGINS: dict[str, set[str]] = {
     "shared-password": set(),
 }
 _BINDING = {"ACME_EAB_KID", "ACME_EAB_HMAC"}
-_GROUPS = {"ALLOWED_GROUPS", "ADMIN_GROUPS"}
+# Login -> the keys that make sense with it alone.
+_GROUPS = {
+    "github": {"ALLOWED_ORGANIZATIONS", "ADMIN_ORGANIZATIONS"},
+    "oidc": {"ALLOWED_GROUPS", "ADMIN_GROUPS"},
+    "shared-password": set[str](),
+}
 
 
 def _home(s: Settings) -> _Strategy:
@@ -106,8 +111,7 @@ def deployments(draw: st.DrawFn) -> Texts:
     chosen = {key for key in declared if draw(st.integers(0, 2)) == 2}
     login = draw(st.sampled_from(list(_LOGINS)))
     chosen = chosen.difference(*_LOGINS.values()) | _LOGINS[login]
-    if login != "oidc":
-        chosen -= _GROUPS
+    chosen = chosen.difference(*(keys for of, keys in _GROUPS.items() if of != login))
     chosen = chosen | _BINDING if "ACME_EAB_KID" in chosen else chosen - _BINDING
     signed = "ACME_EMAIL" in chosen
     chosen = (chosen | {"HUB_HOST", "BIND_ADDRESS"}) - {"SECRETS_VOLUME"} if signed else chosen
@@ -158,6 +162,8 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"AUTHENTICATOR": "oidc", "OIDC_ISSUER": "", "OIDC_CLIENT_ID": "", "OIDC_CLIENT_SECRET": ""},
                 {"AUTHENTICATOR": "shared-password", "ALLOWED_GROUPS": "students"},
                 {"AUTHENTICATOR": "shared-password", "ADMIN_GROUPS": "teachers, lab 3"},
+                {"AUTHENTICATOR": "shared-password", "ALLOWED_ORGANIZATIONS": "cryptic-labs"},
+                {"AUTHENTICATOR": "shared-password", "ADMIN_ORGANIZATIONS": "Cryptic-Labs:operators, other"},
                 {"AUTHENTICATOR": "shared-password", "HUB_HOST": "hub.example.org", "BIND_ADDRESS": "0.0.0.0"},
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},

@@ -83,6 +83,16 @@ def admins_of_a_provider(s: Settings, users: Users) -> bool:
     return not s.admin_groups or s.authenticator == "oidc"
 
 
+@_relation("ALLOWED_ORGANIZATIONS AUTHENTICATOR", _LOGINS)
+def organizations_at_github(s: Settings, users: Users) -> bool:
+    return not s.allowed_organizations or s.authenticator == "github"
+
+
+@_relation("ADMIN_ORGANIZATIONS AUTHENTICATOR", _LOGINS)
+def admins_at_github(s: Settings, users: Users) -> bool:
+    return not s.admin_organizations or s.authenticator == "github"
+
+
 @_relation("BIND_ADDRESS AUTHENTICATOR", _LOGINS)
 def passwords_at_home(s: Settings, users: Users) -> bool:
     return not s.is_set("BIND_ADDRESS") or _is_at_home(s)

@@ -47,6 +47,7 @@ EXAMPLES = {
     "a redirect": "HTTP_PORT=8080",
     "GitHub": f"{GITHUB}HUB_HOST=hub.example.org\nHUB_PORT=8443",
     "GitHub Enterprise": f"{GITHUB}GITHUB_URL=https://github.example.org/",
+    "organizations": f"{GITHUB}ALLOWED_ORGANIZATIONS=cryptic-labs, other:data-team\nADMIN_ORGANIZATIONS=Cryptic-Labs:staff",
     "a provider with groups": f"{OIDC}HUB_HOST=hub.example.org\nALLOWED_GROUPS=students, lab 3\nADMIN_GROUPS=teachers",
     "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
 }  # fmt: skip

@@ -33,7 +33,7 @@ from tests import hub_modules
 SHARED = Login("shared-password", "jupyterhub.authenticators.shared.SharedPasswordAuthenticator", {})
 GITHUB = Login(
     "github",
-    "oauthenticator.github.GitHubOAuthenticator",
+    "github.GitHub",
     {
         "github_url": "https://github.com",
         "client_id": "the-client",

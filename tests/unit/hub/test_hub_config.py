@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyterhub.app import JupyterHub
 from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 from jupyterhub.httpclient import JupyterHubHTTPClient
-from oauthenticator.github import GitHubOAuthenticator
 from traitlets.config import Config
 
 from hubdeploy.contract.documents import Login
@@ -18,6 +18,7 @@ from tests.unit.hub import hub_image
 from tests.unit.hub.hub_image import API_PASSWORD, GITHUB, SECRETS, SHARED, contract
 
 Load = Callable[..., Config]
+GitHub: Any = hub_image.load("github").GitHub
 
 
 @pytest.fixture
@@ -28,9 +29,9 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return lambda login=SHARED: hub_image.load_config(contract(login), tmp_path)
 
 
-def github(load: Load, **traits: str) -> GitHubOAuthenticator:
+def github(load: Load, **traits: str) -> Any:
     login = dataclasses.replace(GITHUB, traits={**GITHUB.traits, **traits})
-    return GitHubOAuthenticator(config=load(login))
+    return GitHub(config=load(login))
 
 
 @pytest.mark.parametrize("login", [SHARED, GITHUB])
@@ -87,7 +88,7 @@ def test_the_shared_password_login_takes_the_passwords(load: Load) -> None:
 def test_github_gets_no_password_and_its_secret(load: Load) -> None:
     config = load(GITHUB)
     assert "user_password" not in config.Authenticator
-    assert GitHubOAuthenticator(config=config).client_secret == SECRETS["github"]["client_secret"]
+    assert GitHub(config=config).client_secret == SECRETS["github"]["client_secret"]
 
 
 def test_github_com_is_asked_at_its_own_addresses(load: Load) -> None:

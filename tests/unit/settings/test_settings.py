@@ -102,6 +102,13 @@ def test_groups_may_have_blanks_and_stand_once(root: Path) -> None:
     assert declarations.masked(found)["ALLOWED_GROUPS"] == "lab 3, /lab/x"
 
 
+def test_organizations_and_teams_are_read_in_small_letters(root: Path) -> None:
+    keys = "GITHUB_CLIENT_ID=a\nALLOWED_ORGANIZATIONS=Cryptic-Labs, other:Data_team,cryptic-labs\nADMIN_ORGANIZATIONS="
+    found = load(root, keys, "GITHUB_CLIENT_SECRET=0123456789")
+    assert (found.allowed_organizations, found.admin_organizations) == (("cryptic-labs", "other:data_team"), None)
+    assert declarations.masked(found)["ALLOWED_ORGANIZATIONS"] == "cryptic-labs, other:data_team"
+
+
 def test_networks_are_read_in_one_spelling(root: Path) -> None:
     found = load(root, "ALLOWED_NETWORKS=10.1.2.9/24, 10.1.2.3/32:0443 DB.example.org:5432,files,10.1.2.0/24")
     assert found.allowed_networks == ("10.1.2.0/24", "10.1.2.3:443", "db.example.org:5432", "files")
@@ -198,12 +205,32 @@ REFUSED = {
     "oidc without keys": ("AUTHENTICATOR=oidc", "", "OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET"),
     "a provider without TLS": ("OIDC_ISSUER=http://id.example", "", "has no TLS"),
     "a provider with a query": ("OIDC_ISSUER=https://id.example?x", "", "is not a URL"),
-    "groups without a provider": ("ALLOWED_GROUPS=students", "", "AUTHENTICATOR is shared-password, which knows none"),
+    "groups without a provider": (
+        "ALLOWED_GROUPS=students",
+        "",
+        "names who may log in by oidc, and AUTHENTICATOR is shared-password",
+    ),
     "admins of GitHub's groups": (
         "GITHUB_CLIENT_ID=abc\nADMIN_GROUPS=a",
         "GITHUB_CLIENT_SECRET=0123456789",
-        "AUTHENTICATOR is github, which knows none",
+        "names who may log in by oidc, and AUTHENTICATOR is github",
     ),
+    "organizations without GitHub": (
+        "ALLOWED_ORGANIZATIONS=a",
+        "",
+        "names who may log in by github, and AUTHENTICATOR is",
+    ),
+    "a team as GitHub mentions it": (
+        "ALLOWED_ORGANIZATIONS=@a/b",
+        "",
+        "holds '@a/b', which is no organization and no team",
+    ),
+    "an organization without a name": (
+        "ADMIN_ORGANIZATIONS=a,,b",
+        "",
+        "holds '', which is no organization and no team",
+    ),
+    "a team of a team": ("ADMIN_ORGANIZATIONS=a:b:c", "", "is no organization and no team"),
     "a group without a name": ("ALLOWED_GROUPS=a,,b", "", "has a group without a name"),
     "two words for a claim": ("OIDC_GROUPS_CLAIM='a b'", "", "is not the name of a claim"),
     "shared password in public": ("HUB_HOST=hub.example.org", "", "shared-password"),
