@@ -117,13 +117,19 @@ class Watch:
             and now - proof.since < self._authenticator.check_every
         ):
             return _STAYS
+        model: dict[str, Any] | None = None
         try:
             model = await self._authenticator.asked_again(tokens)
         except Refused:
-            return await self._doubt(user, tokens["access_token"], without_groups)
+            pass
         except NoAnswer:
             self._silent_until = time.monotonic() + min(_PAUSE, self._authenticator.check_every)
             return _STAYS
+        if await user.get_auth_state() != state:
+            # The user has logged in meanwhile, which is the newer answer.
+            return _STAYS
+        if model is None:
+            return await self._doubt(user, tokens["access_token"], without_groups)
         if model["groups"] is None:
             return _STAYS
         if model["name"] != user.name:

@@ -83,19 +83,25 @@ def minimal_notebook_image(clone: Clone) -> str:
 
 
 @pytest.fixture(scope="session")
-def github_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
-    """A second deployment beside the first, whose users log in with GitHub; a stand-in plays GitHub."""
+def github(client: docker.DockerClient) -> Iterator[GitHubStandIn]:
+    """What plays GitHub for the second deployment."""
+    # An address of this machine. The browser reaches it from a network of its own; the hub because GITHUB_URL names it.
+    gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    with GitHubStandIn(gateway, "client-of-the-tests", canary("github")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def github_hub(hub: Clone, new_clone: Callable[..., Clone], github: GitHubStandIn) -> Clone:
+    """A second deployment beside the first, whose users log in with GitHub."""
     second = new_clone(GITHUB_USERLIST)
     second.share_images_of(hub)
-    # An address of this machine. The browser reaches it from a network of its own; the hub because GITHUB_URL names it.
-    gateway = second.client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
-    client_id, client_secret = "client-of-the-tests", canary("github")
-    with GitHubStandIn(gateway, client_id, client_secret) as github:
-        # A path of its own, so that nobody's login here ends a login at the first.
-        second.set_local(HUB_PATH="/octo/lab-2/")
-        second.set_local(GITHUB_URL=github.url, GITHUB_CLIENT_ID=client_id, GITHUB_CLIENT_SECRET=client_secret)
-        second.up()
-        yield second
+    # A path of its own, so that nobody's login here ends a login at the first.
+    second.set_local(HUB_PATH="/octo/lab-2/")
+    keys = {"GITHUB_CLIENT_ID": github.client_id, "GITHUB_CLIENT_SECRET": github.client_secret}
+    second.set_local(GITHUB_URL=github.url, **keys)
+    second.up()
+    return second
 
 
 @pytest.fixture

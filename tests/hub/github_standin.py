@@ -36,7 +36,8 @@ class GitHubStandIn:
         self.refresh_tokens: dict[str, tuple[str, str]] = {}
         # `organization` or `organization:team` -> login in small letters -> "active" or "pending"
         self.members: dict[str, dict[str, str]] = {}
-        # Whether a token comes with one to renew it by; the status and text with which paths that hold a word are answered.
+        # Whether a token comes with one to renew it by; the status and text with which paths that hold a word are answered,
+        # where status 0 is no answer.
         self.gives_refresh_tokens = False
         self.failing: dict[str, tuple[int, str]] = {}
         # Every path of the API that was asked for.
@@ -150,7 +151,9 @@ def _handler_of(github: GitHubStandIn) -> type[BaseHTTPRequestHandler]:
             if path.startswith("/api/"):
                 github.asked.append(path)
             found = next((answer for word, answer in github.failing.items() if word in path), None)
-            if found:
+            if found and not found[0]:
+                self.close_connection = True
+            elif found:
                 self._answer(found[0], "application/json", found[1])
             return found is not None
 

@@ -190,7 +190,7 @@ def test_the_list_needs_no_membership_even_while_organizations_cannot_be_asked(
 @pytest.mark.parametrize("failing", ["/access_token", "/user", "/orgs/"])
 @pytest.mark.parametrize(
     "answer",
-    [_DOWN, _RATE_LIMIT, (404, "not found"), (200, "[]"), (200, "nonsense")],
+    [_DOWN, _RATE_LIMIT, (404, "not found"), (200, "[]"), (200, "nonsense"), (0, "")],
     ids=lambda one: f"{one[0]} {one[1]}",
 )
 def test_github_that_fails_gives_a_page_in_words_and_lets_nobody_in(
@@ -269,6 +269,17 @@ def test_github_that_fails_throws_nobody_out(impatient: LiveHub, github: GitHubS
         assert (pat.has_server(), pat.is_in()) == (True, True)
     github.failing = {}
     waiting.until(lambda: not pat.has_server(), WITHIN, "the server is stopped")
+
+
+def test_a_hub_that_starts_with_other_organizations_asks_at_once(github: GitHubStandIn, tmp_path: Path) -> None:
+    patient = _SERVERS.replace("0.3", "600")
+    with live_hub.running(tmp_path, contract(github, **_ORGANIZATIONS), more=patient) as hub:
+        ian = member(hub, github, "ian")
+    with live_hub.running(tmp_path, contract(github, allowed_groups=("another",)), more=patient) as hub:
+        ian.hub = hub
+        waiting.until(lambda: not ian.has_server(), WITHIN, "the server is stopped")
+        assert "You are not in an organization or team that may use this hub any more" in ian.visit().text
+        assert ian.log_in().status_code == 403
 
 
 def test_whoever_revokes_the_token_must_log_in_again_and_keeps_the_server(hub: LiveHub, github: GitHubStandIn) -> None:
