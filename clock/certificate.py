@@ -35,6 +35,8 @@ ORDER_WITHIN = 120.0
 PAUSES = (15 * 60.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0)
 # The part of its life at whose end a certificate should have been renewed long ago.
 LATE = 1 / 10
+# What ACME_DNS is where nothing is to be looked at.
+NOBODY = "none"
 _WITHIN, _STEP = 5.0, 0.05
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)")
 _ERROR = re.compile(r'\berror=("(?:[^"\\]|\\.)*"|\S+)')
@@ -207,7 +209,10 @@ def _alone(order: Path) -> Iterator[None]:
 
 
 def _preflight(routes: Path, address: str, port: int, host: str, server: str, servers: str) -> Found:
-    """With a route that this proxy alone has. `port` is the one at which it takes requests without TLS."""
+    """With a route that this proxy alone has. `port` is the one at which it takes requests without TLS. Nothing where `servers`
+    says so."""
+    if servers == NOBODY:
+        return Found()
     # Of runs that were ended.
     for left in routes.glob("preflight-*.toml"):
         left.unlink()
@@ -221,7 +226,7 @@ def _preflight(routes: Path, address: str, port: int, host: str, server: str, se
     try:
         if wrong := _not_taken(token, address, port, host):
             return Found(refused=(f"the proxy does not answer at port {port} of {address} {wrong}",))
-        return preflight.look(host, server, token, asked, datetime.now(UTC))
+        return preflight.look(host, server, token, asked, datetime.now(UTC), port)
     finally:
         route.unlink()
 

@@ -105,13 +105,16 @@ def _server(text: str) -> dns.nameserver.Do53Nameserver:
     return dns.nameserver.Do53Nameserver(address, int(port))
 
 
-def look(host: str, server: str, token: Token, asked: dns.resolver.Resolver, now: datetime, port: int = PORT) -> Found:
-    """Everything but the proxy itself. `server` is the URL of the authority's directory."""
+def look(
+    host: str, server: str, token: Token, asked: dns.resolver.Resolver, now: datetime, published: int, port: int = PORT
+) -> Found:
+    """Everything but the proxy itself. `server` is the URL of the authority's directory. The proxy listens at the port
+    `published`; if that is not `port`, something in front leads there."""
     with ThreadPoolExecutor() as pool:
         directory = pool.submit(_directory, server)
         signers = pool.submit(_signers, asked, host)
         found, addresses = _addresses(asked, host)
-        leads = pool.map(lambda one: _leads_here(one[0], one[1], host, token, port), addresses)
+        leads = pool.map(lambda one: _leads_here(one[0], one[1], host, token, published, port), addresses)
         unasked, identities, date = directory.result()
         found = sum(leads, found) + _may_sign(signers.result(), identities) + unasked
     return found + _clock(date, now) if date else found
@@ -132,17 +135,20 @@ def _addresses(asked: dns.resolver.Resolver, host: str) -> tuple[Found, list[tup
     return found, addresses
 
 
-def _leads_here(kind: str, address: str, host: str, token: Token, port: int) -> Found:
+def _leads_here(kind: str, address: str, host: str, token: Token, published: int, port: int) -> Found:
     record = f"the {kind} record {address} of {host}"
     old = ", as an old one does" if kind == "AAAA" else ""
     try:
         other = token.answer(address, host, port)
     except OSError as error:
         silent = f"nothing answers at port {port} of {address}, the {kind} record of {host} ({error})"
-        if is_own(address):
+        # What leads another port there may do so for other machines alone.
+        if is_own(address) and published == port:
             fix = "let the proxy listen there by HTTP_PORT and BIND_ADDRESS, or correct the record"
             return Found(refused=(f"{silent}, an address of this machine: {fix}",))
-        return Found(doubtful=(f"{silent}: well only if a router keeps this machine from it{_or_old(kind)}",))
+        return Found(
+            doubtful=(f"{silent}: well only if a router or a rule of this host keeps it from itself{_or_old(kind)}",)
+        )
     if other:
         fix = "delete it, or let it lead to this machine" if kind == "AAAA" else "let it lead to this machine"
         return Found(refused=(f"{record} leads to another machine{old}, {other}: {fix}",))

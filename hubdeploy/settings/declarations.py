@@ -371,10 +371,10 @@ class Settings:
         example="45", since="1.2", more="It decides how long before its end a certificate is renewed: about a third of this."
     )  # fmt: skip
     acme_dns: tuple[str, ...] | None = setting(
-        "ACME_DNS", "name servers that know HUB_HOST as ACME_SERVER does", readers.name_servers, since="1.2",
+        "ACME_DNS", "name servers that know HUB_HOST as ACME_SERVER does; or none", readers.name_servers, since="1.2",
         derivation="those of the engine's host", example="192.0.2.53, [2001:db8::53]:5353",
         more="Before a certificate is ordered they are asked whether the name leads here. Set it where your own network gives the"
-        " name another address than the Internet does."
+        " name another address than the Internet does. none: nothing is looked at, and the authority finds out."
     )  # fmt: skip
     http_port: int | None = setting(
         "HTTP_PORT", "port for requests without TLS: they lead to https, and ACME_SERVER asks there; or none",

@@ -77,7 +77,7 @@ _OWN_PATHS = (
 )
 _LAST_PORT = 65535
 _DNS_PORT = 53
-NO_PORT = "none"
+NONE = "none"
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY = 256 * 1024**2
@@ -290,7 +290,9 @@ def _network(text: str, number: int) -> str:
 
 
 def name_servers(text: str) -> tuple[str, ...]:
-    """Addresses with their port, as `192.0.2.53:53` and `[2001:db8::53]:53`."""
+    """Addresses with their port, as `192.0.2.53:53` and `[2001:db8::53]:53`; the word none alone stands for itself."""
+    if text == NONE:
+        return (NONE,)
     places = [one for one in re.split(r"[,\s]+", text) if one]
     return tuple(dict.fromkeys(_name_server(one, number) for number, one in enumerate(places, start=1)))
 
@@ -313,7 +315,7 @@ def port(text: str) -> int:
 
 def port_or_none(text: str) -> int | None:
     """A port; None for the word none."""
-    return None if text == NO_PORT else port(text)
+    return None if text == NONE else port(text)
 
 
 def url_path(text: str) -> str:

@@ -126,6 +126,11 @@ def test_an_authority_with_shorter_certificates_is_told() -> None:
     assert step(served(timedelta(days=64), timedelta(days=60)), True, State(), "", NOW, 90).code == 0
 
 
+def test_nothing_is_looked_at_where_nobody_is_to_be_asked(tmp_path: Path) -> None:
+    assert certificate._preflight(tmp_path, "127.0.0.1", 1, "hub.lab.test", "https://127.0.0.1:1/", "none") == Found()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"began": 1, "order": "another"}', '{"more": 1}'])
 def test_a_state_of_another_order_or_of_nobodys_is_none(tmp_path: Path, text: str) -> None:
     """The hub can write there too."""

@@ -50,10 +50,11 @@ class World:
     directory: str = ""
     token: Any = field(default_factory=preflight.Token)
 
-    def look(self, **servers: str) -> Any:
+    def look(self, published: int | None = None, **servers: str) -> Any:
         asked = preflight.resolver(servers.get("dns", f"127.0.0.1:{self.ports['dns']}"))
         directory = servers.get("directory", self.directory)
-        return preflight.look(HOST, directory, self.token, asked, NOW, self.ports["http"])
+        port = self.ports["http"]
+        return preflight.look(HOST, directory, self.token, asked, NOW, published or port, port)
 
 
 @pytest.fixture
@@ -225,6 +226,13 @@ def test_a_dns_that_fails_is_no_missing_record(world: World) -> None:
         f"the DNS did not say whether {HOST} has an AAAA record",
         f"the DNS did not show the CAA record of {HOST}",
     ]
+
+
+def test_a_closed_port_of_this_machine_is_doubtful_where_something_in_front_leads_it_on(world: World) -> None:
+    world.zone[HOST, "A"] = [CLOSED]
+    found = world.look(published=8080)
+    assert found.refused == ()
+    assert any(f"of {CLOSED}, the A record of {HOST} (" in one for one in found.doubtful)
 
 
 def test_an_address_that_no_machine_has_is_not_this_ones() -> None:

@@ -109,6 +109,14 @@ def test_organizations_and_teams_are_read_in_small_letters(root: Path) -> None:
     assert declarations.masked(found)["ALLOWED_ORGANIZATIONS"] == "cryptic-labs, other:data_team"
 
 
+def test_name_servers_are_read_in_one_spelling(root: Path) -> None:
+    found = load(root, "ACME_DNS='192.0.2.53, [2001:DB8::53]:5353 2001:db8::54,192.0.2.53:53'").acme_dns
+    assert found == ("192.0.2.53:53", "[2001:db8::53]:5353", "[2001:db8::54]:53")
+    assert load(root, "ACME_DNS=none").acme_dns == ("none",)
+    for wrong in ("dns.example.org", "192.0.2.53:0", "192.0.2.53:65536", "[192.0.2.53]", "none, 192.0.2.53", ":53"):
+        assert "has no address of a name server as entry" in refusal(root, f"ACME_DNS='{wrong}'")
+
+
 def test_networks_are_read_in_one_spelling(root: Path) -> None:
     found = load(root, "ALLOWED_NETWORKS=10.1.2.9/24, 10.1.2.3/32:0443 DB.example.org:5432,files,10.1.2.0/24")
     assert found.allowed_networks == ("10.1.2.0/24", "10.1.2.3:443", "db.example.org:5432", "files")
