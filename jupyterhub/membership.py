@@ -29,7 +29,7 @@ NO_ANSWER = (
 )
 
 
-class NoAnswer(HTTPError):  # type: ignore[misc]  # tornado's own types are not complete
+class NoAnswer(HTTPError):
     """The service fails, so nothing is known of anybody."""
 
     def __init__(self) -> None:

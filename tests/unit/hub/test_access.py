@@ -97,7 +97,10 @@ def enters(login: Any, settings: Settings, person: Person) -> dict[str, Any] | N
         async def answered(*_: Any) -> dict[str, Any]:
             return said
 
-        login.token_to_user = answered
+        async def member_of(*_: Any) -> set[str]:
+            return {*person.groups} & login.named_groups
+
+        login.token_to_user, login.memberships = answered, member_of
         data: Any = None
         login.authenticate = lambda *_: login._token_to_auth_model(_TOKEN)
     else:
