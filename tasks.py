@@ -200,6 +200,21 @@ def audit(c: Context, user: str = "", days: str = "7") -> None:
     access.audit(deployment.load(), user=user, days=days)
 
 
+@task(
+    positional=["name"],
+    help={
+        "name": "the user; the word suffices: invite ada",
+        "all": "write a link for each user without a password into this new file",
+        "withdraw": "let the link be good no longer",
+    },
+)
+def invite(c: Context, name: str, all: str = "", withdraw: bool = False) -> None:
+    """Make a link to choose a password (--all FILE)."""
+    from hubdeploy.commands import deployment, invite
+
+    invite.invite(deployment.load(), name, all_to=all, withdraw=withdraw)
+
+
 @task
 def setup(c: Context) -> None:
     """Make this machine ready: engine, base image."""
@@ -212,5 +227,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, access,
-    audit, setup,
+    audit, invite, setup,
 )  # fmt: skip

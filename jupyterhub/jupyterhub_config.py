@@ -29,6 +29,8 @@ from spawner import ServerSpawner
 from traitlets.utils.importstring import import_item
 
 HERE = Path(__file__).parent
+# The login whose pages have more to show.
+OWN_ACCOUNTS = "accounts"
 
 
 def configure_hub(c: Any, contract: Contract) -> None:
@@ -64,6 +66,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "operators": lambda reader: pages.shown(),
         "first_visit": assets.first_visit,
         "ended_membership": lambda reader: membership.ended.get(),
+        "own_accounts": contract.login.name == OWN_ACCOUNTS,
     }
     # servers ask the hub for messages to their users
     messages = notices.Notices(Path(hub.data_dir) / notices.FILE, lambda: pages.shown().announcement or "")

@@ -16,7 +16,9 @@ import quick
 with quick.imports():
     import accounts
     import assets
+    import database
     import engine
+    import passwords
     from contract import labels
     from contract.documents import CONTRACT_FILE, Contract, from_bytes
     from docker import APIClient
@@ -66,7 +68,9 @@ def main() -> None:
         sys.exit(f"the hub cannot reach the container engine, as the filter does not answer: {error}")
     remove = ServerRemover(client, contract.labels)
     remove.outside(contract.hub.base_url)
-    accounts.apply(contract.users, Path(contract.hub.data_dir), remove, groups=contract.login.has_groups)
+    data = Path(contract.hub.data_dir)
+    accounts.apply(contract.users, data, remove, groups=contract.login.has_groups)
+    passwords.forget_strangers(data, data / database.FILE)
     assets.SERVED.take_all(client, contract.kinds[0].image, contract.labels)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.

@@ -19,6 +19,7 @@ from hubdeploy.plan.containers import held_contract
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import readers
+from hubdeploy.settings.logins import LOGINS
 from hubdeploy.tls.certificates import RENEW_DAYS
 
 _GB = 1000**3
@@ -104,6 +105,17 @@ def _provider(case: Case) -> Iterator[Finding]:
 
 def _plain_port(case: Case) -> Iterator[Finding]:
     yield from case.evidence.plain_port
+
+
+def _invitations(case: Case) -> Iterator[Finding]:
+    """A login to which nobody can come without a link, on a hub that had another one."""
+    spec = next(one for one in case.blueprint.containers if one.contract)
+    held, wanted = held_contract(spec, case.snapshot.containers.get(spec.name)), case.blueprint.contract.login.name
+    if held and held.login.name != wanted and LOGINS[wanted].invites:
+        yield Caution(
+            f"AUTHENTICATOR: {held.login.name} -> {wanted}: each user needs a link to choose a password",
+            "after up, ./invoke invite --all FILE writes the links; accounts, files and running servers stay",
+        )
 
 
 def _strangers(case: Case) -> Iterator[Finding]:
@@ -293,6 +305,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _certificate,
     _provider,
     _plain_port,
+    _invitations,
     _volume_owners,
     _notebook_image,
     _taken_ports,

@@ -288,7 +288,8 @@ class Settings:
         "AUTHENTICATOR", f"how users log in: {' or '.join(LOGINS)}", readers.one_of(*LOGINS), derive=logins.derived,
         derivation="github if both GITHUB_ keys are set, oidc if OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET are,"
         " else shared-password", example="shared-password",
-        more="shared-password is refused where other machines can reach the hub."
+        more="shared-password is refused where other machines can reach the hub. With accounts each user chooses a password at"
+        " a link: docs/logins.md."
     )  # fmt: skip
     user_password: Secret[str] | None = setting(
         "USER_PASSWORD", "the users' password for shared-password, 8 characters or more",

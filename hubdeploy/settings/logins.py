@@ -23,7 +23,7 @@ class LoginRow:
     function that makes its value if nobody set one. `greeting`: who logs in how, with {field} for a value; `shown`: label
     -> secret field that a terminal shows with it. `asks`: the fields with the URLs that the hub asks. `discovers`: the field
     with the issuer of an OpenID Connect provider, which is asked what it is; the answer becomes traits. `groups`: the fields
-    with the groups of users that it lets in, and of its admins.
+    with the groups of users that it lets in, and of its admins. `invites`: each user needs a link of `invite` first.
     """
 
     authenticator_class: str
@@ -37,6 +37,7 @@ class LoginRow:
     asks: tuple[str, ...] = ()
     discovers: str | None = None
     groups: tuple[str, ...] = ()
+    invites: bool = False
 
 
 def readable_password() -> str:
@@ -79,6 +80,15 @@ LOGINS: dict[str, LoginRow] = {
         needs=("oidc_issuer", "oidc_client_id", "oidc_client_secret"),
         discovers="oidc_issuer",
         groups=("allowed_groups", "admin_groups"),
+    ),
+    "accounts": LoginRow(
+        # In the hub's image: jupyterhub/own_accounts.py.
+        authenticator_class="own_accounts.Accounts",
+        traits={},
+        secret_traits={},
+        personal=True,
+        greeting="each user with a password of their own; ./invoke invite --all FILE writes a link for each who has none",
+        invites=True,
     ),
     "shared-password": LoginRow(
         authenticator_class="jupyterhub.authenticators.shared.SharedPasswordAuthenticator",

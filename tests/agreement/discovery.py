@@ -26,6 +26,7 @@ _TOGETHER: tuple[dict[str, Any], ...] = (
         "AUTHENTICATOR": "oidc",
     },
     {"AUTHENTICATOR": "shared-password"},
+    {"AUTHENTICATOR": "accounts"},
     {
         "ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org", "ACME_EAB_KID": "kid-0",
         "ACME_EAB_HMAC": Secret("a-key-of-an-authority"),

@@ -120,7 +120,7 @@ def _plain(value: Any) -> Any:
 
 def _login(config: Any, login: Any) -> dict[str, Any]:
     own = type(login).__name__
-    values = _configured(config, "Authenticator", login)
+    values = {name: value for one in ("Authenticator", own) for name, value in _configured(config, one, login).items()}
     derived = ("authorize_url", "token_url", "userdata_url", "scope", "enable_auth_state") if own == "GitHub" else ()
     return {"class": own, **values, **{name: _plain(getattr(login, name)) for name in derived}}
 

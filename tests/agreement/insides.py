@@ -136,8 +136,9 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     # The hub's document, and the filter's, which the hub cannot write.
     for document in ("contract", "container[filter].servers"):
         yield from _server_kind(s, f"{document}.kinds[0]")
+    shared = s.authenticator == "shared-password"
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
-        yield Reading(key, f"secrets.login.{name}", _absent_or(None if traits else _password(s, leaves, key)))
+        yield Reading(key, f"secrets.login.{name}", _absent_or(_password(s, leaves, key) if shared else None))
     yield Reading("GITHUB_CLIENT_SECRET OIDC_CLIENT_SECRET", "secrets.login.client_secret", _client_secret(s))
 
 
@@ -151,7 +152,7 @@ def _traits(s: Settings, login: str) -> dict[str, tuple[str, Any]]:
             "allowed_groups": ("ALLOWED_ORGANIZATIONS", _absent_or(s.allowed_organizations)),
             "admin_groups": ("ADMIN_ORGANIZATIONS", _absent_or(s.admin_organizations)),
         }
-    if login == "shared-password":
+    if login in ("shared-password", "accounts"):
         return {}
     asked_for = ("groups",) if s.oidc_groups_claim == "groups" else ()
     return {
@@ -212,6 +213,7 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("all requests reach the hub", "hub.hub_routespec", "/")
     yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{written.HUB_PORT}{s.hub_path}hub/")
     yield Reading("the hub's name", "hub.hub_connect_url", hub)
+    yield Reading("AUTHENTICATOR", "hub.template_vars.own_accounts", s.authenticator == "accounts")
     yield Reading("DOCKER_MACHINE_NAME", f"hub.tornado_settings.headers.{DEPLOYMENT_HEADER}", s.name)
     yield Reading("DATA_VOLUME_CONTAINER", "hub.database", f"{s.data_mount}/jupyterhub.sqlite")
     yield Reading("DATA_VOLUME_CONTAINER", "hub.cookie_secret_file", f"{s.data_mount}/jupyterhub_cookie_secret")
@@ -236,6 +238,10 @@ def _login(s: Settings, leaves: Leaves) -> Readings:
     if s.authenticator == "shared-password":
         yield Reading("USER_PASSWORD", "login.user_password", _password(s, leaves, "USER_PASSWORD"))
         yield Reading("ADMIN_PASSWORD", "login.admin_password", _password(s, leaves, "ADMIN_PASSWORD"))
+        return
+    if s.authenticator == "accounts":
+        yield Reading("AUTHENTICATOR", "login.class", "Accounts")
+        yield Reading("DATA_VOLUME_CONTAINER", "login.data_dir", s.data_mount)
         return
     yield Reading("GITHUB_CLIENT_SECRET OIDC_CLIENT_SECRET", "login.client_secret", _client_secret(s))
     for trait, (key, value) in _traits(s, s.authenticator).items():

@@ -24,6 +24,7 @@ _BARE = ("base-notebook", "minimal-notebook", "anaconda3", "hub", "proxy")
 _LOGINS: dict[str, set[str]] = {
     "github": {"GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"},
     "oidc": {"OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"},
+    "accounts": set(),
     "shared-password": set(),
 }
 _BINDING = {"ACME_EAB_KID", "ACME_EAB_HMAC"}
@@ -164,6 +165,7 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"AUTHENTICATOR": "shared-password", "ADMIN_GROUPS": "teachers, lab 3"},
                 {"AUTHENTICATOR": "shared-password", "ALLOWED_ORGANIZATIONS": "cryptic-labs"},
                 {"AUTHENTICATOR": "shared-password", "ADMIN_ORGANIZATIONS": "Cryptic-Labs:operators, other"},
+                {"AUTHENTICATOR": "accounts", "ALLOWED_GROUPS": "students"},
                 {"AUTHENTICATOR": "shared-password", "HUB_HOST": "hub.example.org", "BIND_ADDRESS": "0.0.0.0"},
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},

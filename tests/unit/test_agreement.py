@@ -49,9 +49,10 @@ EXAMPLES = {
     "GitHub Enterprise": f"{GITHUB}GITHUB_URL=https://github.example.org/",
     "organizations": f"{GITHUB}ALLOWED_ORGANIZATIONS=cryptic-labs, other:data-team\nADMIN_ORGANIZATIONS=Cryptic-Labs:staff",
     "a provider with groups": f"{OIDC}HUB_HOST=hub.example.org\nALLOWED_GROUPS=students, lab 3\nADMIN_GROUPS=teachers",
+    "accounts of its own": "AUTHENTICATOR=accounts\nHUB_HOST=hub.example.org\n",
     "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
 }  # fmt: skip
-LOGINS = {"passwords": "", "github": GITHUB, "oidc": OIDC}
+LOGINS = {"passwords": "", "github": GITHUB, "oidc": OIDC, "accounts": "AUTHENTICATOR=accounts\n"}
 # Places that only count others, and the file of the passwords: they show no fact of their own.
 COUNTING = re.compile(
     r"contract\.fingerprint|remembered\.|hub\.(authenticator_class|db_url)"

@@ -40,6 +40,7 @@ GITHUB = Login(
         "oauth_callback_url": "https://localhost/hub/oauth_callback",
     },
 )
+ACCOUNTS = Login("accounts", "own_accounts.Accounts", {})
 SECRETS = {
     "shared-password": {"user_password": "user-password", "admin_password": "admin-password-admin-password-0123"},
     "github": {"client_secret": "github-secret"},

@@ -98,7 +98,7 @@ def enters(login: Any, settings: Settings, person: Person) -> dict[str, Any] | N
             return said
 
         async def member_of(*_: Any) -> set[str]:
-            return {*person.groups} & login.named_groups
+            return set(person.groups & login.named_groups)
 
         login.token_to_user, login.memberships = answered, member_of
         data: Any = None

@@ -273,9 +273,9 @@ def test_github_that_fails_throws_nobody_out(impatient: LiveHub, github: GitHubS
 
 def test_a_hub_that_starts_with_other_organizations_asks_at_once(github: GitHubStandIn, tmp_path: Path) -> None:
     patient = _SERVERS.replace("0.3", "600")
-    with live_hub.running(tmp_path, contract(github, **_ORGANIZATIONS), more=patient) as hub:
+    with live_hub.running(tmp_path, contract(github, **_ORGANIZATIONS), config=patient) as hub:
         ian = member(hub, github, "ian")
-    with live_hub.running(tmp_path, contract(github, allowed_groups=("another",)), more=patient) as hub:
+    with live_hub.running(tmp_path, contract(github, allowed_groups=("another",)), config=patient) as hub:
         ian.hub = hub
         waiting.until(lambda: not ian.has_server(), WITHIN, "the server is stopped")
         assert "You are not in an organization or team that may use this hub any more" in ian.visit().text

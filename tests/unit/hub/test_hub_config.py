@@ -34,7 +34,7 @@ def github(load: Load, **traits: str) -> Any:
     return GitHub(config=load(login))
 
 
-@pytest.mark.parametrize("login", [SHARED, GITHUB])
+@pytest.mark.parametrize("login", [SHARED, GITHUB, hub_image.ACCOUNTS])
 def test_every_setting_is_one_that_its_class_knows(load: Load, login: Login) -> None:
     config = load(login)
     ours = (config.JupyterHub.proxy_class, config.JupyterHub.spawner_class)

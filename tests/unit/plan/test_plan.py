@@ -280,6 +280,15 @@ def test_the_hub_is_made_anew_for_settings_with_values_as_a_person_writes_them(
     )
 
 
+def test_a_change_to_accounts_says_once_that_users_need_links(found: Settings) -> None:
+    accounts = drawn_blueprint(dataclasses.replace(found, authenticator="accounts"))
+    assert findings(accounts, up(drawn_blueprint(found))) == [
+        "AUTHENTICATOR: shared-password -> accounts: each user needs a link to choose a password\n"
+        "  do:     after up, ./invoke invite --all FILE writes the links; accounts, files and running servers stay"
+    ]
+    assert findings(accounts, up(accounts)) == findings(accounts, empty()) == []
+
+
 @pytest.mark.parametrize("key", declarations())
 def test_no_plan_speaks_of_the_contracts_fields(found: Settings, key: str) -> None:
     before = up(drawn_blueprint(found))
