@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from jupyterhub import orm
 
 from hubdeploy.contract.documents import User
 from tests.unit.hub import hub_image, live_hub
@@ -279,6 +281,21 @@ def test_an_unknown_name_is_verified_as_a_known_one(
     # Kind and costs of each hash.
     assert len(verified) == 3
     assert len(set(verified)) == 1
+
+
+def test_the_end_of_sessions_reaches_servers_and_no_program(tmp_path: Path) -> None:
+    session = orm.new_session_factory(f"sqlite:///{tmp_path}/jupyterhub.sqlite")()
+    session.add(orm.OAuthClient(identifier="server"))
+    for name in ("ada", "bob"):
+        session.add(orm.User(name=name))
+        session.commit()
+        for kept in ("here", "elsewhere", None):
+            orm.APIToken.new(user=orm.User.find(session, name), client_id="server", session_id=kept)
+    ada, cookie = orm.User.find(session, "ada"), orm.User.find(session, "ada").cookie_id
+    hub_image.load("own_accounts").end_sessions(session, SimpleNamespace(id=ada.id, orm_user=ada), keep="here")
+    left = {name: {one.session_id for one in orm.User.find(session, name).api_tokens} for name in ("ada", "bob")}
+    assert left == {"ada": {"here", None}, "bob": {"here", "elsewhere", None}}
+    assert ada.cookie_id != cookie
 
 
 def test_the_login_page_says_where_a_first_password_comes_from(hub: LiveHub) -> None:
