@@ -38,6 +38,12 @@ def test_no_environment_makes_a_kept_log_a_terminal(variable: str) -> None:
     assert ".env.local" in result.stdout
 
 
+def test_the_greeting_says_how_users_of_accounts_come_to_a_password() -> None:
+    accounts = GREET.replace('"shared-password"', '"accounts"')
+    done = subprocess.run([sys.executable, "-c", accounts], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert "./invoke invite --all FILE" in done.stdout
+
+
 def test_a_terminal_shows_the_passwords_letter_by_letter() -> None:
     main, terminal = pty.openpty()
     subprocess.run([sys.executable, "-c", GREET], cwd=CHECKOUT, stdout=terminal, check=True)

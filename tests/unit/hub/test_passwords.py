@@ -221,5 +221,9 @@ def test_a_password_that_somebody_tries_early_is_refused_in_words(password: str,
     assert words in rules.fault(password, "adalovelace")
 
 
+def test_of_a_flood_of_characters_little_is_hashed() -> None:
+    assert len(rules.prepared("a" * 10**7)) <= 1000
+
+
 def test_an_accent_is_the_same_from_every_keyboard() -> None:
     assert rules.prepared("caf\u00e9") == rules.prepared("cafe\u0301")
