@@ -98,6 +98,10 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
         self._forget(name)
         self._audit.record("user deleted", user=name, by=by)
 
+    def record_end(self, name: str) -> None:
+        """A membership by which a user was here has ended; membership.py has ended the rest."""
+        self._audit.record("membership ended", user=name)
+
     def _forget(self, name: str) -> None:
         self._named.dismiss(name)
         self.allowed_users.discard(name)

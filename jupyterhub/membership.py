@@ -64,7 +64,7 @@ def kept(token_info: dict[str, Any], groups: list[str]) -> dict[str, Any]:
 
 
 class Watch:
-    """Of one authenticator, a grouped.Grouped. All of it runs on the hub's event loop."""
+    """Of one authenticator, a grouped.Grouped under Admission. All of it runs on the hub's event loop."""
 
     def __init__(self, authenticator: Any) -> None:
         self._authenticator = authenticator
@@ -184,6 +184,7 @@ class Watch:
 
     async def _end(self, user: Any, words: str) -> Verdict:
         self._log.warning("the membership of %s has ended: session, tokens and servers end, volumes stay", user.name)
+        self._authenticator.record_end(user.name)
         for token in list(user.orm_user.api_tokens):
             user.db.delete(token)
         await self._apply(user, {"admin": False, "groups": []}, {"ended": words})

@@ -223,6 +223,8 @@ def test_a_membership_that_ends_ends_session_tokens_and_server_and_the_page_says
     assert call.status_code == 403
     assert lea.log_in().status_code == 403
     assert lea.model()["groups"] == []
+    audit = hub_image.load("audit").entries(hub.folder)
+    assert [one.event for one in audit if one.user == "lea"] == ["login", "membership ended"]
     github.members = {"cryptic-labs": {"lea": "active"}}
     assert lea.log_in().status_code == 200
     assert "Traceback (most recent call last):\n      File" not in log(hub)
