@@ -101,6 +101,8 @@ GROUPS = (
         (*_DEPLOYMENT, *_PROVIDER, "tests/hub/test_public.py", "tests/hub/pebble.py", "tests/hub/browser.py",
          "tests/hub/window.py"),
         8,
+    ),
+    Group(
         "accounts",
         ("tests/hub/test_own_accounts.py",),
         (*_DEPLOYMENT, "tests/hub/test_own_accounts.py", "tests/hub/window.py", "tests/hub/browser.py"),

@@ -12,6 +12,7 @@ from typing import Any
 import accounts
 from audit import Audit
 from jupyterhub.auth import Authenticator
+from jupyterhub.utils import maybe_future
 from tornado.web import HTTPError
 from traitlets import Unicode
 from traitlets.config import Config
@@ -36,7 +37,7 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
         super().__init__(**arguments)
         data = Path(self.data_dir)
         self._named = accounts.Named(data / accounts.RECORD)
-        self._audit = Audit(data)
+        self.audit = Audit(data)
         self._tries = Tries()
         self.allowed_users: set[str] = {*self.allowed_users, *self._named.added}
         self.admin_users: set[str] = {*self.admin_users, *self._named.promoted}
@@ -57,50 +58,60 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
         address = handler.request.remote_ip
         typed = self.normalize_username(data["username"]) if data and "username" in data else ""
         known = typed if typed in self.allowed_users else ""
-        if typed and (seconds := self._tries.begin(typed, address)):
-            self._audit.record_failure("login paused", user=known, address=address)
-            raise TooManyFailures(seconds)
+        if typed:
+            self._begin(typed, known, address)
         try:
             found = await super().get_authenticated_user(handler, data)
         except HTTPError:
-            self._audit.record_failure("login failed", user=known, address=address)
+            self.audit.record_failure("login failed", user=known, address=address)
             raise
         if not found:
-            self._audit.record_failure("login failed", user=known, address=address)
+            self.audit.record_failure("login failed", user=known, address=address)
             return found
         self._tries.succeeded(typed, address)
-        self._audit.record("login", user=found["name"], address=address)
+        self.audit.record("login", user=found["name"], address=address)
         # Who is no admin any more must be said: JupyterHub leaves a user's rights as they are otherwise.
         return {**found, "admin": bool(found["admin"])}
+
+    def _begin(self, typed: str, known: str, address: str) -> None:
+        if seconds := self._tries.begin(typed, address):
+            self.audit.record_failure("login paused", user=known, address=address)
+            raise TooManyFailures(seconds)
+
+    async def knows_password(self, handler: Any, name: str, password: str) -> bool:
+        """Whether a user who is logged in gives their own password; a wrong one counts as a failed login."""
+        address = handler.request.remote_ip
+        self._begin(name, name, address)
+        if await maybe_future(self.authenticate(handler, {"username": name, "password": password})):
+            self._tries.succeeded(name, address)
+            return True
+        self.audit.record_failure("login failed", user=name, address=address)
+        return False
 
     def admit(self, name: str, by: str) -> None:
         """An admin adds a user, who may enter from now on."""
         self._named.admit(name)
         self.allowed_users.add(name)
-        self._audit.record("user added", user=name, by=by)
+        self.audit.record("user added", user=name, by=by)
 
     def rename(self, old: str, new: str, by: str) -> None:
         promoted = old in self._named.promoted
         self._forget(old)
         self._named.admit(new)
         self.allowed_users.add(new)
-        self._audit.record(f"user renamed to {new}", user=old, by=by)
+        self.audit.record(f"user renamed to {new}", user=old, by=by)
         if promoted:
             self._set_admin(new, admin=True)
 
     def promote(self, name: str, by: str, *, admin: bool) -> None:
         """An admin makes somebody an admin, or takes that back."""
         self._set_admin(name, admin=admin)
-        self._audit.record("made an admin" if admin else "no admin any more", user=name, by=by)
+        self.audit.record("made an admin" if admin else "no admin any more", user=name, by=by)
 
     def dismiss(self, name: str, by: str) -> None:
         """An admin has deleted a user."""
         self._forget(name)
-        self._audit.record("user deleted", user=name, by=by)
-
-    def record_end(self, name: str) -> None:
-        """A membership by which a user was here has ended; membership.py has ended the rest."""
-        self._audit.record("membership ended", user=name)
+        self.audit.record("user deleted", user=name, by=by)
 
     def _forget(self, name: str) -> None:
         self._named.dismiss(name)

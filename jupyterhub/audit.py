@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import sys
 import time
@@ -56,6 +57,8 @@ class Audit:
 
     def _write(self, entry: Entry, *, once: bool) -> None:
         try:
+            # SQLite would make it with the umask's rights.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             with closing(sqlite3.connect(self._path, timeout=5)) as file, file:
                 file.executescript(_TABLE)
                 if (
@@ -73,7 +76,7 @@ class Audit:
                 file.execute(
                     "delete from entry where at < ? or id <= (select max(id) from entry) - ?", (entry.at - KEPT, MOST)
                 )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.error("%s of %s cannot be recorded: %s", entry.event, entry.user or "somebody", error)
 
 

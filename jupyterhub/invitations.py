@@ -11,8 +11,11 @@ from pathlib import Path
 
 import database
 import passwords
+from audit import Audit
 
 INVITE, INVITE_MISSING, WITHDRAW = "invite", "invite-missing", "withdraw"
+# In the log of changes: who it was.
+_WHO = "command line"
 
 
 def main(arguments: Sequence[str]) -> dict[str, object]:
@@ -20,7 +23,7 @@ def main(arguments: Sequence[str]) -> dict[str, object]:
     done, by name: until when the link is good in seconds since the epoch, or true where one was withdrawn; null for a user
     whom the hub does not know. invite-missing leaves out who has a password."""
     folder, what, *rest = arguments
-    store = passwords.Passwords(Path(folder) / passwords.FILE)
+    audit, store = Audit(Path(folder)), passwords.Passwords(Path(folder) / passwords.FILE)
     accounts, statuses = passwords.accounts(Path(folder) / database.FILE), store.statuses()
     done: dict[str, object] = {}
     for one in rest:
@@ -30,8 +33,10 @@ def main(arguments: Sequence[str]) -> dict[str, object]:
             done[name] = None
         elif what == WITHDRAW:
             done[name] = store.withdraw(account)
+            audit.record("link withdrawn", user=name, by=_WHO)
         elif what == INVITE or statuses.get(account, passwords.Status()).password_since is None:
             done[name] = store.invite(account, digest)
+            audit.record("link made", user=name, by=_WHO)
     return done
 
 

@@ -184,7 +184,7 @@ class Watch:
 
     async def _end(self, user: Any, words: str) -> Verdict:
         self._log.warning("the membership of %s has ended: session, tokens and servers end, volumes stay", user.name)
-        self._authenticator.record_end(user.name)
+        self._authenticator.audit.record("membership ended", user=user.name)
         for token in list(user.orm_user.api_tokens):
             user.db.delete(token)
         await self._apply(user, {"admin": False, "groups": []}, {"ended": words})

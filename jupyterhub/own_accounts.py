@@ -132,7 +132,7 @@ class InviteHandler(BaseHandler):  # type: ignore[misc]
         state = accounts.passwords.redeem(digest, hash).state
         if state == "open":
             end_sessions(self.db, user)
-            self.log.info("%s chose a password at a link", user.name)
+            accounts.audit.record("password chosen at a link", user=user.name, address=self.request.remote_ip)
             state = "done"
         self._answer(state, name=user.name)
 
@@ -158,8 +158,7 @@ class PasswordHandler(BaseHandler):  # type: ignore[misc]
     async def post(self) -> None:
         user, accounts = self.current_user, self.authenticator
         old, new, again = (self.get_body_argument(one, "", strip=False) for one in ("old", "new", "again"))
-        # As at a login, so that guesses are counted as there.
-        if await accounts.authenticate(self, {"username": user.name, "password": old}) is None:
+        if not await accounts.knows_password(self, user.name, old):
             await self._show("The old password is wrong.")
             return
         fault = "The two new passwords differ." if new != again else ""
@@ -173,7 +172,7 @@ class PasswordHandler(BaseHandler):  # type: ignore[misc]
         end_sessions(self.db, user, keep=self.get_session_cookie())
         self.set_hub_cookie(user)
         self.set_login_cookie(user)
-        self.log.info("%s changed their password", user.name)
+        accounts.audit.record("password changed", user=user.name, address=self.request.remote_ip)
         self.redirect(f"{self.hub.base_url}password?changed=1", status=303)
 
     async def _show(self, fault: str = "") -> None:
@@ -203,7 +202,7 @@ class InvitationHandler(APIHandler):  # type: ignore[misc]
     def post(self, user_name: str) -> None:
         user, token = self._found(user_name), secrets.token_urlsafe(_TOKEN_BYTES)
         expires = self.authenticator.passwords.invite(account_of(user), passwords.digest(token))
-        self.log.info("%s made a link for %s to choose a password", self.current_user.name, user.name)
+        self.authenticator.audit.record("link made", user=user.name, by=self.current_user.name)
         self.set_header("Cache-Control", "no-store")
         self.set_status(201)
         self.write({"token": token, "expires": expires})
@@ -213,7 +212,7 @@ class InvitationHandler(APIHandler):  # type: ignore[misc]
         user = self._found(user_name)
         if not self.authenticator.passwords.withdraw(account_of(user)):
             raise HTTPError(404, f"{user.name} has no link that is good.")
-        self.log.info("%s withdrew the link of %s", self.current_user.name, user.name)
+        self.authenticator.audit.record("link withdrawn", user=user.name, by=self.current_user.name)
         self.set_status(204)
 
     def _found(self, name: str) -> Any:

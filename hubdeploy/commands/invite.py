@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hubdeploy.commands import hub_program
 from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import names
 from hubdeploy.errors import DeployError
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.settings.logins import LOGINS
@@ -42,11 +43,11 @@ def invite(deployment: Deployment, name: str, *, all_to: str, withdraw: bool, as
     if all_to:
         _to_file(deployment, Path(all_to), ask)
     elif withdraw:
-        user = name.lower()
+        user = names.normalized(name)
         done = _known(user, ask("withdraw", [user]))
         deployment.display.line(f"the link of {user} is withdrawn" if done else f"{user} has no link that is good")
     else:
-        _to_terminal(deployment, name.lower(), ask)
+        _to_terminal(deployment, names.normalized(name), ask)
 
 
 def _refuse_other_logins(settings: Settings) -> None:

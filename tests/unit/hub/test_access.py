@@ -61,8 +61,9 @@ def combinations(draw: st.DrawFn) -> dict[str, str]:
         chosen -= {"HUB_HOST", "BIND_ADDRESS", "ACME_EMAIL"}
     if draw(st.booleans()):
         login = draw(st.sampled_from(list(LOGINS)))
-        needs = {name: {declarations.keys_of_fields()[one] for one in row.needs} for name, row in LOGINS.items()}
-        chosen = chosen.difference(*needs.values()) | needs[login] | {"AUTHENTICATOR"}
+        keys = declarations.keys_of_fields()
+        others = [keys[one] for name, row in LOGINS.items() for one in (*row.needs, *row.groups) if name != login]
+        chosen = chosen.difference(others) | {"AUTHENTICATOR", *(keys[one] for one in LOGINS[login].needs)}
         fixed = {"AUTHENTICATOR": st.just(login)}
     else:
         fixed = {}
@@ -88,8 +89,13 @@ def people(settings: Settings) -> Iterator[Person]:
 
 def enters(login: Any, settings: Settings, person: Person) -> dict[str, Any] | None:
     """What the hub makes of the person's login; None where it is refused."""
-    handler = SimpleNamespace(request=SimpleNamespace(remote_ip="192.0.2.7"))
-    if not one_for_all(settings):
+    request, user = SimpleNamespace(remote_ip="192.0.2.7"), SimpleNamespace(id=1, created=None)
+    handler = SimpleNamespace(request=request, find_user=lambda name: user)
+    if settings.login.invites:
+        # Everybody has a password, and knows it.
+        login._is_right = lambda account, password: True
+        data: Any = {"username": person.name, "password": "their own"}
+    elif not one_for_all(settings):
         groups = {settings.oidc_groups_claim: list(person.groups)}
         said = {"login": person.name, "sub": person.name, "email": "", "email_verified": True, **groups}
         said[settings.oidc_username_claim] = person.name
@@ -101,7 +107,7 @@ def enters(login: Any, settings: Settings, person: Person) -> dict[str, Any] | N
             return set(person.groups & login.named_groups)
 
         login.token_to_user, login.memberships = answered, member_of
-        data: Any = None
+        data = None
         login.authenticate = lambda *_: login._token_to_auth_model(_TOKEN)
     else:
         password = "admin_password" if person.name in login.admin_users else "user_password"
