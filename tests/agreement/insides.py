@@ -100,6 +100,7 @@ def _authority(s: Settings, at: str) -> Readings:
 
 # Login -> its class, in the hub's image.
 _CLASSES = {
+    "accounts": "own_accounts.Accounts",
     "github": "github.GitHub",
     "oidc": "oidc.OIDC",
     "shared-password": "jupyterhub.authenticators.shared.SharedPasswordAuthenticator",
