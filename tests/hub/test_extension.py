@@ -55,7 +55,7 @@ COMPONENT = Component(ROLE, "IMAGE", container, volumes=volumes, directory="/www
 LOGIN = """\
     # JupyterHub's own class for trials: one password for everybody.
     "passphrase": LoginRow(
-        authenticator_class="dummy",
+        authenticator_class="jupyterhub.auth.DummyAuthenticator",
         traits={},
         secret_traits={"password": "passphrase"},
         personal=False,
