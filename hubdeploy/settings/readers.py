@@ -424,11 +424,11 @@ def groups(text: str) -> tuple[str, ...]:
 def organizations(text: str) -> tuple[str, ...]:
     """Names of organizations, and of teams as `organization:team`, each once; in small letters, as GitHub ignores case."""
     names = [one.strip().lower() for one in text.split(",")]
-    for name in names:
+    for number, name in enumerate(names, 1):
         if _ORGANIZATION.fullmatch(name) is None:
             wanted = "names as in GitHub's addresses, such as cryptic-labs, other:data-team"
             fix = "write the organization, or organization:team, as github.com/orgs/ORGANIZATION/teams/TEAM shows them"
-            raise Unfit(f"holds {name!r}, which is no organization and no team", wanted, fix)
+            raise Unfit(f"has no organization and no team as entry {number}", wanted, fix)
     return tuple(dict.fromkeys(names))
 
 

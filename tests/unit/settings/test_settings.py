@@ -231,14 +231,14 @@ REFUSED = {
     "a team as GitHub mentions it": (
         "ALLOWED_ORGANIZATIONS=@a/b",
         "",
-        "holds '@a/b', which is no organization and no team",
+        "has no organization and no team as entry 1",
     ),
     "an organization without a name": (
         "ADMIN_ORGANIZATIONS=a,,b",
         "",
-        "holds '', which is no organization and no team",
+        "has no organization and no team as entry 2",
     ),
-    "a team of a team": ("ADMIN_ORGANIZATIONS=a:b:c", "", "is no organization and no team"),
+    "a team of a team": ("ADMIN_ORGANIZATIONS=a:b:c", "", "has no organization and no team as entry 1"),
     "a group without a name": ("ALLOWED_GROUPS=a,,b", "", "has a group without a name"),
     "two words for a claim": ("OIDC_GROUPS_CLAIM='a b'", "", "is not the name of a claim"),
     "shared password in public": ("HUB_HOST=hub.example.org", "", "shared-password"),
@@ -472,6 +472,16 @@ def test_a_file_that_is_no_text_is_reported(root: Path, name: str) -> None:
 )
 def test_a_secret_that_slipped_into_another_value_is_not_shown(root: Path, local: str) -> None:
     assert "canary" not in refusal(root, "", local)
+
+
+@pytest.mark.parametrize("key", declarations.declarations())
+@pytest.mark.parametrize("secret", ["canary-" + 32 * "1", "Canary/:?@#,;=" + 32 * "1", "canary " + 2000 * "1"])
+def test_a_secret_on_the_line_of_another_setting_is_not_shown(root: Path, key: str, secret: str) -> None:
+    local = "" if key == "GITHUB_CLIENT_SECRET" else f"GITHUB_CLIENT_SECRET='{secret}'"
+    try:
+        load(root, "", f"{key}='{secret}'\n{local}")
+    except InputError as refused:
+        assert "canary" not in repr((str(refused), refused.problems)).lower()
 
 
 @pytest.mark.parametrize(
