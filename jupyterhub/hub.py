@@ -1,4 +1,4 @@
-"""JupyterHub's application with handlers of this project in front of JupyterHub's own.
+"""JupyterHub's application with handlers of this project in front of JupyterHub's own, and a port for users' servers.
 
 JupyterHub asks its own handlers first and `extra_handlers` last, so a configuration alone cannot replace one. No file of
 the package is changed.
@@ -15,6 +15,8 @@ import pages
 import users
 from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import CryptKeeper
+from tornado.httpserver import HTTPServer
+from traitlets import Integer
 
 # (path below /hub, handler); the first that fits answers.
 HANDLERS: tuple[tuple[str, type[Any]], ...] = (
@@ -25,6 +27,8 @@ HANDLERS: tuple[tuple[str, type[Any]], ...] = (
 
 class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
     """Is configured as JupyterHub."""
+
+    port_for_servers = Integer(config=True, help="What the hub listens on for users' servers, at all its addresses.")
 
     def init_handlers(self) -> None:
         super().init_handlers()
@@ -37,6 +41,8 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
         await super().init_users()
 
     async def start(self) -> None:
+        # What comes straight from a server is its own request, whatever its headers say of another address.
+        HTTPServer(self.tornado_application, xheaders=False).listen(self.port_for_servers)
         await super().start()
         if isinstance(self.authenticator, grouped.Grouped):
             self.authenticator.watch.begin(self.users)

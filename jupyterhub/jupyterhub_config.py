@@ -39,7 +39,9 @@ def configure_hub(c: Any, contract: Contract) -> None:
     c.JupyterHub.base_url = hub.base_url
     # a request outside that path, such as for / or a bookmark of an earlier path, is led inside
     c.JupyterHub.hub_routespec = "/"
-    c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{hub.port}"
+    # JupyterHub believes what a request says of the browser's address: it listens where the proxy alone can ask
+    c.JupyterHub.hub_bind_url = hub.front_url
+    c.Hub.port_for_servers = hub.port
     # a name whose address never changes: running servers keep the URL, and the address, for life
     c.JupyterHub.hub_connect_url = hub.connect_url
     c.JupyterHub.db_url = database.url(Path(hub.data_dir) / database.FILE)
@@ -86,6 +88,7 @@ def configure_proxy(c: Any, contract: Contract, secrets: Secrets) -> None:
     c.Routes.traefik_api_username = proxy.api_user
     c.Routes.traefik_api_password = secrets.proxy_api_password.reveal()
     c.Routes.dynamic_config_file = proxy.rules_file
+    c.Routes.front_url = contract.hub.front_url
 
 
 def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:

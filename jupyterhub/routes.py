@@ -14,7 +14,7 @@ import paths
 import toml  # type: ignore[import-untyped]  # the proxy client brings it, without types
 from jupyterhub_traefik_proxy import traefik_utils
 from jupyterhub_traefik_proxy.fileprovider import TraefikFileProviderProxy
-from traitlets import default
+from traitlets import Unicode, default
 
 # Middlewares in the proxy's own files; hubdeploy/blueprint/routing.py writes them.
 HUB_AWAY, SERVER_AWAY = "hub-away@file", "server-away@file"
@@ -32,7 +32,9 @@ class Encoder(toml.TomlEncoder):  # type: ignore[misc]  # the package has no typ
 
 
 class Routes(TraefikFileProviderProxy):  # type: ignore[misc]  # the package has no types
-    """Traefik's routes in a file, with pages for servers that do not answer."""
+    """Traefik's routes in a file, with pages for servers that do not answer. Those to the hub lead to `front_url`."""
+
+    front_url = Unicode(config=True, help="Where the proxy alone reaches the hub.")
 
     @default("dynamic_config")
     def _load_dynamic_config(self) -> dict[str, Any]:
@@ -57,7 +59,10 @@ class Routes(TraefikFileProviderProxy):  # type: ignore[misc]  # the package has
     def _dynamic_config_for_route(
         self, routespec: str, target: str, data: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        traefik, hub = super()._dynamic_config_for_route(routespec, target, data)
+        _, hub = super()._dynamic_config_for_route(routespec, target, data)
+        # JupyterHub compares the target that it gave, and finds it in `hub`.
+        led = self.front_url if "hub" in data else target
+        traefik, _ = super()._dynamic_config_for_route(routespec, led, data)
         routers = traefik["http"]["routers"]
         (plain,) = routers.values()
         # Traefik's own order is by the length of the rule, with which a page of the hub would win over a user's server.

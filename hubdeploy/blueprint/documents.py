@@ -30,6 +30,8 @@ from hubdeploy.settings.declarations import Settings
 
 # The port inside the hub's container; users' servers reach it on their network only.
 HUB_PORT = 8081
+# Its name on the network that only hub and proxy share, and the port for the proxy alone.
+HUB_FRONT, HUB_FRONT_PORT = "hub-front", 8082
 # The hub's modules in its container, and its documents in a volume below them.
 HUB_DIRECTORY = "/srv/jupyterhub"
 DOCUMENTS_MOUNT = f"{HUB_DIRECTORY}/{DOCUMENTS}"
@@ -52,6 +54,7 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
             port=HUB_PORT,
             data_dir=settings.data_mount,
             base_url=settings.hub_path,
+            front_url=f"http://{HUB_FRONT}:{HUB_FRONT_PORT}",
         ),
         proxy=Proxy(
             api_url=f"http://{routing.API_ADDRESS}",

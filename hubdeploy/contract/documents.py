@@ -67,13 +67,15 @@ class User:
 
 @dataclass(frozen=True)
 class Hub:
-    """`connect_url`: where users' servers reach the hub; `port`: what it listens on; `data_dir`: where its database lies;
-    `base_url`: the path below which the hub and all servers answer, with a slash at both ends."""
+    """`connect_url`: where users' servers reach the hub; `port`: what it listens on for them; `data_dir`: where its database
+    lies; `base_url`: the path below which the hub and all servers answer, with a slash at both ends; `front_url`: where the
+    proxy reaches the hub, on the network of these two. The hub believes what requests there say of a browser's address."""
 
     connect_url: str
     port: int
     data_dir: str
     base_url: str = "/"
+    front_url: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ _BETWEEN_VARIABLES = re.compile(r", (?=[A-Z][A-Z0-9_]*=)")
 # Traits that say what an OpenID Connect provider says of itself.
 _OF_PROVIDER = frozenset(one.name for one in fields(Provider)) - {"issuer"}
 # Fields that change with another one, which is named.
-_FOLLOWING = frozenset(("kinds.ours", "kinds.marks_servers", "login.authenticator_class"))
+_FOLLOWING = frozenset(("kinds.ours", "kinds.marks_servers", "login.authenticator_class", "hub.front_url"))
 
 
 def differences(

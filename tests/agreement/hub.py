@@ -88,11 +88,11 @@ def render(settings: Settings, wire: Wire, contract: bytes, secrets: bytes) -> L
         mock.patch.object(jupyterhub.traitlets, "entry_points", _entry_points),
     ):
         config = PyFileConfigLoader(CONFIG, path=str(folder())).load_config()
-        app = JupyterHub(config=config, log_level=logging.ERROR)
+        app = importlib.import_module("hub").Hub(config=config, log_level=logging.ERROR)
         app.init_hub()
         login = app.authenticator_class(parent=app)
         return {
-            **flat(_configured(config, "JupyterHub", app), "hub"),
+            **flat(_configured(config, "JupyterHub", app) | _configured(config, "Hub", app), "hub"),
             "hub.database": make_url(app.db_url).database,
             **flat(_login(config, login), "login"),
             **flat(_configured(config, app.proxy_class.__name__, _proxy(app)), "routes"),

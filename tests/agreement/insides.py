@@ -113,6 +113,8 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("DOCKER_MACHINE_NAME", f"contract.labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("the hub's name", "contract.hub.connect_url", connect)
     yield Reading("the hub's port", "contract.hub.port", written.HUB_PORT)
+    front = f"http://{written.HUB_FRONT}:{written.HUB_FRONT_PORT}"
+    yield Reading("the hub's port for the proxy", "contract.hub.front_url", front)
     yield Reading("DATA_VOLUME_CONTAINER", "contract.hub.data_dir", s.data_mount)
     yield Reading("HUB_PATH", "contract.hub.base_url", s.hub_path)
     yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
@@ -212,7 +214,10 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
     hub = f"http://{s.hub_name}:{written.HUB_PORT}{s.hub_path}hub/"
     yield Reading("HUB_PATH", "hub.base_url", s.hub_path)
     yield Reading("all requests reach the hub", "hub.hub_routespec", "/")
-    yield Reading("the hub's port", "hub.hub_bind_url", f"http://0.0.0.0:{written.HUB_PORT}{s.hub_path}hub/")
+    front = f"http://{written.HUB_FRONT}:{written.HUB_FRONT_PORT}"
+    yield Reading("the hub's port for the proxy", "hub.hub_bind_url", f"{front}{s.hub_path}hub/")
+    yield Reading("the hub's port for the proxy", "routes.front_url", front)
+    yield Reading("the hub's port", "hub.port_for_servers", written.HUB_PORT)
     yield Reading("the hub's name", "hub.hub_connect_url", hub)
     yield Reading("AUTHENTICATOR", "hub.template_vars.own_accounts", s.authenticator == "accounts")
     yield Reading("DOCKER_MACHINE_NAME", f"hub.tornado_settings.headers.{DEPLOYMENT_HEADER}", s.name)

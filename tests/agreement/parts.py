@@ -276,7 +276,7 @@ def _hub(s: Settings) -> Readings:
     yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[2].Target", documents.ROUTES_MOUNT_IN_HUB)
     yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[3].Source", s.filter_volume)
     yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
-    yield Reading("the hub's name", f"{at}.Networks[1].Aliases", (s.hub_name,))
+    yield Reading("the hub's port for the proxy", f"{at}.Networks[1].Aliases", (documents.HUB_FRONT,))
     yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[4].Source", s.guard_volume)
     kept = str(ipaddress.ip_network(SUBNET)[2])
     yield Reading("the hub's address", f"{at}.Networks[0].IPAMConfig.IPv4Address", kept)

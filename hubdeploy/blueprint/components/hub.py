@@ -41,7 +41,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         ),
         attachments=(
             Attachment(settings.network_name, (settings.hub_name,), fixed=True, mac=mac_address(settings, ROLE)),
-            Attachment(settings.api_network_name, (settings.hub_name,)),
+            Attachment(settings.api_network_name, (documents.HUB_FRONT,)),
         ),
         files={
             documents.CONTRACT_PATH: documents.contract(settings, facts.engine_memory, facts.provider),

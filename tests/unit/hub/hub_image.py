@@ -70,7 +70,7 @@ def contract(login: Login = SHARED, users: tuple[User, ...] = (), **kind: Any) -
     return Contract(
         deployment="lab",
         labels={labels.DEPLOYMENT: "lab"},
-        hub=Hub("http://lab-hub:8081", 8081, "/data"),
+        hub=Hub("http://lab-hub:8081", 8081, "/data", front_url="http://hub-front:8082"),
         proxy=Proxy("http://proxy-admin:8099", "hub", "/srv/routes/rules.toml"),
         login=login,
         users=users or (User("ann"), User("bob", sudo=True), User("kaben", admin=True)),

@@ -42,14 +42,16 @@ c.JupyterHub.proxy_class = NoProxy
 c.JupyterHub.tornado_settings["xsrf_cookie_kwargs"] = {{}}
 c.JupyterHub.api_tokens = {{"{TOKEN}": "{ADMIN}"}}
 c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = "http://127.0.0.1:PORT"
+c.Hub.port_for_servers = FOR_SERVERS
 """
 
 
 @dataclass(frozen=True)
 class LiveHub:
-    """`folder` holds its documents and its database."""
+    """`url` is for its proxy, `url_for_servers` for users' servers. `folder` holds its documents and its database."""
 
     url: str
+    url_for_servers: str
     folder: Path
 
     def call(self, method: str, path: str, **arguments: Any) -> requests.Response:
@@ -76,7 +78,7 @@ def running(
 ) -> Iterator[LiveHub]:
     """Started, with its files in `folder`; `application` is JupyterHub's own, or ours; `config` are lines of configuration
     that somebody added."""
-    port = free_port()
+    port, for_servers = free_port(), free_port()
     # Side by side, as in the image: modules, templates, the contract, documents.
     shutil.copytree(hub_modules.FOLDER, folder, ignore=shutil.ignore_patterns("secrets"), dirs_exist_ok=True)
     shutil.copytree(Path(shared.__file__).parent, folder / "contract", dirs_exist_ok=True)
@@ -87,7 +89,7 @@ def running(
     (folder / DOCUMENTS).mkdir(exist_ok=True)
     (folder / CONTRACT_FILE).write_bytes(to_bytes(contract))
     (folder / SECRETS_FILE).write_bytes(to_bytes(hub_image.secrets(contract.login.name)))
-    (folder / "config_of_tests.py").write_text(_CONFIG.replace("PORT", str(port)) + config)
+    (folder / "config_of_tests.py").write_text(_configuration(port, for_servers) + config)
     module, _, name = application.rpartition(".")
     code = f"from {module} import {name}; {name}.launch_instance(['--config=config_of_tests.py'])"
     environment = os.environ | {
@@ -97,12 +99,16 @@ def running(
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
-        hub = LiveHub(f"http://127.0.0.1:{port}", folder)
+        hub = LiveHub(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{for_servers}", folder)
         _await(hub, process)
         yield hub
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def _configuration(port: int, for_servers: int) -> str:
+    return _CONFIG.replace("PORT", str(port)).replace("FOR_SERVERS", str(for_servers))
 
 
 def _await(hub: LiveHub, process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.unit.hub import hub_image, live_hub
 from tests.unit.hub.live_hub import ADMIN, LiveHub
@@ -38,6 +39,20 @@ def test_failures_are_paused_and_others_go_on(hub: LiveHub) -> None:
         assert 'name="username"' in refused.text
     assert hub.log_in("ann", PASSWORD).status_code == 200
     assert {("login failed", "bob", ""), ("login paused", "bob", ""), ("login", "ann", "")} <= {*recorded(hub)}
+
+
+def test_a_guesser_on_a_users_server_cannot_pass_for_many_addresses(hub: LiveHub) -> None:
+    for number, url, found in ((1, hub.url, {403}), (2, hub.url_for_servers, {403, 429})):
+        statuses = set()
+        for last in range(7):
+            window = requests.Session()
+            window.headers["X-Forwarded-For"] = window.headers["X-Real-Ip"] = f"192.0.{number}.{last}"
+            window.get(f"{url}/hub/login", timeout=30)
+            form = {"username": "kaben", "password": "wrong password", "_xsrf": window.cookies["_xsrf"]}
+            statuses.add(window.post(f"{url}/hub/login", data=form, timeout=30).status_code)
+        assert statuses == found
+    addresses = {one.address for one in hub_image.load("audit").entries(hub.folder) if one.user == "kaben"}
+    assert addresses == {f"192.0.1.{last}" for last in range(7)} | {"127.0.0.1"}
 
 
 def test_a_name_that_nobody_put_on_record_is_never_written_down(hub: LiveHub) -> None:

@@ -19,6 +19,7 @@ from tests.unit.hub.hub_image import API_PASSWORD, GITHUB, SECRETS, SHARED, cont
 
 Load = Callable[..., Config]
 GitHub: Any = hub_image.load("github").GitHub
+Hub: Any = hub_image.load("hub").Hub
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def github(load: Load, **traits: str) -> Any:
 def test_every_setting_is_one_that_its_class_knows(load: Load, login: Login) -> None:
     config = load(login)
     ours = (config.JupyterHub.proxy_class, config.JupyterHub.spawner_class)
-    classes = {one.__name__: one for one in (JupyterHub, JupyterHubHTTPClient, *ours)}
+    classes = {one.__name__: one for one in (JupyterHub, Hub, JupyterHubHTTPClient, *ours)}
     # The class in use must know all traits in the section of all authenticators.
     classes["Authenticator"] = config.JupyterHub.authenticator_class
     unknown = [

@@ -13,6 +13,7 @@ import pytest
 from hubdeploy.blueprint import routing
 from tests.unit.hub import hub_image
 
+FRONT = "http://hub-front:8082"
 HUB, ANN = ("/", "http://lab-hub:8081", {"hub": True}), ("/user/ann/", "http://172.18.0.2:8888", {"user": "ann"})
 BOB = ("/user/bob@example.org/", ANN[1], {"user": "bob@example.org"})
 # As an earlier version of this project left it: no pages, and no priorities.
@@ -50,6 +51,7 @@ async def routes(rules: Path) -> Any:
         enable_setup_dynamic_config=False,
         dynamic_config_file=str(rules),
         traefik_entrypoint="https",
+        front_url=FRONT,
     )
     made._start_future.cancel()
     made._start_future = None
@@ -66,6 +68,17 @@ async def added(rules: Path, *specs: tuple[str, str, dict[str, Any]]) -> Any:
 def routers(rules: Path) -> dict[str, Any]:
     found: dict[str, Any] = tomllib.loads(rules.read_text())["http"]["routers"]
     return found
+
+
+def test_the_proxy_asks_the_hub_where_users_servers_cannot(rules: Path) -> None:
+    made = asyncio.run(added(rules, HUB, ANN))
+    led = {
+        one["loadBalancer"]["servers"][0]["url"]
+        for one in tomllib.loads(rules.read_text())["http"]["services"].values()
+    }
+    assert led == {FRONT, ANN[1]}
+    # What JupyterHub asks for again, unless it finds it.
+    assert {one["target"] for one in made.dynamic_config["jupyterhub"]["routes"].values()} == {HUB[1], ANN[1]}
 
 
 def test_beside_each_route_is_one_for_pages_that_leads_to_the_same_server(rules: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -478,10 +479,10 @@ def test_a_secret_that_slipped_into_another_value_is_not_shown(root: Path, local
 @pytest.mark.parametrize("secret", ["canary-" + 32 * "1", "Canary/:?@#,;=" + 32 * "1", "canary " + 2000 * "1"])
 def test_a_secret_on_the_line_of_another_setting_is_not_shown(root: Path, key: str, secret: str) -> None:
     local = "" if key == "GITHUB_CLIENT_SECRET" else f"GITHUB_CLIENT_SECRET='{secret}'"
-    try:
+    with suppress(InputError):
         load(root, "", f"{key}='{secret}'\n{local}")
-    except InputError as refused:
-        assert "canary" not in repr((str(refused), refused.problems)).lower()
+        return
+    assert "canary" not in refusal(root, "", f"{key}='{secret}'\n{local}").lower()
 
 
 @pytest.mark.parametrize(
