@@ -24,11 +24,12 @@ Keys = list[str]
 
 
 class Encoder(toml.TomlEncoder):  # type: ignore[misc]  # the package has no types
-    """Writes text as JSON does, which TOML reads: the package's own way breaks the file where a name holds `\\x`."""
+    """Writes text as JSON does, which TOML reads: the package's own way breaks the file where a name holds `\\x`. No two braces
+    meet: Traefik would run what stands between them, as it takes the file for a template."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.dump_funcs[str] = partial(json.dumps, ensure_ascii=False)
+        self.dump_funcs[str] = lambda text: json.dumps(text, ensure_ascii=False).replace("{", "\\u007b")
 
 
 class Routes(TraefikFileProviderProxy):  # type: ignore[misc]  # the package has no types

@@ -17,7 +17,7 @@ from tests.hub.clone import Clone
 from tests.hub.person import Person
 
 # A blank, an accent, and reserved characters that JupyterHub writes as they are (@), or encoded.
-ODD = "zoë o'neil+b@example.org"
+ODD = "zoë o'neil+{{b@example.org"
 FILES = [
     "a b.txt", "per%cent.txt", "a%2Fb.txt", "a%20b.txt", "ünï-日本.txt", "a+b=c&d.txt", "a#b?c.txt", "a;b,c.txt",
     "q\"uo'te.txt", "[a]{b}.txt", "back\\slash.txt", "two..dots.txt",

@@ -133,6 +133,15 @@ def test_a_name_of_several_spellings_is_rewritten_to_the_hubs_own(rules: Path) -
         )
 
 
+def test_a_name_is_no_template_for_traefik(rules: Path) -> None:
+    name = "{{ env `HOME` }}"
+    user = ("/user/%7B%7B%20env%20%60HOME%60%20%7D%7D/", ANN[1], {"user": name})
+    asyncio.run(added(rules, HUB, user))
+    assert "{{" not in rules.read_text()
+    held = tomllib.loads(rules.read_text())["jupyterhub"]["routes"].values()
+    assert {one["data"].get("user") for one in held} == {None, name}
+
+
 def test_the_last_name_of_several_spellings_leaves_no_empty_table(rules: Path) -> None:
     async def story() -> None:
         made = await added(rules, HUB, BOB)
