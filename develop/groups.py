@@ -103,6 +103,13 @@ GROUPS = (
         8,
     ),
     Group(
+        "outside",
+        ("tests/hub/test_outside.py",),
+        (*_DEPLOYMENT, "tests/hub/test_outside.py", "tests/hub/outside.py", "tests/hub/walls.py", "tests/hub/authority.py",
+         "tests/hub/github_standin.py", "docs/going-public.md"),
+        6,
+    ),
+    Group(
         "accounts",
         ("tests/hub/test_own_accounts.py",),
         (*_DEPLOYMENT, "tests/hub/test_own_accounts.py", "tests/hub/window.py", "tests/hub/browser.py"),

@@ -15,13 +15,16 @@ import sys
 import threading
 from pathlib import Path
 
-from contract.documents import SERVER_MAC, Walls, from_bytes
+from contract.documents import DOOR_FILE, SERVER_MAC, Walls, from_bytes
 
 from guard import rules
 from guard.answers import Answers
 from guard.kernel import Kernel, Port, link_events, mac_address, rule_events
 from guard.names import Names
+from guard.question import SOCKET
 
+DOOR = SOCKET.with_name(DOOR_FILE)
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 RESOLVERS = Path("/etc/resolv.conf")
 # Seconds between two looks where nothing was heard.
 LOOK_EACH = 5.0
@@ -77,6 +80,14 @@ class Guard:
         subprocess.run([_NFT, "-f", "-"], input=self._wanted, text=True, check=True, capture_output=True)
         self._standing = self._listed()
         log.info("the rules of table %s are loaded", self._walls.table)
+        self._note_door()
+
+    def _note_door(self) -> None:
+        """Tells the proxy that the door stands. After another boot the note counts for nothing."""
+        if self._walls.door:
+            DOOR.write_text(f"{BOOT.read_text().strip()} {self._walls.door.note}\n")
+        else:
+            DOOR.unlink(missing_ok=True)
 
     def repair(self) -> None:
         """Loads the rules again if somebody changed or removed them."""
@@ -91,6 +102,7 @@ class Guard:
         """Removes the rules where no server is left that they hold. Others would be free without them."""
         # Not in the conversation that may have been cut.
         if not any(port.isolated for port in Kernel().ports(self._walls.bridge)):
+            DOOR.unlink(missing_ok=True)
             subprocess.run([_NFT, "delete", "table", "inet", self._walls.table], check=False, capture_output=True)
 
     def _listed(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from contract.documents import SERVER_MAC, Walls
+from contract.documents import SERVER_MAC, Door, Walls
 
 # What nobody has on the Internet: private, shared, link-local, loopback, test, multicast and reserved addresses.
 PRIVATE = (
@@ -18,8 +18,9 @@ PRIVATE = (
 )  # fmt: skip
 # Where clouds offer a machine its metadata, and with it its keys. No setting opens these.
 METADATA = ("100.100.100.200/32", "169.254.0.0/16")
-# Before Docker's own rules, which come at 0.
-_PRIORITY = -10
+# Before Docker's own rules: those that filter come at 0, those that lead a port to a container at -100, and those that give
+# packets another sender at 100.
+_PRIORITY, _BEFORE_PUBLISHED, _BEFORE_SENDERS = -10, -150, 90
 
 
 def table(
@@ -75,8 +76,41 @@ table inet {name} {{
     jump leaving
     counter drop
   }}
+{_door(walls.door, bridge) if walls.door else ""}\
 }}
 """
+
+
+def _door(door: Door, bridge: str) -> str:
+    """Closes the port to all but proxies in front and the host itself, also where the engine's own program takes connections
+    and passes them on. Who passes comes to the proxy from the bridge's gateway, and nobody else does."""
+    at = "" if ipaddress.ip_address(door.address).is_unspecified else f"{_destination(door.address)} "
+    sources = [ipaddress.ip_network(one) for one in door.sources]
+    of_4, of_6 = ([str(one) for one in sources if one.version == version] for version in (4, 6))
+    led = f"ct original {_destination(door.address)} " if at else ""
+    return f"""\
+{_set("proxies", of_4, "flags interval; auto-merge; ")}
+{_set("proxies6", of_6, "flags interval; auto-merge; ", "ipv6_addr")}
+  chain door {{
+    type filter hook prerouting priority {_BEFORE_PUBLISHED}; policy accept;
+    {at}fib daddr type local tcp dport {door.port} jump passing
+  }}
+  chain passing {{
+    iifname "lo" accept
+    iifname "{bridge}" counter drop
+    ip saddr @proxies accept
+    ip6 saddr @proxies6 accept
+    counter drop
+  }}
+  chain senders {{
+    type nat hook postrouting priority {_BEFORE_SENDERS}; policy accept;
+    oifname "{bridge}" ct status dnat {led}meta l4proto tcp ct original proto-dst {door.port} masquerade
+  }}
+"""
+
+
+def _destination(address: str) -> str:
+    return f"{'ip6' if ':' in address else 'ip'} daddr {address}"
 
 
 def _others(walls: Walls) -> str:
@@ -116,6 +150,6 @@ def _matches(one: str, names: Mapping[str, Collection[str]]) -> Iterator[str]:
         yield f"ip daddr {address}{f' meta l4proto {{ tcp, udp }} th dport {port}' if port else ''}"
 
 
-def _set(name: str, elements: Iterable[str], flags: str = "") -> str:
+def _set(name: str, elements: Iterable[str], flags: str = "", kind: str = "ipv4_addr") -> str:
     listed = ", ".join(sorted(elements))
-    return f"  set {name} {{ type ipv4_addr; {flags}{f'elements = {{ {listed} }}; ' if listed else ''}}}"
+    return f"  set {name} {{ type {kind}; {flags}{f'elements = {{ {listed} }}; ' if listed else ''}}}"

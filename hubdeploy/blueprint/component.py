@@ -21,17 +21,17 @@ class Facts:
     """What a blueprint is drawn from beside the settings.
 
     `engine_memory` is bytes; `base_id` the id of BASE_IMAGE, None while it is not on the engine; `contexts` the build
-    contexts by image; `pair` the certificate to serve; `held` the files that each component's container has now (role ->
-    path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the picture of HUB_LOGO, empty
-    without one; `bridges` the names of the bridges of the networks that are there already;
-    `socket_group` the group that may use the engine's socket, None where it is not known, or is root's; `acme_authorities` the
-    certificates of ACME_CA_BUNDLE; `provider` what the login's provider says of itself, None without one.
+    contexts by image; `pair` the certificate to serve, None behind another proxy; `held` the files that each component's
+    container has now (role -> path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the
+    picture of HUB_LOGO, empty without one; `bridges` the names of the bridges of the networks that are there already;
+    `socket_group` the group that may use the engine's socket, None where it is not known, or is root's; `acme_authorities`
+    the certificates of ACME_CA_BUNDLE; `provider` what the login's provider says of itself, None without one.
     """
 
     engine_memory: int
     base_id: str | None
     contexts: Mapping[str, Context]
-    pair: Pair
+    pair: Pair | None
     new_password: Secret[str]
     held: Mapping[str, Mapping[str, Secret[bytes]]] = field(default_factory=dict)
     logo: bytes = field(default=b"", repr=False)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hubdeploy.blueprint import images
 from hubdeploy.blueprint.component import Component, Facts
-from hubdeploy.blueprint.components import COMPONENTS
+from hubdeploy.blueprint.components import COMPONENTS, guard
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, NetworkSpec, VolumeSpec
 from hubdeploy.settings.declarations import Settings
 
@@ -16,7 +16,7 @@ _Named = TypeVar("_Named", NetworkSpec, VolumeSpec)
 
 def draw(settings: Settings, facts: Facts) -> Blueprint:
     """Everything that should exist."""
-    containers = tuple(_container(component, settings, facts) for component in COMPONENTS)
+    containers = tuple(_container(component, settings, facts) for component in _in_order(settings))
     return Blueprint(
         deployment=settings.name,
         foreign_images=images.foreign(settings),
@@ -26,6 +26,12 @@ def draw(settings: Settings, facts: Facts) -> Blueprint:
         containers=containers,
         contract=next(one.contract for one in containers if one.contract),
     )
+
+
+def _in_order(settings: Settings) -> tuple[Component, ...]:
+    """The components in the order in which they start. A proxy with a door waits for the guard."""
+    first = guard.ROLE if settings.asks_who_passes else ""
+    return tuple(sorted(COMPONENTS, key=lambda one: one.role != first))
 
 
 def _container(component: Component, settings: Settings, facts: Facts) -> ContainerSpec:

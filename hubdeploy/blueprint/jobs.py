@@ -40,7 +40,7 @@ def jobs(settings: Settings) -> Jobs:
 
 
 def _certificate(settings: Settings) -> Iterator[Job]:
-    where = (settings.own_address, str(settings.hub_port), settings.hub_host, str(settings.acme_days))
+    where = (settings.own_address, str(settings.listen_port), settings.hub_host, str(settings.acme_days))
     order = routing.order(settings.hub_host, settings.acme_server).decode()
     asked = (settings.acme_server, str(settings.http_port), ",".join(settings.acme_dns or ()))
     command = ("/opt/hub/bin/python", "-m", "clock.certificate", *where, f"{_ROUTES}/{routing.ORDER}", order, *asked)
@@ -61,8 +61,9 @@ def as_variable(settings: Settings) -> str:
 def login_page_question(settings: Settings) -> tuple[str, ...]:
     """The arguments of contract/login_page.py, without a certificate."""
     return (
+        "http" if settings.behind else "https",
         settings.own_address,
-        str(settings.hub_port),
+        str(settings.listen_port),
         settings.hub_host,
         settings.hub_path,
         DEPLOYMENT_HEADER,

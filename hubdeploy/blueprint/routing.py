@@ -30,8 +30,11 @@ PAGES_ADDRESS = "127.0.0.1:8083"
 # Middlewares that put a page instead of Traefik's own words; jupyterhub/routes.py names them in the hub's routes.
 HUB_AWAY, SERVER_AWAY = "hub-away", "server-away"
 
-# The middleware of every answer to a browser.
-_SAFE = "safe-answers"
+# The middleware of every answer to a browser; behind another proxy also the one that takes requests from the engine's host alone.
+_SAFE, _PASSED = "safe-answers", "passed-by-the-host"
+# The address of the engine's host in the users' network: start-proxy.sh finds it out and puts it in this place, and into the
+# environment for the files of the dynamic directory.
+_GATEWAY, _GATEWAY_VARIABLE = "{gateway}", "GATEWAY"
 # Seconds for which browsers ask this host by TLS alone.
 _HSTS = 30 * 24 * 3600
 
@@ -55,9 +58,9 @@ class Authority:
     binding: tuple[str, Secret[str]] | None = None
 
 
-def static_config(https_port: int | None = None, authority: Authority | None = None) -> bytes:
+def static_config(https_port: int | None = None, authority: Authority | None = None, *, behind: bool = False) -> bytes:
     """traefik.toml. `https_port`: what requests without TLS are led to, where the proxy takes any. That is the only port of the
-    browsers' in it: Traefik knows its ports inside the container only."""
+    browsers' in it: Traefik knows its ports inside the container only. `behind`: another proxy takes browsers' TLS."""
     return _toml(
         {
             **({"certificatesResolvers": {RESOLVER: {"acme": _acme(authority)}}} if authority else {}),
@@ -65,7 +68,7 @@ def static_config(https_port: int | None = None, authority: Authority | None = N
             "log": {"level": "WARN", "noColor": True},
             "api": {"dashboard": False},
             "ping": {"entryPoint": "ping"},
-            "entryPoints": {**_entry_points(), **(_without_tls(https_port) if https_port else {})},
+            "entryPoints": {**_entry_points(behind), **(_without_tls(https_port) if https_port else {})},
             # 0 s: with the default of 2 s every start of a server takes two seconds longer
             "providers": {
                 "providersThrottleDuration": "0s",
@@ -78,12 +81,19 @@ def static_config(https_port: int | None = None, authority: Authority | None = N
     )
 
 
-def _entry_points() -> dict[str, Any]:
+def _entry_points(behind: bool) -> dict[str, Any]:
+    taken: dict[str, Any] = {"http": {"tls": {}, "middlewares": [f"{_SAFE}@file"], **_NO_LOOKALIKES}}
+    if behind:
+        # The proxy in front has written down the browser's address; another entry would be our own host's.
+        taken = {
+            "http": {"middlewares": [f"{_PASSED}@file", f"{_SAFE}@file"], **_NO_LOOKALIKES},
+            "forwardedHeaders": {"trustedIPs": [_GATEWAY], "notAppendXForwardedFor": True},
+        }
     return {
         # the name that jupyterhub-traefik-proxy writes into its routes, which carry no `tls` of their own
         "https": {
             "address": f":{HTTPS_PORT}",
-            "http": {"tls": {}, "middlewares": [f"{_SAFE}@file"], **_NO_LOOKALIKES},
+            **taken,
             "transport": {"respondingTimeouts": {"readTimeout": _PATIENCE, "idleTimeout": _PATIENCE}},
         },
         # bound to the address on the network that only hub and proxy share: users' containers cannot reach it
@@ -134,13 +144,24 @@ def order(host: str, server: str) -> bytes:
     return f"# {server}\n".encode() + _toml({"http": {"routers": {"certificate": router}}})
 
 
-def dynamic_files(api_password: Secret[str], served: Pair, *, tls_alone: bool) -> dict[str, Secret[bytes]]:
+def dynamic_files(
+    api_password: Secret[str], served: Pair | None, *, tls_alone: bool = False, behind: str | None = None
+) -> dict[str, Secret[bytes]]:
     """Path in the proxy's container -> content, the certificate's files first and tls.toml last.
 
     Certificate and key (PEM) lie in a folder named after their content, so a running proxy never reads half a
     pair: the new folder is written whole, then tls.toml becomes current by a rename. `tls_alone`: browsers may remember that
-    this host is never asked without TLS.
+    this host is never asked without TLS. `behind`: host and port that browsers send, where another proxy takes their TLS.
     """
+    middlewares = {_SAFE: _headers(tls_alone, behind), **({_PASSED: _passed()} if behind else {})}
+    files = {
+        "api.toml": {"http": _api_router(api_password.reveal())},
+        "headers.toml": {"http": {"middlewares": middlewares}},
+        "pages.toml": {"http": _page_service()},
+    }
+    drawn = {f"{DYNAMIC_DIRECTORY}/{name}": Secret(_toml(content)) for name, content in files.items()}
+    if served is None:
+        return drawn
     folder = f"{CERTIFICATES_DIRECTORY}/{_version(served.certificate, served.key.reveal())}"
     pair = {"certFile": f"{folder}/cert.pem", "keyFile": f"{folder}/key.pem"}
     # as the default certificate: clients that come by address send no name to choose one by
@@ -149,9 +170,7 @@ def dynamic_files(api_password: Secret[str], served: Pair, *, tls_alone: bool) -
     return {
         pair["certFile"]: Secret(served.certificate),
         pair["keyFile"]: served.key,
-        f"{DYNAMIC_DIRECTORY}/api.toml": Secret(_toml({"http": _api_router(api_password.reveal())})),
-        f"{DYNAMIC_DIRECTORY}/headers.toml": Secret(_toml({"http": {"middlewares": {_SAFE: _headers(tls_alone)}}})),
-        f"{DYNAMIC_DIRECTORY}/pages.toml": Secret(_toml({"http": _page_service()})),
+        **drawn,
         f"{DYNAMIC_DIRECTORY}/tls.toml": Secret(_toml(tls)),
     }
 
@@ -167,11 +186,19 @@ def _api_router(password: str) -> dict[str, Any]:
     return {"routers": {"proxy-api": router}, "middlewares": {"hub-only": login}}
 
 
-def _headers(tls_alone: bool) -> dict[str, Any]:
+def _passed() -> dict[str, Any]:
+    """Refuses who is in the users' network: the proxy in front is not. Traefik fills in the address when it reads the file."""
+    return {"ipAllowList": {"sourceRange": [f"{{{{ env `{_GATEWAY_VARIABLE}` }}}}"]}}
+
+
+def _headers(tls_alone: bool, behind: str | None) -> dict[str, Any]:
     """Nothing is taken for what it is not, no other site puts a page into a frame or learns an address, and no answer says
-    which versions run."""
+    which versions run. Behind another proxy, what the settings say of the outside is what the hub and servers read, whatever
+    that proxy sends; the browser's address stands last in X-Forwarded-For, and nowhere else."""
+    outside = {"Host": behind, "X-Forwarded-Proto": "https", "X-Real-Ip": "", "X-Scheme": "", "Forwarded": ""}
     return {
         "headers": {
+            **({"customRequestHeaders": outside} if behind else {}),
             "contentTypeNosniff": True,
             "customFrameOptionsValue": "SAMEORIGIN",
             "referrerPolicy": "same-origin",

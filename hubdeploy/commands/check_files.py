@@ -39,7 +39,8 @@ def check(deployment: Deployment) -> None:
             settings.users, named_by_groups=bool(settings.admin_groups or settings.admin_organizations)
         )
         display.cautions((unasked, *no_admin))
-    display.checked(settings, selection.current(settings, deployment.engine.read_volume))
+    current = None if settings.behind else selection.current(settings, deployment.engine.read_volume)
+    display.checked(settings, current)
     if signed:
         display.line(signed)
 

@@ -44,7 +44,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True)
 class Drawn:
     """A plan with all that it was drawn from. `settings` hold the passwords that it makes; `pair` is the certificate to
-    serve, `about_pair` what was found about it, and `served` the pair that browsers get afterwards, None if any may be.
+    serve, None behind another proxy, `about_pair` what was found about it, and `served` the pair that browsers get afterwards,
+    None if any may be.
     `about_provider` is what was found about the login's provider, `about_port` why the port for requests without TLS is not
     published; `settings` have none then."""
 
@@ -52,7 +53,7 @@ class Drawn:
     blueprint: Blueprint
     snapshot: Snapshot
     settings: Settings
-    pair: Pair
+    pair: Pair | None
     about_pair: tuple[Problem | Caution, ...]
     served: Pair | None
     about_provider: tuple[Problem | Caution, ...] = ()
@@ -95,7 +96,7 @@ class Deployment:
         blueprint = self.blueprint(settings, snapshot, pair, provider)
         steps = (*local.secret_steps(settings, made), *local.certificate_steps(settings, pair, cause))
         plan = whole = reconcile(blueprint, snapshot, steps)
-        if not about_pair and pair.days < 0:
+        if pair is not None and not about_pair and pair.days < 0:
             expired = f"{settings.certificate_path.name} expired on {pair.expires:%Y-%m-%d}"
             plan, finding = without_serving(whole, blueprint, snapshot, pair.certificate, expired)
             about_pair = (finding,)
@@ -103,7 +104,7 @@ class Deployment:
         return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served, about_provider, about_port)
 
     def blueprint(
-        self, settings: Settings, snapshot: Snapshot, pair: Pair, provider: Provider | None = None
+        self, settings: Settings, snapshot: Snapshot, pair: Pair | None, provider: Provider | None = None
     ) -> Blueprint:
         facts = Facts(
             engine_memory=snapshot.engine.memory,
@@ -165,8 +166,11 @@ class Deployment:
         base = snapshot.images.get(self.settings.base_image)
         return base.id if base else None
 
-    def _certificate(self) -> tuple[Pair, str | None, tuple[Problem | Caution, ...]]:
-        """The pair to serve, why it is new, and what is wrong with it: then a pair stands in that nobody will serve."""
+    def _certificate(self) -> tuple[Pair | None, str | None, tuple[Problem | Caution, ...]]:
+        """The pair to serve, why it is new, and what is wrong with it: then a pair stands in that nobody will serve. None
+        behind another proxy."""
+        if self.settings.behind:
+            return None, None, ()
         try:
             return *selection.decide(self.settings, self.engine.read_volume), ()
         except InputError as refused:
@@ -182,15 +186,16 @@ class Deployment:
         asked = {
             port: self.engine.port_holder(*port) for port in checks.ports_to_bind(drawn.plan, drawn.blueprint, snapshot)
         }
-        is_fine = not drawn.about_pair and (drawn.pair.made_from is None or settings.secrets_volume is not None)
+        pair = None if drawn.about_pair else drawn.pair
+        brought = pair if pair and (pair.made_from is None or settings.secrets_volume is not None) else None
         name = settings.certificate_path.name
-        chain_cautions = chain.cautions(drawn.pair.certificate, name, self._certificates) if is_fine else ()
+        chain_cautions = chain.cautions(brought.certificate, name, self._certificates) if brought else ()
         return Evidence(
             owners=owners,
             listeners={port: program for port, program in asked.items() if program},
             notebook_image=image_probe.evidence(settings, snapshot, self.engine, self.display.line),
             certificate=(*drawn.about_pair, *chain_cautions),
-            brought_days=drawn.pair.days if is_fine else None,
+            brought_days=brought.days if brought else None,
             provider=drawn.about_provider,
             plain_port=drawn.about_port,
         )

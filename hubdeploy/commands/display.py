@@ -161,6 +161,9 @@ class Display:
 
     def checked(self, settings: Settings, pair: Pair | None) -> None:
         self.line(f"settings and userlist are fine: {len(settings.users)} users")
+        if settings.behind:
+            self.line("certificate: the one of the proxy in front, as TLS is outside")
+            return
         if pair is None:
             self.line("certificate: none yet; up makes one")
             return

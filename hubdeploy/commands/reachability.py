@@ -11,6 +11,7 @@ from pathlib import Path
 from hubdeploy.blueprint import jobs
 from hubdeploy.blueprint.components import COMPONENTS, SPAWNER
 from hubdeploy.contract import login_page
+from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.engine import Engine
 from hubdeploy.errors import NotReady
 from hubdeploy.settings.declarations import Settings
@@ -35,11 +36,20 @@ def confirm(engine: Engine, settings: Settings, pair: Pair | None) -> None:
         )
 
 
+def trouble_in_front(settings: Settings) -> str:
+    """What a browser of this machine would meet instead of the login page at the proxy in front; empty if that comes, or if there
+    is no such proxy."""
+    if not settings.behind:
+        return ""
+    host, port = settings.hub_host, str(settings.hub_port)
+    return login_page.trouble("https", host, port, host, settings.hub_path, DEPLOYMENT_HEADER, settings.name)
+
+
 def trouble(engine: Engine, settings: Settings, pair: Pair | None) -> str:
     """What a browser would meet instead of the login page; empty if that comes. Without a pair any certificate will do, and
     with ACME_EMAIL."""
     # Where an authority signs, the pair is what serves until then.
-    known = pair.fingerprint if pair and settings.acme_email is None else ""
+    known = pair.fingerprint if pair and settings.acme_email is None and not settings.behind else ""
     asked = (*jobs.login_page_question(settings), known)
     if engine.local:
         return login_page.trouble(*asked)

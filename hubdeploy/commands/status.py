@@ -40,7 +40,7 @@ def show(deployment: NamedDeployment) -> None:
         console.print(line, markup=False)
     if settings is None:
         return
-    pair = selection.current(settings, deployment.engine.read_volume)
+    pair = None if settings.behind else selection.current(settings, deployment.engine.read_volume)
     console.print()
     if signed := authority.state(deployment.engine, settings, snapshot):
         console.print(signed, markup=False)
@@ -48,7 +48,15 @@ def show(deployment: NamedDeployment) -> None:
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
         wrong = reachability.trouble(deployment.engine, settings, pair)
-        console.print(f"login page: {wrong or f'comes at {settings.public_url}'}", markup=False)
+        if settings.behind:
+            where, front = (
+                f"{settings.own_address} port {settings.listen_port}",
+                reachability.trouble_in_front(settings),
+            )
+            console.print(f"login page: {wrong or f'comes at {where}'}", markup=False)
+            console.print(f"proxy in front: {front or f'leads here from {settings.public_url}'}", markup=False)
+        else:
+            console.print(f"login page: {wrong or f'comes at {settings.public_url}'}", markup=False)
         if wrong:
             raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
 
@@ -119,6 +127,8 @@ def _health(state: ContainerState, deployment: NamedDeployment) -> Text:
 
 
 def _certificate(settings: Settings, pair: Pair | None) -> str:
+    if settings.behind:
+        return "certificate: the one of the proxy in front, as TLS is outside"
     if pair is None:
         return "certificate: none yet"
     where = f" in the volume {settings.secrets_volume}" if settings.secrets_volume else ""

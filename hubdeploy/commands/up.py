@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from hubdeploy.commands import authority, reachability
 from hubdeploy.commands.deployment import Deployment, Drawn
 from hubdeploy.engine import Engine
-from hubdeploy.errors import Interrupted
+from hubdeploy.errors import Caution, Interrupted
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls.certificates import Pair
 
@@ -32,6 +32,9 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
     except KeyboardInterrupt:
         raise Interrupted("the hub is up; the clock goes on with the order of the certificate") from None
     deployment.display.greeting(drawn.settings)
+    if wrong := reachability.trouble_in_front(drawn.settings):
+        fix = "docs/going-public.md has what nginx and Caddy need; ./invoke status looks again"
+        deployment.display.cautions((Caution(f"the proxy in front does not lead here yet: {wrong}", fix),))
 
 
 def plans(deployment: Deployment) -> Iterator[Drawn]:

@@ -221,12 +221,32 @@ class Secrets:
 
 
 @dataclass(frozen=True)
+class Door:
+    """A TCP port of the engine's host that leads to the proxy, and that proxies on other machines alone may use: `address` is
+    what it listens on (0.0.0.0 and :: are all), `sources` are addresses and networks of both IP versions. The engine's host
+    itself may use it always."""
+
+    address: str
+    port: int
+    sources: tuple[str, ...]
+
+    @property
+    def note(self) -> str:
+        """What the guard writes into DOOR_FILE, behind the number of the host's boot, once the door stands."""
+        return f"{self.address} {self.port}"
+
+
+# In the guard's volume. The proxy waits for it.
+DOOR_FILE = "door"
+
+
+@dataclass(frozen=True)
 class Walls:
     """What the guard keeps: every port of the network's `bridge` is isolated, except those whose container has one of the MAC
     addresses `free`: hub and proxy. In a network of others (`ours` is false) only servers are, which have a MAC address that
     begins with SERVER_MAC. `table` is the packet filter's table of this deployment. `allowed` are the private places
     that everybody in the network may reach, `allowed_to_free` those that hub and proxy may reach as well: a network, an
-    address or a host name, with :port or without."""
+    address or a host name, with :port or without. `door` is for proxies in front; None where there are none elsewhere."""
 
     bridge: str
     ours: bool
@@ -234,6 +254,7 @@ class Walls:
     free: tuple[str, ...]
     allowed: tuple[str, ...] = ()
     allowed_to_free: tuple[str, ...] = ()
+    door: Door | None = None
 
 
 @dataclass(frozen=True)

@@ -7,31 +7,34 @@ clock has it run every few minutes.
 import hashlib
 import socket
 import ssl
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 
 _WITHIN = 5
 # A login page, or the way to another one.
 _GOOD = (200, 302)
 
 
-def trouble(address: str, port: str, host: str, path: str, header: str, deployment: str, certificate: str = "") -> str:
-    """What a browser would meet instead of GET /hub/login below `path`; empty if that comes. `host` goes into TLS and the Host
-    header. The hub names its `deployment` in `header`. `certificate` is the SHA-256 of the one that must be served; without it
-    any will do. Who signed is not asked."""
-    where = f"{address} port {port}"
+def trouble(
+    scheme: str, address: str, port: str, host: str, path: str, header: str, deployment: str, certificate: str = ""
+) -> str:
+    """What a browser would meet instead of GET /hub/login below `path`; empty if that comes. `scheme` is https or http; `host`
+    goes into TLS and the Host header. The hub names its `deployment` in `header`. `certificate` is the SHA-256 of the one that
+    must be served; without it any will do. Who signed is not asked."""
+    where, served = f"{address} port {port}", b""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    # Without a context of ours it would read every authority of this machine.
-    connection = HTTPSConnection(host, int(port), timeout=_WITHIN, context=context)
+    connection = HTTPConnection(host, int(port), timeout=_WITHIN)
     try:
         # To this address, whatever the name resolves to here.
-        plain = socket.create_connection((address, int(port)), timeout=_WITHIN)
-        connection.sock = tls = context.wrap_socket(plain, server_hostname=host)
+        connection.sock = socket.create_connection((address, int(port)), timeout=_WITHIN)
+        if scheme == "https":
+            # Without a context of ours it would read every authority of this machine.
+            connection.sock = tls = context.wrap_socket(connection.sock, server_hostname=host)
+            served = tls.getpeercert(binary_form=True) or b""
         connection.request("GET", f"{path}hub/login")
-        served = tls.getpeercert(binary_form=True) or b""
         response = connection.getresponse()
     except (OSError, HTTPException) as error:
-        return f"nobody answers with TLS at {where}: {_words(error)}"
+        return f"nobody answers {'with TLS ' if scheme == 'https' else ''}at {where}: {_words(error)}"
     finally:
         connection.close()
     if certificate and certificate != hashlib.sha256(served).hexdigest():

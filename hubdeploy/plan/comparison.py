@@ -104,10 +104,18 @@ def _document(text: str) -> dict[str, Any]:
 
 def _wall_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """What changed in the walls that the guard keeps. Which ones it knows by their addresses follows other settings."""
-    for field, key in (("allowed", "ALLOWED_NETWORKS"), ("allowed_to_free", "where the hub asks who logs in")):
-        before, after = (", ".join(walls.get(field, ())) or "none" for walls in (old, new))
+    lists = [
+        (key, [walls.get(field, ()) for walls in (old, new)])
+        for field, key in (("allowed", "ALLOWED_NETWORKS"), ("allowed_to_free", "where the hub asks who logs in"))
+    ]
+    doors = [walls.get("door") or {} for walls in (old, new)]
+    lists.append(("TRUSTED_PROXIES", [door.get("sources", ()) for door in doors]))
+    for key, found in lists:
+        before, after = (", ".join(one) or "none" for one in found)
         if before != after:
             yield f"{key}: {before} -> {after}"
+    if all(doors) and any(doors[0].get(field) != doors[1].get(field) for field in ("address", "port")):
+        yield "the port that proxies in front may use"
     if any(old.get(field) != new.get(field) for field in ("bridge", "ours", "table", "free")):
         yield "the network that the guard keeps"
 

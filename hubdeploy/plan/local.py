@@ -19,8 +19,8 @@ def secret_steps(settings: Settings, made: Mapping[str, Secret[str]]) -> tuple[S
     return (Step(op.SecretsRemembered(settings.local_path, made, reason), "nobody set them"),)
 
 
-def certificate_steps(settings: Settings, pair: Pair, cause: str | None) -> tuple[Step, ...]:
-    """`cause`: why the pair is a new one; None if it is there already."""
-    if cause is None:
+def certificate_steps(settings: Settings, pair: Pair | None, cause: str | None) -> tuple[Step, ...]:
+    """`cause`: why the pair is a new one; None if it is there already, or none is wanted."""
+    if pair is None or cause is None:
         return ()
     return (Step(op.CertificateWritten(pair, settings.certificate_path, settings.key_path), cause),)

@@ -24,6 +24,10 @@ from hubdeploy.settings.logins import LOGINS, LoginRow
 SHELL, LOCAL, SHARED, DERIVED = "shell", ".env.local", ".env", "derived"
 # Where a browser asks for https:// without a port.
 PUBLIC_PORT = 443
+# Who takes browsers' TLS: the proxy, or another one in front of it.
+HERE, OUTSIDE = "here", "outside"
+# Where the proxy listens behind another one.
+PORT_BEHIND = 8000
 # The key that everything else hangs on.
 NAME = "DOCKER_MACHINE_NAME"
 
@@ -195,8 +199,7 @@ class Settings:
         default="localhost", example="jupyter.example.org", group="Address", written=True
     )  # fmt: skip
     hub_port: int = setting(
-        "HUB_PORT", "port that browsers use, and that the proxy listens on", readers.port,
-        default=443, example="8443", written=True
+        "HUB_PORT", "port that browsers use", readers.port, default=443, example="8443", written=True
     )  # fmt: skip
     hub_path: str = setting(
         "HUB_PATH", "path below which the hub and the users' servers answer", readers.url_path,
@@ -204,10 +207,28 @@ class Settings:
         more="Deployments on one host name need a path each, as browsers keep logins by host name and path, not by port:"
         " see docs/operating.md. A change stops running servers; `plan` names them and `up` asks first."
     )  # fmt: skip
+    tls: str = setting(
+        "TLS", "who takes browsers' TLS: here, or outside, where another proxy is in front", readers.one_of(HERE, OUTSIDE),
+        default=HERE, example="outside", since="1.2",
+        more="With outside the deployment speaks HTTP to that proxy alone, and HUB_HOST, HUB_PORT and HUB_PATH are what browsers"
+        " use there. docs/going-public.md has its configuration for nginx and Caddy."
+    )  # fmt: skip
     bind_address: str = setting(
         "BIND_ADDRESS", "address of the engine's host that the proxy listens on", readers.ip_address,
-        derive=lambda s: loopback_address(s.hub_host) or "0.0.0.0",
-        derivation="127.0.0.1 if HUB_HOST is this machine itself, else 0.0.0.0", example="192.0.2.7"
+        derive=lambda s: "127.0.0.1" if s.behind else loopback_address(s.hub_host) or "0.0.0.0",
+        derivation="127.0.0.1 if HUB_HOST is this machine itself or TLS is outside, else 0.0.0.0", example="192.0.2.7"
+    )  # fmt: skip
+    listen_port: int = setting(
+        "LISTEN_PORT", "port that the proxy listens on", readers.port,
+        derive=lambda s: PORT_BEHIND if s.behind else s.hub_port,
+        derivation=f"HUB_PORT; {PORT_BEHIND} if TLS is outside", example="8443", since="1.2",
+        more="Set it where a router or another proxy leads HUB_PORT to another port of the engine's host."
+    )  # fmt: skip
+    trusted_proxies: tuple[str, ...] | None = setting(
+        "TRUSTED_PROXIES", "addresses and networks of the proxies in front, where they are other machines", readers.addresses,
+        derivation="none: this machine alone", example="192.0.2.10, 2001:db8::/64", since="1.2",
+        more="It goes together with TLS=outside and a BIND_ADDRESS that other machines reach. The guard closes LISTEN_PORT to"
+        " everybody else; the engine's host itself is always let in."
     )  # fmt: skip
     allowed_networks: tuple[str, ...] | None = setting(
         "ALLOWED_NETWORKS", "private networks, addresses and names that users' servers may reach", readers.networks,
@@ -379,8 +400,8 @@ class Settings:
     )  # fmt: skip
     http_port: int | None = setting(
         "HTTP_PORT", "port for requests without TLS: they lead to https, and ACME_SERVER asks there; or none",
-        readers.port_or_none, derive=lambda s: 80 if s.acme_email or s.leads_from_http else None,
-        derivation="80 if ACME_EMAIL is set, or if other machines can reach the hub at port 443, else none", example="8080",
+        readers.port_or_none, derive=lambda s: 80 if s.takes_plain_requests else None,
+        derivation="80 if ACME_EMAIL is set, or if other machines reach the proxy at port 443, else none", example="8080",
         since="1.2", more="Authorities ask at port 80. Another port needs something in front that leads port 80 to it. Without"
         " ACME_EMAIL, a port 80 that somebody else has is left to them, with a warning."
     )  # fmt: skip
@@ -392,9 +413,28 @@ class Settings:
     @property
     def public_url(self) -> str:
         """The URL that a user types, without a slash at the end; the default port is left out."""
+        return f"https://{self.public_address}{self.hub_path.rstrip('/')}"
+
+    @property
+    def public_address(self) -> str:
+        """Host and port as browsers send them; the default port is left out."""
         host = f"[{self.hub_host}]" if ":" in self.hub_host else self.hub_host
-        port = "" if self.hub_port == PUBLIC_PORT else f":{self.hub_port}"
-        return f"https://{host}{port}{self.hub_path.rstrip('/')}"
+        return host if self.hub_port == PUBLIC_PORT else f"{host}:{self.hub_port}"
+
+    @property
+    def behind(self) -> bool:
+        """Whether another proxy takes browsers' TLS and passes their requests on."""
+        return self.tls == OUTSIDE
+
+    @property
+    def for_this_machine_alone(self) -> bool:
+        """Whether no other machine reaches the hub. What another proxy lets in cannot be checked."""
+        return not self.behind and loopback_address(self.bind_address) is not None
+
+    @property
+    def asks_who_passes(self) -> bool:
+        """Whether other machines reach the port that only proxies in front may use."""
+        return self.behind and loopback_address(self.bind_address) is None
 
     @property
     def home(self) -> str:
@@ -419,9 +459,11 @@ class Settings:
         return f"{self.name}-hub"
 
     @property
-    def leads_from_http(self) -> bool:
-        """Whether people of other machines may type http:// and mean this hub."""
-        return self.hub_port == PUBLIC_PORT and loopback_address(self.bind_address) is None
+    def takes_plain_requests(self) -> bool:
+        """Whether somebody has a reason to ask without TLS: an authority, or people of other machines who type http:// and mean
+        this hub."""
+        typed = self.hub_port == self.listen_port == PUBLIC_PORT and loopback_address(self.bind_address) is None
+        return not self.behind and (self.acme_email is not None or typed)
 
     @property
     def proxy_name(self) -> str:

@@ -289,6 +289,26 @@ def _network(text: str, number: int) -> str:
     return f"{place}:{int(its_port)}" if colon else place
 
 
+def addresses(text: str) -> tuple[str, ...]:
+    """Addresses and networks of both IP versions, in one spelling. None of them is everybody's."""
+    places = [one for one in re.split(r"[,\s]+", text) if one]
+    return tuple(dict.fromkeys(_addresses(one, number) for number, one in enumerate(places, start=1)))
+
+
+def _addresses(text: str, number: int) -> str:
+    wanted = "addresses and networks, such as 192.0.2.10, 10.1.2.0/24, 2001:db8::/64"
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    # What stands behind % names a card of one machine.
+    if network is None or "%" in text:
+        raise Unfit(f"has no address and no network as entry {number}", wanted, "write its address")
+    if network.prefixlen == 0:
+        raise Unfit(f"has everybody's addresses as entry {number}", wanted, "name the proxies alone")
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+
+
 def name_servers(text: str) -> tuple[str, ...]:
     """Addresses with their port, as `192.0.2.53:53` and `[2001:db8::53]:53`; the word none alone stands for itself."""
     if text == NONE:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hubdeploy import family
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers, volume_names
-from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields, loopback_address
+from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields
 from hubdeploy.settings.logins import LOGINS
 
 Where = Callable[[str], str]
@@ -128,11 +128,15 @@ def _login(s: Settings) -> _Contradictions:
     # AUTHENTICATOR derives from these keys unless a person set it.
     needs = [key_of[field] for row in LOGINS.values() for field in row.needs]
     login = ["AUTHENTICATOR"] if s.is_set("AUTHENTICATOR") else ["AUTHENTICATOR", *needs]
-    if not s.login.personal and loopback_address(s.bind_address) is None:
-        listens = ["BIND_ADDRESS"] if s.is_set("BIND_ADDRESS") else ["HUB_HOST", "BIND_ADDRESS"]
-        found = f"opens the hub on {s.bind_address} while AUTHENTICATOR is {s.authenticator}"
+    if not s.login.personal and not s.for_this_machine_alone:
         personal = " or ".join(name for name, row in LOGINS.items() if row.personal)
-        fix = f"set up the login {personal}, or set BIND_ADDRESS=127.0.0.1"
+        if s.behind:
+            listens, where, instead = ["TLS"], "to whom another proxy lets in", "delete TLS"
+        else:
+            listens = ["BIND_ADDRESS"] if s.is_set("BIND_ADDRESS") else ["HUB_HOST", "BIND_ADDRESS"]
+            where, instead = f"on {s.bind_address}", "set BIND_ADDRESS=127.0.0.1"
+        found = f"opens the hub {where} while AUTHENTICATOR is {s.authenticator}"
+        fix = f"set up the login {personal}, or {instead}"
         keys = [*listens, *login]
         yield _Contradiction(" ".join(keys), found, "a login of each user's own on a public address", fix)
     for field in dict.fromkeys(field for row in LOGINS.values() for field in row.groups):
@@ -149,9 +153,10 @@ def _login(s: Settings) -> _Contradictions:
 
 
 def _authority(s: Settings) -> _Contradictions:
-    if s.http_port is not None and s.http_port == s.hub_port:
+    if s.http_port is not None and s.http_port == s.listen_port:
+        key = "LISTEN_PORT" if s.is_set("LISTEN_PORT") else "HUB_PORT"
         fix = "set HTTP_PORT to another port, or delete the line"
-        yield _Contradiction("HTTP_PORT HUB_PORT", f"{s.http_port} is HUB_PORT as well", "two different ports", fix)
+        yield _Contradiction(f"HTTP_PORT {key}", f"{s.http_port} is {key} as well", "two different ports", fix)
     binding = {"ACME_EAB_KID": s.acme_eab_kid, "ACME_EAB_HMAC": s.acme_eab_hmac}
     missing = [key for key, value in binding.items() if not value]
     if len(missing) == 1:
@@ -164,7 +169,7 @@ def _authority(s: Settings) -> _Contradictions:
         found = f"asks an authority for a certificate, and HUB_HOST={s.hub_host} is no name that it could sign"
         fix = "set HUB_HOST to the host's name in the DNS, or delete the line"
         yield _Contradiction("ACME_EMAIL HUB_HOST", found, "a host name with a domain, such as hub.example.org", fix)
-    if s.http_port is None:
+    if s.http_port is None and not s.behind:
         found, fix = (
             "asks an authority for a certificate, and HTTP_PORT=none leaves it no port to ask at",
             "delete HTTP_PORT",
@@ -175,6 +180,33 @@ def _authority(s: Settings) -> _Contradictions:
         yield _Contradiction(
             "ACME_EMAIL SECRETS_VOLUME", found, "one of the two", "delete ACME_EMAIL or SECRETS_VOLUME"
         )
+
+
+def _behind(s: Settings) -> _Contradictions:
+    if s.behind:
+        for key, value in (
+            ("ACME_EMAIL", s.acme_email),
+            ("SECRETS_VOLUME", s.secrets_volume),
+            ("HTTP_PORT", s.http_port),
+        ):
+            if value is not None:
+                found = "is set, and TLS=outside leaves certificates and port 80 to the proxy in front"
+                yield _Contradiction(f"{key} TLS", found, "one of the two", f"delete {key} or TLS")
+    if s.asks_who_passes and not s.trusted_proxies:
+        found = f"{s.bind_address} would let any machine pass for the proxy in front, as TLS is outside"
+        fix = "set TRUSTED_PROXIES, or delete the line: BIND_ADDRESS is 127.0.0.1 then"
+        yield _Contradiction("BIND_ADDRESS TLS TRUSTED_PROXIES", found, "the addresses of the proxies in front", fix)
+    if s.trusted_proxies and not s.asks_who_passes:
+        if s.behind:
+            keys, found = (
+                "TRUSTED_PROXIES BIND_ADDRESS",
+                f"names machines that do not reach BIND_ADDRESS={s.bind_address}",
+            )
+            fix = "set BIND_ADDRESS to the address of this machine that they ask, or delete the line"
+        else:
+            keys, found = "TRUSTED_PROXIES TLS", "names proxies in front, and TLS is here: there are none"
+            fix = "set TLS=outside, or delete the line"
+        yield _Contradiction(keys, found, "proxies in front on other machines, or none", fix)
 
 
 def _names(s: Settings) -> _Contradictions:
@@ -253,4 +285,4 @@ def _naming(s: Settings, image: str) -> tuple[str, ...]:
     return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
 
 
-_RULES = (_directory, _callback, _login, _authority, _names, _images)
+_RULES = (_directory, _callback, _login, _authority, _behind, _names, _images)

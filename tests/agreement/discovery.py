@@ -27,6 +27,7 @@ _TOGETHER: tuple[dict[str, Any], ...] = (
     },
     {"AUTHENTICATOR": "shared-password"},
     {"AUTHENTICATOR": "accounts"},
+    {"AUTHENTICATOR": "accounts", "TLS": "outside", "BIND_ADDRESS": "192.0.2.7", "TRUSTED_PROXIES": ("192.0.2.10",)},
     {
         "ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org", "ACME_EAB_KID": "kid-0",
         "ACME_EAB_HMAC": Secret("a-key-of-an-authority"),

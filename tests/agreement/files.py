@@ -62,8 +62,9 @@ def render(put: Mapping[str, bytes]) -> Leaves:
 
 def _settled_text(text: str, put: Mapping[str, bytes]) -> str:
     """Calls the certificate's real folder `current`; any other keeps its name."""
-    folder = next(path.split("/")[-2] for path in put if path.endswith("/cert.pem"))
-    return text.replace(f"certificates/{folder}/", "certificates/current/")
+    for folder in (path.split("/")[-2] for path in put if path.endswith("/cert.pem")):
+        text = text.replace(f"certificates/{folder}/", "certificates/current/")
+    return text
 
 
 def _certificate(pem: bytes, key: bytes) -> Leaves:

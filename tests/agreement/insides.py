@@ -29,6 +29,11 @@ ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KIL
 
 
 def certificate(s: Settings, leaves: Leaves) -> Readings:
+    if s.tls == "outside":
+        yield Reading("TLS", "reader.Binds", ())
+        for place in ("written.certificate", "written.key", "certificate.names", "certificate.subject"):
+            yield Reading("TLS", place, ABSENT)
+        return
     brought = s.secrets_volume is not None
     yield Reading("SECRETS_VOLUME", "reader.Binds", (f"{s.secrets_volume}:/volume:ro",) if brought else ())
     yield Reading("DOCKER_MACHINE_NAME", "written.certificate", ABSENT if brought else f"{s.name}.crt")
@@ -51,22 +56,49 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("where the proxy's files lie", f"{at}.providers.file.directory", folder)
     yield Reading("the proxy's port", f"{at}.entryPoints.https.address", f":{routing.HTTPS_PORT}")
     yield Reading("the proxy's API address", f"{at}.entryPoints.auth_api.address", routing.API_ADDRESS)
+    behind = s.tls == "outside"
     pair = "proxy.tls.toml.tls.stores.default.defaultCertificate"
-    yield Reading(
-        "where the certificate lies", f"{pair}.certFile", f"{routing.CERTIFICATES_DIRECTORY}/current/cert.pem"
-    )
-    yield Reading("where the certificate lies", f"{pair}.keyFile", f"{routing.CERTIFICATES_DIRECTORY}/current/key.pem")
+    for file, name in (("certFile", "cert"), ("keyFile", "key")):
+        where = ABSENT if behind else f"{routing.CERTIFICATES_DIRECTORY}/current/{name}.pem"
+        yield Reading("where the certificate lies; TLS", f"{pair}.{file}", where)
+    oldest = ABSENT if behind else "VersionTLS12"
+    yield Reading("TLS", "proxy.tls.toml.tls.options.default.minVersion", oldest)
+    yield from _outside(s, f"{at}.entryPoints.https")
     password = str(leaves.get("secrets.proxy_api_password"))
     hashed = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
-    trusted = s.secrets_volume is not None or s.acme_email is not None
+    trusted = not behind and (s.secrets_volume is not None or s.acme_email is not None)
     alone = s.hub_port == 443 and trusted and loopback_address(s.hub_host) is None
     remembered = "proxy.headers.toml.http.middlewares.safe-answers.headers.stsSeconds"
-    yield Reading("HUB_PORT HUB_HOST SECRETS_VOLUME ACME_EMAIL", remembered, 2_592_000 if alone else ABSENT)
+    yield Reading("HUB_PORT HUB_HOST SECRETS_VOLUME ACME_EMAIL TLS", remembered, 2_592_000 if alone else ABSENT)
     for page in ("hub", "server"):
         yield Reading("HUB_TITLE", f"proxy.{page}.html.hub", s.hub_title)
     users = ("".join((routing.API_USER, ":{SHA}", hashed)),)
     yield Reading("the proxy's API password", "proxy.api.toml.http.middlewares.hub-only.basicAuth.users", users)
     yield from _authority(s, at)
+
+
+def _outside(s: Settings, at: str) -> Readings:
+    """Behind another proxy: whom the proxy takes requests from, and what it tells the hub of the browser's request."""
+    behind = s.tls == "outside"
+    for place, value in (
+        (f"{at}.http.tls", ABSENT if behind else ()),
+        (
+            f"{at}.http.middlewares",
+            ("passed-by-the-host@file", "safe-answers@file") if behind else ("safe-answers@file",),
+        ),
+        (f"{at}.forwardedHeaders.trustedIPs", ("{gateway}",) if behind else ABSENT),
+        (f"{at}.forwardedHeaders.notAppendXForwardedFor", True if behind else ABSENT),
+    ):
+        yield Reading("TLS", place, value)
+    middlewares = "proxy.headers.toml.http.middlewares"
+    taken = "{{ env `GATEWAY` }}"
+    yield Reading("TLS", f"{middlewares}.passed-by-the-host.ipAllowList.sourceRange", (taken,) if behind else ABSENT)
+    host = f"[{s.hub_host}]" if ":" in s.hub_host else s.hub_host
+    address = host if s.hub_port == 443 else f"{host}:{s.hub_port}"
+    said = {"Host": address, "X-Forwarded-Proto": "https", "X-Real-Ip": "", "X-Scheme": "", "Forwarded": ""}
+    for name, value in said.items():
+        where = f"{middlewares}.safe-answers.headers.customRequestHeaders.{name}"
+        yield Reading("TLS HUB_HOST HUB_PORT", where, value if behind else ABSENT)
 
 
 def _authority(s: Settings, at: str) -> Readings:

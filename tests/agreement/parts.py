@@ -108,7 +108,8 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.Image", f"{s.image_namespace}/{role}:{s.image_tag}")
         yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
         yield Reading(f"the {role}'s role", f"{at}.Labels.{labels.ROLE}", role)
-        yield Reading("TIMEZONE", f"{at}.Env", (f"TZ={s.timezone}",))
+        door = (f"DOOR={s.bind_address} {s.listen_port}",) if role == "proxy" and _has_door(s) else ()
+        yield Reading("TIMEZONE TLS BIND_ADDRESS LISTEN_PORT", f"{at}.Env", (f"TZ={s.timezone}", *door))
         yield Reading("DOCKER_NETWORK_NAME", f"{at}.Networks[0].Name", s.network_name)
         yield Reading("the proxy's network", f"{at}.Networks[1].Name", s.api_network_name)
         yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)
@@ -146,8 +147,16 @@ def _guard(s: Settings) -> Readings:
     }
     for fact, (field, wanted) in walls.items():
         yield Reading(fact, f"{at}.walls.{field}", wanted)
-    text = json.dumps(dict(walls.values()), separators=(",", ":"))
+    door = {"address": s.bind_address, "port": s.listen_port, "sources": s.trusted_proxies} if _has_door(s) else None
+    for field in ("address", "port", "sources"):
+        wanted = door[field] if door else ABSENT
+        yield Reading("TLS BIND_ADDRESS LISTEN_PORT TRUSTED_PROXIES", f"{at}.walls.door.{field}", wanted)
+    text = json.dumps({**dict(walls.values()), "door": door}, separators=(",", ":"))
     yield Reading("TIMEZONE ALLOWED_NETWORKS", f"{at}.Env", (f"WALLS={text}", f"TZ={s.timezone}"))
+
+
+def _has_door(s: Settings) -> bool:
+    return s.tls == "outside" and not ipaddress.ip_address(s.bind_address).is_loopback
 
 
 def _host_and_port(text: str) -> str:
@@ -192,13 +201,14 @@ def _jobs(s: Settings, at: str) -> Readings:
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.labels.{labels.DEPLOYMENT}", s.name)
     address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(s.bind_address, s.bind_address)
     python = ("/usr/bin/python3", "-m")
-    asked = (address, str(s.hub_port), s.hub_host, s.hub_path, DEPLOYMENT_HEADER, s.name)
+    scheme = "http" if s.tls == "outside" else "https"
+    asked = (scheme, address, str(s.listen_port), s.hub_host, s.hub_path, DEPLOYMENT_HEADER, s.name)
     order = routing.order(s.hub_host, s.acme_server).decode()
     ordered = (
-        address, str(s.hub_port), s.hub_host, str(s.acme_days), "/routes/acme.toml", order, s.acme_server, str(s.http_port),
+        address, str(s.listen_port), s.hub_host, str(s.acme_days), "/routes/acme.toml", order, s.acme_server, str(s.http_port),
         ",".join(s.acme_dns or ()),
     )  # fmt: skip
-    keys = "BIND_ADDRESS HUB_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME"
+    keys = "TLS BIND_ADDRESS LISTEN_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME"
     yield from _job(s, f"{at}.jobs.login-page", keys, (*python, "clock.login_page", *asked), network="host")
     yield from _job(s, f"{at}.jobs.free-disk", "the disk", (*python, "clock.free_disk", "/disk"), reads="/disk")
     for name, more in {"certificate": (), "certificate-now": ("now",)}.items():
@@ -207,7 +217,7 @@ def _jobs(s: Settings, at: str) -> Readings:
             yield Reading("ACME_EMAIL ACME_DNS", f"{job}.command", ABSENT)
             continue
         command = ("/opt/hub/bin/python", "-m", "clock.certificate", *ordered, *more)
-        keys = "BIND_ADDRESS HUB_PORT HUB_HOST ACME_SERVER ACME_DAYS HTTP_PORT ACME_DNS"
+        keys = "BIND_ADDRESS LISTEN_PORT HUB_HOST ACME_SERVER ACME_DAYS HTTP_PORT ACME_DNS"
         yield from _job(
             s,
             job,
@@ -244,7 +254,7 @@ def _proxy(s: Settings) -> Readings:
     at = "container[proxy]"
     port = f"{at}.HostConfig.PortBindings.{routing.HTTPS_PORT}/tcp[0]"
     yield Reading("BIND_ADDRESS", f"{port}.HostIp", s.bind_address)
-    yield Reading("HUB_PORT", f"{port}.HostPort", str(s.hub_port))
+    yield Reading("HUB_PORT LISTEN_PORT TLS", f"{port}.HostPort", str(s.listen_port))
     plain = f"{at}.HostConfig.PortBindings.{routing.HTTP_PORT}/tcp[0]"
     yield Reading("BIND_ADDRESS HTTP_PORT", f"{plain}.HostIp", s.bind_address if s.http_port else ABSENT)
     yield Reading("HTTP_PORT", f"{plain}.HostPort", str(s.http_port) if s.http_port else ABSENT)
@@ -258,12 +268,15 @@ def _proxy(s: Settings) -> Readings:
     yield Reading("the proxy's name", f"{at}.Networks[0].Aliases", (s.proxy_name,))
     yield Reading("the proxy's API address", f"{at}.Networks[1].Aliases", (routing.API_ADDRESS.partition(":")[0],))
     folder = routing.DYNAMIC_DIRECTORY
-    pair = tuple(f"{routing.CERTIFICATES_DIRECTORY}/current/{name}.pem" for name in ("cert", "key"))
+    behind = s.tls == "outside"
+    pair = [f"{routing.CERTIFICATES_DIRECTORY}/current/{name}.pem" for name in ("cert", "key") if not behind]
     shown = (f"{proxy.PAGES_DIRECTORY}/hub.html", f"{proxy.PAGES_DIRECTORY}/server.html")
-    dynamic = (f"{folder}/{name}.toml" for name in ("api", "headers", "pages", "tls"))
+    dynamic = [f"{folder}/{name}.toml" for name in ("api", "headers", "pages", *(() if behind else ("tls",)))]
+    door = f"{at}.HostConfig.Mounts[2].Source"
+    yield Reading("TLS BIND_ADDRESS", door, s.guard_volume if _has_door(s) else ABSENT)
     authorities = (proxy.ACME_CA_BUNDLE,) if s.acme_email and s.acme_ca_bundle else ()
     paths = (f"{proxy.DIRECTORY}/traefik.toml", *authorities, *shown, *pair, *dynamic)
-    yield Reading("where the proxy's files lie", f"{at}.filled.paths", paths)
+    yield Reading("where the proxy's files lie; TLS", f"{at}.filled.paths", paths)
 
 
 def _hub(s: Settings) -> Readings:

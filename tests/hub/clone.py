@@ -64,7 +64,11 @@ class Clone:
         return clone
 
     def set_local(self, **values: str) -> None:
-        env_local.remember(self.root / ".env.local", values, "for these tests")
+        """Sets keys of .env.local anew; without a text a key is not set any more."""
+        path = self.root / ".env.local"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        path.write_text("".join(line for line in lines if line.partition("=")[0] not in values))
+        env_local.remember(path, {key: value for key, value in values.items() if value}, "for these tests")
 
     def write_userlist(self, text: str) -> None:
         (self.root / "userlist").write_text(text)

@@ -27,6 +27,7 @@ from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.pebble import BINDING, Pebble, pebble
 from tests.hub.provider import behind_tls
 from tests.hub.waiting import until
+from tests.ports import bridge_address
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,7 @@ def public(
     hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Public]:
     folder, ours = tmp_path_factory.mktemp("provider"), Authority()
-    here = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    here = bridge_address(client)
     ((identifier, key),) = BINDING.items()
     bundle = loading.load(CHECKOUT, os.environ).extra_ca_bundle
     (folder / "bundle.pem").write_bytes((bundle.read_bytes() if bundle else b"") + ours.pem)

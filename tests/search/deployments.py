@@ -68,7 +68,7 @@ def _network(s: Settings) -> _Strategy:
 
 def _http_port(s: Settings) -> _Strategy:
     off = [] if s.acme_email else [st.just("none")]
-    given = texts("HTTP_PORT", legal=True).filter(lambda text: text != "none" and int(text) != s.hub_port)
+    given = texts("HTTP_PORT", legal=True).filter(lambda text: text != "none" and int(text) != s.listen_port)
     return st.one_of(given, *off)
 
 
@@ -116,18 +116,27 @@ def deployments(draw: st.DrawFn) -> Texts:
     chosen = chosen | _BINDING if "ACME_EAB_KID" in chosen else chosen - _BINDING
     signed = "ACME_EMAIL" in chosen
     chosen = (chosen | {"HUB_HOST", "BIND_ADDRESS"}) - {"SECRETS_VOLUME"} if signed else chosen
+    outside = "TLS" in chosen and not signed and login != "shared-password"
+    chosen = chosen - {"SECRETS_VOLUME", "HTTP_PORT"} if outside else chosen
     found: Texts = {}
     s = nothing()
     for key in declared:
+        if key == "TRUSTED_PROXIES":
+            chosen = chosen | {key} if s.asks_who_passes else chosen - {key}
         if key in chosen:
-            found[key] = draw(_fitting(key, s, login, signed))
+            found[key] = draw(_fitting(key, s, login, signed, outside))
         s = with_text(s, key, found.get(key))
     return found
 
 
-def _fitting(key: str, s: Settings, login: str, signed: bool) -> _Strategy:
+def _fitting(key: str, s: Settings, login: str, signed: bool, outside: bool) -> _Strategy:
     if key == "AUTHENTICATOR":
         return st.just(login)
+    if key == "TLS":
+        return st.just("outside" if outside else "here")
+    if key == "TRUSTED_PROXIES":
+        # An entry at least: separators alone name nobody.
+        return texts(key, legal=True).filter(lambda text: bool(read(key, text)))
     if key == "HUB_HOST" and signed:
         return st.sampled_from(_WITH_A_DOMAIN)
     if key == "HUB_HOST" and login == "shared-password":
@@ -170,6 +179,14 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"AUTHENTICATOR": "shared-password", "BIND_ADDRESS": "192.0.2.7"},
                 {"AUTHENTICATOR": "shared-password", **dict.fromkeys(("USER_PASSWORD", "ADMIN_PASSWORD"), CANARY * 8)},
                 {"HTTP_PORT": "8443", "HUB_PORT": "8443"},
+                {"HTTP_PORT": "8443", "LISTEN_PORT": "8443"},
+                {"AUTHENTICATOR": "shared-password", "TLS": "outside"},
+                {"TLS": "outside", "ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org"},
+                {"TLS": "outside", "SECRETS_VOLUME": f"{s.name}-certificates"},
+                {"TLS": "outside", "HTTP_PORT": "8081"},
+                {"TLS": "outside", "BIND_ADDRESS": "192.0.2.7", "TRUSTED_PROXIES": ""},
+                {"TLS": "outside", "BIND_ADDRESS": "127.0.0.1", "TRUSTED_PROXIES": "192.0.2.10"},
+                {"TLS": "here", "TRUSTED_PROXIES": "192.0.2.0/24"},
                 {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org", "HTTP_PORT": "none"},
                 {"ACME_EAB_KID": "kid-1", "ACME_EAB_HMAC": ""},
                 {"ACME_EAB_KID": "", "ACME_EAB_HMAC": CANARY * 8},

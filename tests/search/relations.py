@@ -93,18 +93,57 @@ def admins_at_github(s: Settings, users: Users) -> bool:
     return not s.admin_organizations or s.authenticator == "github"
 
 
-@_relation("BIND_ADDRESS AUTHENTICATOR", _LOGINS)
+@_relation("BIND_ADDRESS AUTHENTICATOR", f"TLS {_LOGINS}")
 def passwords_at_home(s: Settings, users: Users) -> bool:
-    return not s.is_set("BIND_ADDRESS") or _is_at_home(s)
+    return s.tls == "outside" or not s.is_set("BIND_ADDRESS") or _is_at_home(s)
 
 
-@_relation("HUB_HOST AUTHENTICATOR", f"BIND_ADDRESS {_LOGINS}")
+@_relation("HUB_HOST AUTHENTICATOR", f"BIND_ADDRESS TLS {_LOGINS}")
 def passwords_for_this_machine(s: Settings, users: Users) -> bool:
-    return s.is_set("BIND_ADDRESS") or _is_at_home(s)
+    return s.tls == "outside" or s.is_set("BIND_ADDRESS") or _is_at_home(s)
+
+
+@_relation("TLS AUTHENTICATOR", _LOGINS)
+def passwords_behind_no_other_proxy(s: Settings, users: Users) -> bool:
+    return s.tls != "outside" or s.authenticator != "shared-password"
 
 
 def _is_at_home(s: Settings) -> bool:
     return s.authenticator != "shared-password" or ipaddress.ip_address(s.bind_address).is_loopback
+
+
+def _asks_who_passes(s: Settings) -> bool:
+    return s.tls == "outside" and not ipaddress.ip_address(s.bind_address).is_loopback
+
+
+@_relation("BIND_ADDRESS TLS TRUSTED_PROXIES")
+def proxies_where_others_ask(s: Settings, users: Users) -> bool:
+    return not _asks_who_passes(s) or bool(s.trusted_proxies)
+
+
+@_relation("TRUSTED_PROXIES TLS")
+def proxies_in_front(s: Settings, users: Users) -> bool:
+    return not s.trusted_proxies or s.tls == "outside"
+
+
+@_relation("TRUSTED_PROXIES BIND_ADDRESS", "TLS")
+def proxies_elsewhere(s: Settings, users: Users) -> bool:
+    return not s.trusted_proxies or s.tls != "outside" or _asks_who_passes(s)
+
+
+@_relation("ACME_EMAIL TLS")
+def an_authority_for_our_own_tls(s: Settings, users: Users) -> bool:
+    return s.tls != "outside" or s.acme_email is None
+
+
+@_relation("SECRETS_VOLUME TLS")
+def a_certificate_for_our_own_tls(s: Settings, users: Users) -> bool:
+    return s.tls != "outside" or s.secrets_volume is None
+
+
+@_relation("HTTP_PORT TLS", "ACME_EMAIL")
+def a_plain_port_of_our_own(s: Settings, users: Users) -> bool:
+    return s.tls != "outside" or s.http_port is None
 
 
 @_relation("USER_PASSWORD ADMIN_PASSWORD", f"AUTHENTICATOR {_LOGINS}")
@@ -112,14 +151,19 @@ def two_passwords(s: Settings, users: Users) -> bool:
     return s.authenticator != "shared-password" or s.user_password is None or s.user_password != s.admin_password
 
 
-@_relation("HTTP_PORT HUB_PORT", "ACME_EMAIL")
+@_relation("HTTP_PORT HUB_PORT", "LISTEN_PORT TLS ACME_EMAIL")
 def two_ports(s: Settings, users: Users) -> bool:
-    return s.http_port is None or s.http_port != s.hub_port
+    return s.is_set("LISTEN_PORT") or s.http_port is None or s.http_port != s.listen_port
 
 
-@_relation("ACME_EMAIL HTTP_PORT")
+@_relation("HTTP_PORT LISTEN_PORT", "TLS ACME_EMAIL")
+def two_ports_of_this_machine(s: Settings, users: Users) -> bool:
+    return not s.is_set("LISTEN_PORT") or s.http_port is None or s.http_port != s.listen_port
+
+
+@_relation("ACME_EMAIL HTTP_PORT", "TLS")
 def a_port_to_ask_at(s: Settings, users: Users) -> bool:
-    return s.acme_email is None or s.http_port is not None
+    return s.acme_email is None or s.http_port is not None or s.tls == "outside"
 
 
 @_relation("ACME_EAB_KID ACME_EAB_HMAC")

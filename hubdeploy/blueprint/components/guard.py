@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from hubdeploy.blueprint.component import Component, Facts, mac_address, own_labels
 from hubdeploy.blueprint.specs import Consequence, ContainerSpec, Limits, Mount, Severity, VolumeSpec
-from hubdeploy.contract.documents import Walls, plain
+from hubdeploy.contract.documents import Door, Walls, plain
 from hubdeploy.settings.declarations import Settings
 
 ROLE = "guard"
@@ -33,6 +33,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         free=tuple(mac_address(settings, role) for role in FREE),
         allowed=settings.allowed_networks or (),
         allowed_to_free=tuple(dict.fromkeys(_place(url) for url in _asked(settings, facts))),
+        door=door(settings),
     )
     return ContainerSpec(
         name=f"{settings.name}-{ROLE}",
@@ -50,6 +51,13 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         host_users=True,
         health_command=("/usr/bin/python3", "-m", "guard.question"),
     )
+
+
+def door(settings: Settings) -> Door | None:
+    """The door for proxies in front on other machines; None without any."""
+    if not settings.asks_who_passes:
+        return None
+    return Door(settings.bind_address, settings.listen_port, settings.trusted_proxies or ())
 
 
 def _asked(settings: Settings, facts: Facts) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """The proxy: Traefik, the only container with a published port. It serves the certificate, which lies in
-a volume of its own, and the routes that the hub writes into the volume which both mount.
+a volume of its own, and the routes that the hub writes into the volume which both mount. Behind another proxy it speaks HTTP.
 """
 
 from __future__ import annotations
 
 from hubdeploy.blueprint import pages, routing
 from hubdeploy.blueprint.component import Component, Facts, mac_address, own_labels
+from hubdeploy.blueprint.components import guard
 from hubdeploy.blueprint.documents import proxy_api_password
 from hubdeploy.blueprint.specs import (
     Attachment,
@@ -41,8 +42,12 @@ CONSEQUENCE = Consequence(Severity.CONNECTIONS_BLINK, "the proxy restarts, conne
 
 def container(settings: Settings, facts: Facts) -> ContainerSpec:
     dynamic = routing.dynamic_files(
-        proxy_api_password(facts), facts.pair, tls_alone=_asked_by_tls_alone(settings, facts)
+        proxy_api_password(facts),
+        facts.pair,
+        tls_alone=_asked_by_tls_alone(settings, facts),
+        behind=settings.public_address if settings.behind else None,
     )
+    door = guard.door(settings)
     return ContainerSpec(
         name=settings.proxy_name,
         role=ROLE,
@@ -52,6 +57,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         mounts=(
             Mount(settings.proxy_volume, DIRECTORY),
             Mount(settings.routes_volume, routing.DYNAMIC_DIRECTORY),
+            *((Mount(settings.guard_volume, guard.MOUNT, read_only=True),) if door else ()),
         ),
         attachments=(
             Attachment(settings.network_name, (settings.proxy_name,), mac=mac_address(settings, ROLE)),
@@ -62,17 +68,19 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         live_files=_pages(settings.hub_title)
         | {path: _live_file(path, content) for path, content in dynamic.items()}
         | _no_order(settings, facts),
-        environment={"TZ": settings.timezone},
+        environment={"TZ": settings.timezone, **({"DOOR": door.note} if door else {})},
         limits=LIMITS,
         read_only=True,
     )
 
 
 def _published(settings: Settings) -> tuple[PublishedPort, ...]:
-    https = PublishedPort(settings.bind_address, settings.hub_port, routing.HTTPS_PORT, "HUB_PORT")
+    of_its_own = settings.behind or settings.is_set("LISTEN_PORT")
+    key = "LISTEN_PORT" if of_its_own else "HUB_PORT"
+    browsers = PublishedPort(settings.bind_address, settings.listen_port, routing.HTTPS_PORT, key)
     if settings.http_port is None:
-        return (https,)
-    return (https, PublishedPort(settings.bind_address, settings.http_port, routing.HTTP_PORT, "HTTP_PORT"))
+        return (browsers,)
+    return (browsers, PublishedPort(settings.bind_address, settings.http_port, routing.HTTP_PORT, "HTTP_PORT"))
 
 
 def _files(settings: Settings, facts: Facts) -> dict[str, Secret[bytes]]:
@@ -83,15 +91,17 @@ def _files(settings: Settings, facts: Facts) -> dict[str, Secret[bytes]]:
             settings.hub_host, settings.acme_server, settings.acme_email, next(iter(bundle), None), settings.acme_days,
             (settings.acme_eab_kid, settings.acme_eab_hmac) if settings.acme_eab_kid and settings.acme_eab_hmac else None,
         )  # fmt: skip
-    static = routing.static_config(settings.hub_port if settings.http_port else None, authority)
+    https_port = settings.hub_port if settings.http_port else None
+    static = routing.static_config(https_port, authority, behind=settings.behind)
     return {f"{DIRECTORY}/traefik.toml": Secret(static), **bundle}
 
 
 def _asked_by_tls_alone(settings: Settings, facts: Facts) -> bool:
     """Only at the port of HTTPS, on no loopback name, and with a certificate that was brought or signed: browsers remember it for
     all ports of the host, where something else may answer without TLS, and then refuse what they do not trust."""
-    of_its_own = loopback_address(settings.hub_host) is None and settings.hub_port == PUBLIC_PORT
-    return of_its_own and (settings.acme_email is not None or facts.pair.made_from is None)
+    if facts.pair is None or loopback_address(settings.hub_host) is not None or settings.hub_port != PUBLIC_PORT:
+        return False
+    return settings.acme_email is not None or facts.pair.made_from is None
 
 
 def _live_file(path: str, content: Secret[bytes]) -> LiveFile:

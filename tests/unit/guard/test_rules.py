@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from hubdeploy.contract.documents import Walls
+from hubdeploy.contract.documents import Door, Walls
 from tests import hub_modules
 
 with hub_modules.importable():
@@ -64,3 +64,17 @@ def test_in_a_network_of_others_neighbours_are_reached_and_the_gateway_leads_to_
     at = found.index('oifname "b" ether daddr != 02:42:00:00:00:01 accept')
     assert found[at + 1] == 'oifname "b" counter drop'
     assert not [line for line in lines(WALLS, gateway="02:42:00:00:00:01") if "ether daddr" in line]
+
+
+def test_the_door_is_for_proxies_in_front_on_all_addresses_or_on_one() -> None:
+    door = Door("0.0.0.0", 8000, ("192.0.2.10", "2001:db8::/64"))
+    found = lines(Walls("b", True, "t", (), door=door))
+    assert "fib daddr type local tcp dport 8000 jump passing" in found
+    assert "set proxies { type ipv4_addr; flags interval; auto-merge; elements = { 192.0.2.10/32 }; }" in found
+    assert "set proxies6 { type ipv6_addr; flags interval; auto-merge; elements = { 2001:db8::/64 }; }" in found
+    # A user's server is in the network of none of them, whatever the operator trusts.
+    passing = found.index("chain passing {")
+    assert found[passing + 2 : passing + 4] == ['iifname "b" counter drop', "ip saddr @proxies accept"]
+    one = lines(Walls("b", True, "t", (), door=Door("192.0.2.7", 8000, ("192.0.2.10",))))
+    assert "ip daddr 192.0.2.7 fib daddr type local tcp dport 8000 jump passing" in one
+    assert not [line for line in lines(WALLS) if "passing" in line]

@@ -46,7 +46,8 @@ _PROVIDER = provider.Provider(
 _TOKEN = {"access_token": "token", "token_type": "bearer", "scope": []}
 _KEYS = sorted(
     {
-        "AUTHENTICATOR", "HUB_HOST", "HUB_PORT", "BIND_ADDRESS", "ACME_EMAIL", "HTTP_PORT", "SECRETS_VOLUME", "GRANT_SUDO",
+        "AUTHENTICATOR", "HUB_HOST", "HUB_PORT", "TLS", "BIND_ADDRESS", "TRUSTED_PROXIES",
+        "ACME_EMAIL", "HTTP_PORT", "SECRETS_VOLUME", "GRANT_SUDO",
         *(declarations.keys_of_fields()[one] for row in LOGINS.values() for one in (*row.needs, *row.groups)),
     }
 )  # fmt: skip
@@ -58,7 +59,7 @@ def combinations(draw: st.DrawFn) -> dict[str, str]:
     chosen = {key for key in _KEYS if draw(st.booleans())}
     if draw(st.booleans()):
         # Nothing is open beyond this machine.
-        chosen -= {"HUB_HOST", "BIND_ADDRESS", "ACME_EMAIL"}
+        chosen -= {"HUB_HOST", "BIND_ADDRESS", "TLS", "TRUSTED_PROXIES", "ACME_EMAIL"}
     if draw(st.booleans()):
         login = draw(st.sampled_from(list(LOGINS)))
         keys = declarations.keys_of_fields()
@@ -167,8 +168,8 @@ def faults(given_texts: Mapping[str, str], folder: Path) -> list[str] | None:
             found.append(f"{person} is an admin: {entered['admin']}, and access says {said.admin}")
         if entered and person.name in (KNOWN, "stranger", "outsider"):
             found.append(f"{person} enters, whom nobody names")
-    if one_for_all(settings) and not ipaddress.ip_address(settings.bind_address).is_loopback:
-        found.append(f"one password for all at {settings.bind_address}")
+    if one_for_all(settings) and (settings.behind or not ipaddress.ip_address(settings.bind_address).is_loopback):
+        found.append(f"one password for all at {settings.bind_address}, TLS {settings.tls}")
     return found
 
 

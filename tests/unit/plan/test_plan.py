@@ -341,7 +341,9 @@ def test_an_admins_group_is_an_admin_enough(found: Settings) -> None:
 
 
 def test_the_proxy_is_made_anew_for_its_address_in_the_words_of_settings(found: Settings) -> None:
-    moved = dataclasses.replace(found, hub_host="hub.example.org", hub_port=8443, bind_address="0.0.0.0")
+    moved = dataclasses.replace(
+        found, hub_host="hub.example.org", hub_port=8443, listen_port=8443, bind_address="0.0.0.0"
+    )
     drawn = reconcile.reconcile(drawn_blueprint(moved), up(drawn_blueprint(found)))
     assert drawn.steps[0].cause == (
         "HUB_HOST: localhost -> hub.example.org; HUB_PORT: 443 -> 8443; the address of HUB_PORT: 127.0.0.1 -> 0.0.0.0"
@@ -562,7 +564,7 @@ def test_no_step_serves_an_expired_certificate_and_the_others_go_on(found: Setti
     elif proxy == "is down":
         containers["lab-proxy"] = dataclasses.replace(containers["lab-proxy"], state="exited")
     snapshot = dataclasses.replace(up(before), containers=containers)
-    changed = dataclasses.replace(found, users=found.users[:1], hub_port=8443 if "port" in proxy else 443)
+    changed = dataclasses.replace(found, users=found.users[:1], listen_port=8443 if "port" in proxy else 443)
     plan, caution = expired(drawn_blueprint(changed), snapshot)
     assert "container lab-hub is started" in str(plan)
     assert "lab-proxy" not in str(plan)
