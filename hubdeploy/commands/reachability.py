@@ -49,7 +49,7 @@ def trouble(engine: Engine, settings: Settings, pair: Pair | None) -> str:
     """What a browser would meet instead of the login page; empty if that comes. Without a pair any certificate will do, and
     with ACME_EMAIL."""
     # Where an authority signs, the pair is what serves until then.
-    known = pair.fingerprint if pair and settings.acme_email is None and not settings.behind else ""
+    known = pair.fingerprint if pair and settings.acme_email is None else ""
     asked = (*jobs.login_page_question(settings), known)
     if engine.local:
         return login_page.trouble(*asked)

@@ -48,15 +48,12 @@ def show(deployment: NamedDeployment) -> None:
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
         wrong = reachability.trouble(deployment.engine, settings, pair)
+        own = f"{settings.own_address} port {settings.listen_port}"
+        where = own if settings.behind else settings.public_url
+        console.print(f"login page: {wrong or f'comes at {where}'}", markup=False)
         if settings.behind:
-            where, front = (
-                f"{settings.own_address} port {settings.listen_port}",
-                reachability.trouble_in_front(settings),
-            )
-            console.print(f"login page: {wrong or f'comes at {where}'}", markup=False)
-            console.print(f"proxy in front: {front or f'leads here from {settings.public_url}'}", markup=False)
-        else:
-            console.print(f"login page: {wrong or f'comes at {settings.public_url}'}", markup=False)
+            front = reachability.trouble_in_front(settings) or f"leads here from {settings.public_url}"
+            console.print(f"proxy in front: {front}", markup=False)
         if wrong:
             raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
 
