@@ -2,9 +2,9 @@
 
 The proxy orders while there is a file in its dynamic directory, and after a failure again at each change of routes, which
 would use up what the authority allows. So a failed order is taken out at once, and put back after pauses that grow. The
-authority is asked for nothing before the preflight found nothing that it would refuse. The state lies beside that file.
-Arguments: address, port, host, ACME_DAYS, the file, its content, ACME_SERVER, HTTP_PORT, ACME_DNS, and `now` where no pause is to
-be kept.
+authority is asked for nothing before preflight and rehearsal found nothing that it would refuse. The state lies beside that file.
+Arguments: address, port, host, ACME_DAYS, the file, its content, ACME_SERVER, HTTP_PORT, ACME_DNS, ACME_STAGING, and `now` where
+no pause is to be kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,8 +27,8 @@ from contract.documents import UNDER_WAY
 from cryptography import x509
 from dns.exception import DNSException
 
-from clock import preflight
-from clock.preflight import Found, Token
+from clock import preflight, rehearsal
+from clock.preflight import SHOWN, Found, Shown, Token
 
 # Seconds that an order may take, and from a failure to the next order: an authority counts failures by the hour and by the week.
 ORDER_WITHIN = 120.0
@@ -175,7 +175,7 @@ def served_for(address: str, port: int, host: str) -> Served | None:
 
 def main(
     address: str, port: str, host: str, days: str, file: str, content: str, server: str, http_port: str, servers: str,
-    now: str = "",
+    staging: str, now: str = "",
 ) -> int:  # fmt: skip
     order = Path(file)
     remembered = order.with_suffix(".json")
@@ -190,7 +190,11 @@ def main(
         log = os.environ.get("LOG", "")
         found = step(served, ordered, state, log, datetime.now(UTC), float(days), at_once=bool(now))
         if found.order is True:
-            found = looked(found, _preflight(order.parent, address, int(http_port), host, server, servers))
+            proxy = Proxy(order.parent, address, int(http_port), host)
+            beforehand = _preflight(proxy, server, servers)
+            if staging and servers != NOBODY and not beforehand.refused:
+                beforehand += rehearsal.rehearse(staging, host, proxy.showing)
+            found = looked(found, beforehand)
         _replace(remembered, json.dumps(asdict(found.state)))
         if found.order is True:
             _replace(order, content)
@@ -208,40 +212,69 @@ def _alone(order: Path) -> Iterator[None]:
         yield
 
 
-def _preflight(routes: Path, address: str, port: int, host: str, server: str, servers: str) -> Found:
-    """With a route that this proxy alone has. `port` is the one at which it takes requests without TLS. Nothing where `servers`
-    says so."""
+@dataclass(frozen=True)
+class Proxy:
+    """The proxy as it takes requests without TLS: `routes` is its dynamic directory, `address` and `port` where it listens."""
+
+    routes: Path
+    address: str
+    port: int
+    host: str
+
+    @contextmanager
+    def routed(self, name: str, route: str, wrong: Callable[[str, str, int], str]) -> Iterator[str]:
+        """The route of this name is there; gives how the proxy still answers, as `wrong(address, host, port)` says, which is
+        empty or raises OSError."""
+        path = self.routes / f"{name}.toml"
+        _replace(path, route)
+        try:
+            deadline = time.monotonic() + _WITHIN
+            while True:
+                try:
+                    answered = wrong(self.address, self.host, self.port)
+                except OSError as error:
+                    answered = f"({error})"
+                if not answered or time.monotonic() > deadline:
+                    break
+                time.sleep(_STEP)
+            yield answered
+        finally:
+            path.unlink()
+
+    @contextmanager
+    def showing(self, token: str, content: str) -> Iterator[None]:
+        """The proxy answers a challenge. Raises OSError if it does not."""
+        shown = Shown(token, content)
+        file = self.routes / SHOWN / token
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content)
+        try:
+            with self.routed(shown.name, shown.route, shown.answer) as wrong:
+                if wrong:
+                    raise OSError(
+                        f"the proxy does not show the challenge at port {self.port} of {self.address} {wrong}"
+                    )
+                yield
+        finally:
+            file.unlink()
+
+
+def _preflight(proxy: Proxy, server: str, servers: str) -> Found:
+    """With a route that this proxy alone has. Nothing where `servers` says so."""
     if servers == NOBODY:
         return Found()
     # Of runs that were ended.
-    for left in routes.glob("preflight-*.toml"):
+    for left in (*proxy.routes.glob("preflight-*.toml"), *proxy.routes.glob(f"{SHOWN}/*")):
         left.unlink()
     try:
         asked = preflight.resolver(servers)
     except DNSException as error:
         return Found(doubtful=(f"this machine has no name server to ask: {error}",))
     token = Token()
-    route = routes / f"{token.name}.toml"
-    _replace(route, token.route)
-    try:
-        if wrong := _not_taken(token, address, port, host):
-            return Found(refused=(f"the proxy does not answer at port {port} of {address} {wrong}",))
-        return preflight.look(host, server, token, asked, datetime.now(UTC), port)
-    finally:
-        route.unlink()
-
-
-def _not_taken(token: Token, address: str, port: int, host: str) -> str:
-    """Empty as soon as the proxy has the route."""
-    deadline = time.monotonic() + _WITHIN
-    while True:
-        try:
-            wrong = token.answer(address, host, port)
-        except OSError as error:
-            wrong = f"({error})"
-        if not wrong or time.monotonic() > deadline:
-            return wrong
-        time.sleep(_STEP)
+    with proxy.routed(token.name, token.route, token.answer) as wrong:
+        if wrong:
+            return Found(refused=(f"the proxy does not answer at port {proxy.port} of {proxy.address} {wrong}",))
+        return preflight.look(proxy.host, server, token, asked, datetime.now(UTC), proxy.port)
 
 
 def _remembered(path: Path, order: str) -> State:

@@ -37,7 +37,9 @@ _KINDS = ("A", "AAAA")
 # The flag of a CAA record whose property an authority must know, and properties that say nothing about this order.
 _OTHER_PROPERTIES = ("issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone")
 _CRITICAL = 128
-_LONGEST_DIRECTORY = 1024**2
+_LONGEST_DIRECTORY, _LONGEST_CHALLENGE = 1024**2, 1024
+# The folder of the dynamic directory that start-proxy.sh lets the proxy's own pages show.
+SHOWN = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,39 @@ service = "noop@internal"
             return ""
         server = "".join(one for one in reply.getheader("Server", "") if one.isprintable())[:60]
         return f"which answers {reply.status}{f' as {server}' if server else ''}"
+
+
+class Shown:
+    """A challenge of a rehearsal, which the proxy answers with a file of the folder SHOWN in its dynamic directory."""
+
+    def __init__(self, token: str, content: str) -> None:
+        self.name, self._content = f"preflight-{token_hex(8)}", content
+        self._path, self._file = f"/.well-known/acme-challenge/{token}", f"/{SHOWN}/{token}"
+
+    @property
+    def route(self) -> str:
+        return f"""[http.routers.{self.name}]
+rule = "Path(`{self._path}`)"
+entryPoints = ["http"]
+priority = 1000
+middlewares = ["{self.name}"]
+service = "pages@file"
+[http.middlewares.{self.name}.replacePath]
+path = "{self._file}"
+"""
+
+    def answer(self, address: str, host: str, port: int = PORT) -> str:
+        """How somebody else answers, in words; empty if this proxy does. Raises OSError if nobody does."""
+        connection = HTTPConnection(address, port, timeout=_WITHIN)
+        try:
+            connection.request("GET", self._path, headers={"Host": host})
+            reply = connection.getresponse()
+            body = reply.read(_LONGEST_CHALLENGE).decode(errors="replace")
+        except HTTPException:
+            return "which does not speak HTTP"
+        finally:
+            connection.close()
+        return "" if body == self._content else f"which answers {reply.status}"
 
 
 def resolver(servers: str) -> dns.resolver.Resolver:

@@ -42,11 +42,13 @@ def jobs(settings: Settings) -> Jobs:
 def _certificate(settings: Settings) -> Iterator[Job]:
     where = (settings.own_address, str(settings.listen_port), settings.hub_host, str(settings.acme_days))
     order = routing.order(settings.hub_host, settings.acme_server).decode()
-    asked = (settings.acme_server, str(settings.http_port), ",".join(settings.acme_dns or ()))
+    asked = (
+        settings.acme_server, str(settings.http_port), ",".join(settings.acme_dns or ()), settings.acme_staging or "",
+    )  # fmt: skip
     command = ("/opt/hub/bin/python", "-m", "clock.certificate", *where, f"{_ROUTES}/{routing.ORDER}", order, *asked)
     # Two may run, one after the other.
     job = Job(
-        CERTIFICATE, settings.image_reference("hub"), command, every=300, within=60, network="host",
+        CERTIFICATE, settings.image_reference("hub"), command, every=300, within=120, network="host",
         writes=(Volume(settings.routes_volume, _ROUTES),), reads_log=settings.proxy_name,
     )  # fmt: skip
     yield job

@@ -28,6 +28,8 @@ PUBLIC_PORT = 443
 HERE, OUTSIDE = "here", "outside"
 # Where the proxy listens behind another one.
 PORT_BEHIND = 8000
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 # The key that everything else hangs on.
 NAME = "DOCKER_MACHINE_NAME"
 
@@ -373,8 +375,14 @@ class Settings:
     )  # fmt: skip
     acme_server: str = setting(
         "ACME_SERVER", "directory of the authority that signs the certificate (RFC 8555)", readers.acme_server,
-        default="https://acme-v02.api.letsencrypt.org/directory", derivation="Let's Encrypt's", since="1.2",
+        default=LETS_ENCRYPT, derivation="Let's Encrypt's", since="1.2",
         example="https://ca.example.org/acme/directory"
+    )  # fmt: skip
+    acme_staging: str | None = setting(
+        "ACME_STAGING", "directory of the authority's server for rehearsals; or none", readers.acme_server_or_none,
+        derive=lambda s: LETS_ENCRYPT_STAGING if s.acme_server == LETS_ENCRYPT else None, since="1.2",
+        derivation="Let's Encrypt's, if ACME_SERVER is Let's Encrypt's", example="https://staging.example.org/acme/directory",
+        more="Before a certificate is ordered this server asks what ACME_SERVER will ask. Its failures count nowhere."
     )  # fmt: skip
     acme_ca_bundle: Path | None = setting(
         "ACME_CA_BUNDLE", "PEM file of the authorities to trust when the proxy asks ACME_SERVER", readers.existing_file,

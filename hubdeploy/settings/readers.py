@@ -364,6 +364,11 @@ def acme_server(text: str) -> str:
     return url(text)
 
 
+def acme_server_or_none(text: str) -> str | None:
+    """As acme_server; None for the word none."""
+    return None if text == NONE else acme_server(text)
+
+
 def mac_key(text: str) -> str:
     """A key for external account binding, as authorities show it: base64 for URLs (RFC 8555, 7.3.4)."""
     if _MAC_KEY.match(text) is None:

@@ -105,6 +105,7 @@ def _authority(s: Settings, at: str) -> Readings:
     plain = f"{at}.entryPoints.http"
     for place, value in (
         ("address", f":{routing.HTTP_PORT}"),
+        ("allowACMEByPass", True),
         ("http.aliasHeadersStrategy", "delete"),
         ("http.redirections.entryPoint.to", f":{s.hub_port}"),
         ("http.redirections.entryPoint.scheme", "https"),

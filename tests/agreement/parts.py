@@ -206,7 +206,7 @@ def _jobs(s: Settings, at: str) -> Readings:
     order = routing.order(s.hub_host, s.acme_server).decode()
     ordered = (
         address, str(s.listen_port), s.hub_host, str(s.acme_days), "/routes/acme.toml", order, s.acme_server, str(s.http_port),
-        ",".join(s.acme_dns or ()),
+        ",".join(s.acme_dns or ()), s.acme_staging or "",
     )  # fmt: skip
     keys = "TLS BIND_ADDRESS LISTEN_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME"
     yield from _job(s, f"{at}.jobs.login-page", keys, (*python, "clock.login_page", *asked), network="host")
@@ -214,10 +214,10 @@ def _jobs(s: Settings, at: str) -> Readings:
     for name, more in {"certificate": (), "certificate-now": ("now",)}.items():
         job = f"{at}.jobs.{name}"
         if s.acme_email is None:
-            yield Reading("ACME_EMAIL ACME_DNS", f"{job}.command", ABSENT)
+            yield Reading("ACME_EMAIL ACME_DNS ACME_STAGING", f"{job}.command", ABSENT)
             continue
         command = ("/opt/hub/bin/python", "-m", "clock.certificate", *ordered, *more)
-        keys = "BIND_ADDRESS LISTEN_PORT HUB_HOST ACME_SERVER ACME_DAYS HTTP_PORT ACME_DNS"
+        keys = "BIND_ADDRESS LISTEN_PORT HUB_HOST ACME_SERVER ACME_DAYS HTTP_PORT ACME_DNS ACME_STAGING"
         yield from _job(
             s,
             job,
@@ -227,7 +227,7 @@ def _jobs(s: Settings, at: str) -> Readings:
             writes="/routes",
             log=s.proxy_name,
             every=None if more else 300,
-            within=60,
+            within=120,
         )
 
 

@@ -64,9 +64,10 @@ class Dns:
 @dataclass(frozen=True)
 class Pebble:
     """`directory` is what ACME_SERVER must be, `ca_bundle` what its own certificate needs; `root` signs what it issues. It asks
-    `dns`; `seen_here` is for ACME_DNS."""
+    `dns`; `seen_here` is for ACME_DNS. `staging` is the directory of a server for rehearsals, which asks the same names."""
 
     directory: str
+    staging: str
     ca_bundle: Path
     root: Path
     dns: Dns
@@ -95,8 +96,8 @@ def pebble(address: str, folder: Path, *, seconds: int = 90 * 86400) -> Iterator
     certificate, key = authority.pair(address)
     (folder / "pebble.crt").write_bytes(certificate)
     (folder / "pebble.key").write_bytes(key)
-    asked, managed = free_port(), free_port()
-    config = {
+    asked, managed, rehearses = free_port(), free_port(), free_port()
+    config: dict[str, object] = {
         "listenAddress": f"{address}:{asked}",
         "managementListenAddress": f"{address}:{managed}",
         "certificate": str(folder / "pebble.crt"),
@@ -107,16 +108,24 @@ def pebble(address: str, folder: Path, *, seconds: int = 90 * 86400) -> Iterator
         "externalAccountBindingRequired": True,
         "externalAccountMACKeys": BINDING,
     }
-    (folder / "pebble.json").write_text(json.dumps({"pebble": config}))
+    staging = {
+        **config,
+        "listenAddress": f"{address}:{rehearses}",
+        "managementListenAddress": f"{address}:{free_port()}",
+    }
+    staging["externalAccountBindingRequired"] = False
+    for name, one in (("pebble", config), ("staging", staging)):
+        (folder / f"{name}.json").write_text(json.dumps({"pebble": one}))
     with ExitStack() as stack:
         dns, seen_here = (stack.enter_context(_name_server(folder / f"dns-{number}.log")) for number in range(2))
-        stack.enter_context(
-            _process(["pebble", "-config", str(folder / "pebble.json"), "-dnsserver", dns.place], folder / "pebble.log")
-        )
+        for name in ("pebble", "staging"):
+            command = ["pebble", "-config", str(folder / f"{name}.json"), "-dnsserver", dns.place]
+            stack.enter_context(_process(command, folder / f"{name}.log"))
         (folder / "root.pem").write_text(_answer(f"https://{address}:{managed}/roots/0", folder / "ca.pem"))
         front = Front()
         port = stack.enter_context(_in_front(front, authority, address, asked, folder))
-        yield Pebble(f"https://{address}:{port}/dir", folder / "ca.pem", folder / "root.pem", dns, seen_here, front)
+        directory, staged = (f"https://{address}:{one}/dir" for one in (port, rehearses))
+        yield Pebble(directory, staged, folder / "ca.pem", folder / "root.pem", dns, seen_here, front)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from tests.ports import bridge_address, free_port
 pytestmark = pytest.mark.slow
 
 HOST, WRONG, DOMAIN = "hub.trial.test", "wrong.trial.test", ".trial.test"
+REHEARSED, AGAIN = "rehearsed.trial.test", "again.trial.test"
 # Of the deployment, of another machine's web server, and of nobody.
 ADDRESS, OTHER, CLOSED = (f"127.{secrets.randbelow(250) + 1}.{secrets.randbelow(250)}.{last}" for last in (2, 3, 4))
 # The proxy renews with 20 minutes left and looks once a minute: it finds each certificate due.
@@ -254,6 +255,29 @@ def test_an_order_that_fails_is_told_taken_out_and_made_again_after_the_repair(s
     signed.change(HUB_HOST=HOST)
     signed.clone.up()
     assert signed.serial() is not None
+
+
+def test_a_rehearsal_finds_what_only_the_authority_sees_before_it_is_asked(signed: Signed) -> None:
+    authority = signed.authority
+    signed.change(HUB_HOST=REHEARSED, ACME_STAGING=authority.staging)
+    authority.resolve(REHEARSED, ADDRESS)
+    authority.dns.resolve(REHEARSED, CLOSED)
+    orders = authority.orders
+    told = signed.fails()
+    assert f"nothing was ordered: a rehearsal with {authority.staging} failed, so the order would: " in told, told
+    assert CLOSED in told
+    assert authority.orders == orders
+    authority.resolve(REHEARSED, ADDRESS)
+    assert f"a rehearsal with {authority.staging} succeeded" in signed.clone.up()
+    assert signed.serial(REHEARSED) is not None
+    assert signed.routes() == {"acme.json", "acme.lock", "acme.toml"}
+    # A staging server that is away keeps nobody from ordering.
+    signed.change(HUB_HOST=AGAIN, ACME_STAGING=f"https://127.0.0.1:{free_port()}/dir")
+    authority.resolve(AGAIN, ADDRESS)
+    assert "no rehearsal: https://127.0.0.1:" in signed.clone.up()
+    assert signed.serial(AGAIN) is not None
+    signed.change(HUB_HOST=HOST, ACME_STAGING=None)
+    signed.clone.up()
 
 
 def test_an_authority_that_is_away_is_told(signed: Signed) -> None:

@@ -127,7 +127,8 @@ def test_an_authority_with_shorter_certificates_is_told() -> None:
 
 
 def test_nothing_is_looked_at_where_nobody_is_to_be_asked(tmp_path: Path) -> None:
-    assert certificate._preflight(tmp_path, "127.0.0.1", 1, "hub.lab.test", "https://127.0.0.1:1/", "none") == Found()
+    proxy = certificate.Proxy(tmp_path, "127.0.0.1", 1, "hub.lab.test")
+    assert certificate._preflight(proxy, "https://127.0.0.1:1/", "none") == Found()
     assert list(tmp_path.iterdir()) == []
 
 
