@@ -1,8 +1,8 @@
 """Makes the userlist take away as well as give: JupyterHub's database remembers users and admins for ever.
 
 Runs before the hub, on its database. A user who left the list loses server and account, unless an admin had
-added that user; a user who lost the flag `admin` is no longer an admin. Where no group lets anybody in, nobody stays who
-is neither listed nor added. Never touches a volume.
+added that user; a user who lost the flag `admin` is no longer an admin. Whom nobody named stays as long as a group of theirs
+lets them in. Another login ends all sessions, as its names are others'. Never touches a volume.
 """
 
 import json
@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import database
 from audit import Audit
-from contract.documents import User
+from contract.documents import GROUP_TRAITS, Login, User
 from jupyterhub import orm, roles
 from sqlalchemy.orm import Session
 
@@ -30,33 +31,55 @@ _LIST = "userlist"
 @dataclass(frozen=True)
 class Record:
     """Who is named beside the list. `listed` and `admins` are the list at the hub's last start; `added` are the users whom an
-    admin has added, who stay when their line goes, and `promoted` those whom an admin has made admins."""
+    admin has added, who stay when their line goes, and `promoted` those whom an admin has made admins. `names`: whose names users
+    had at the last start, as Login.names; empty where that is not known."""
 
     listed: frozenset[str] = frozenset()
     admins: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
     promoted: frozenset[str] = frozenset()
+    names: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A user in the database: whether an admin, and the groups that the last login named. `is_watched`: the hub asks for
+    their groups by itself, at once (membership.py)."""
+
+    admin: bool
+    groups: frozenset[str] = frozenset()
+    is_watched: bool = False
 
 
 @dataclass(frozen=True)
 class Changes:
-    """What to take away, and the record that is true afterwards."""
+    """What to take away, and the record that is true afterwards. `end_sessions`: of everybody."""
 
     delete: frozenset[str]
     demote: frozenset[str]
+    end_sessions: bool
     record: Record
 
 
-def decide(users: Iterable[User], known: Mapping[str, bool], record: Record, *, groups: bool) -> Changes:
-    """`users` as in the contract; `known`: the names in the database, and whether each is an admin. With `groups` some may
-    be there because a group lets them in, and only the record says who came by the list."""
+def decide(users: Iterable[User], known: Mapping[str, Known], record: Record, login: Login) -> Changes:
+    """`users` and `login` as in the contract; `known`: the users in the database, by name."""
     listed, admins = _on_the_list(users)
-    were_listed, were_admins = (record.listed, record.admins) if groups else (known.keys(), known.keys())
-    return Changes(
-        delete=frozenset((were_listed - listed - record.added) & known.keys()),
-        demote=frozenset(name for name in were_admins - admins - record.promoted if known.get(name)),
-        record=replace(record, listed=listed, admins=admins),
-    )
+    is_other = record.names not in ("", login.names)
+
+    def comes_by(name: str, *traits: str) -> bool:
+        named = login.groups(*traits)
+        return not is_other and bool(named) and (known[name].is_watched or bool(known[name].groups & named))
+
+    left = record.listed - listed - record.added
+    named = listed | record.added | (record.promoted - left)
+    delete = {name for name in known if name not in named and (name in left or not comes_by(name, *GROUP_TRAITS))}
+    lost = record.admins - admins - record.promoted
+    demote = {
+        name for name, user in known.items()
+        if user.admin and name not in admins | record.promoted and (name in lost or not comes_by(name, "admin_groups"))
+    }  # fmt: skip
+    after = replace(record, listed=listed, admins=admins, promoted=record.promoted - left, names=login.names)
+    return Changes(frozenset(delete), frozenset(demote), is_other, after)
 
 
 def _on_the_list(users: Iterable[User]) -> tuple[frozenset[str], frozenset[str]]:
@@ -68,18 +91,23 @@ def _on_the_list(users: Iterable[User]) -> tuple[frozenset[str], frozenset[str]]
     )
 
 
-def apply(users: Iterable[User], data: Path, stop_server: StopServer, *, groups: bool) -> None:
-    """Brings the database in the directory `data` in line with the contract's users. It may be killed at any point and run
-    again: the record is written last, and each change may be made twice."""
+def apply(users: Iterable[User], data: Path, stop_server: StopServer, login: Login) -> None:
+    """Brings the database in the directory `data` in line with the contract's users and login. It may be killed at any point
+    and run again: the record is written last, and each change may be made twice."""
     users = list(users)
     with _database(data / database.FILE) as session:
-        known = {user.name: bool(user.admin) for user in session.query(orm.User)} if session else {}
-        record = read_record(data / RECORD, users, known)
-        changes = decide(users, known, record, groups=groups)
+        known = {user.name: _known(user) for user in session.query(orm.User)} if session else {}
+        record = read_record(data / RECORD, users, {name: one.admin for name, one in known.items()})
+        changes = decide(users, known, record, login)
         if session:
             take_away(session, changes, stop_server)
-    _tell(Audit(data), record, changes.record)
+    _tell(Audit(data), record, changes)
     write_record(data / RECORD, changes.record)
+
+
+def _known(user: orm.User) -> Known:
+    groups = frozenset(group.name for group in user.groups)
+    return Known(bool(user.admin), groups, is_watched=user.encrypted_auth_state is not None)
 
 
 @contextmanager
@@ -100,7 +128,7 @@ def _database(file: Path) -> Iterator[Session | None]:
 
 def take_away(session: Session, changes: Changes, stop_server: StopServer) -> None:
     for name in sorted(changes.delete):
-        log.warning("%s is on no list of users any more: server and account are removed, volumes stay", name)
+        log.warning("nothing lets %s in any more: server and account are removed, volumes stay", name)
         stop_server(name)
         session.delete(orm.User.find(session, name))
     for name in sorted(changes.demote - changes.delete):
@@ -108,11 +136,33 @@ def take_away(session: Session, changes: Changes, stop_server: StopServer) -> No
         user = orm.User.find(session, name)
         user.admin = False
         roles.assign_default_roles(session, entity=user)
+    if changes.end_sessions:
+        log.warning("the login has changed: everybody must log in again, servers go on")
+        for user in session.query(orm.User):
+            end_sessions(session, user)
+            # What the other login said of them.
+            user.encrypted_auth_state = None
+            user.groups = []
     session.commit()
 
 
-def _tell(audit: Audit, before: Record, after: Record) -> None:
-    """Records what the list has changed."""
+def end_sessions(session: Session, user: orm.User, keep: str | None = None) -> None:
+    """Ends a user's sessions with the hub and with their server, except in the browser with the session id `keep`. Tokens
+    that the user or the hub made for programs stay. Nothing is committed."""
+    user.cookie_id = orm.new_token()
+    for kind in (orm.APIToken, orm.OAuthCode):
+        for one in session.query(kind).filter(kind.user_id == user.id, kind.session_id.isnot(None)):
+            if one.session_id != keep:
+                session.delete(one)
+
+
+def _tell(audit: Audit, before: Record, changes: Changes) -> None:
+    """Records what list and settings have changed."""
+    after = changes.record
+    for name in sorted(changes.delete - before.listed):
+        audit.record("user removed", user=name, by="settings")
+    if changes.end_sessions:
+        audit.record("all sessions ended", by="settings")
     for event, names in (
         ("user added", after.listed - before.listed),
         ("user removed", before.listed - after.listed),
@@ -147,7 +197,7 @@ class Named:
     def dismiss(self, name: str) -> None:
         self._write(added=self.added - {name}, promoted=self.promoted - {name})
 
-    def _write(self, **changed: frozenset[str]) -> None:
+    def _write(self, **changed: Any) -> None:
         self._record = replace(self._record, **changed)
         write_record(self._path, self._record)
 
@@ -155,8 +205,8 @@ class Named:
 def read_record(path: Path, users: Iterable[User], known: Mapping[str, bool]) -> Record:
     """The record in the file `path`. What an older version did not record follows from list and database: whoever is known,
     and was not listed, was added by an admin."""
-    document: dict[str, list[str]] = json.loads(path.read_text()) if path.exists() else {}
-    names = {field: frozenset(given) for field, given in document.items()}
+    document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    names = {field: frozenset(given) for field, given in document.items() if field != "names"}
     now = _on_the_list(users)
     listed, admins = names.get("listed", now[0]), names.get("admins", now[1])
     known_admins = frozenset(name for name, admin in known.items() if admin)
@@ -165,11 +215,12 @@ def read_record(path: Path, users: Iterable[User], known: Mapping[str, bool]) ->
         admins,
         names.get("added", frozenset(known.keys() - listed) | names.get("added_before", frozenset())),
         names.get("promoted", known_admins - admins),
+        document.get("names", ""),
     )
 
 
 def write_record(path: Path, record: Record) -> None:
-    document = {field: sorted(names) for field, names in vars(record).items()}
+    document = {field: given if isinstance(given, str) else sorted(given) for field, given in vars(record).items()}
     new = path.with_suffix(".new")
     new.write_text(json.dumps(document, indent=2) + "\n")
     os.replace(new, path)

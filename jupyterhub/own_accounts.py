@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import argon2
 import password_rules
 import passwords
+from accounts import end_sessions
 from argon2.exceptions import InvalidHashError, VerificationError
 from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
@@ -95,17 +96,6 @@ def account_of(user: Any) -> str:
     return passwords.account(user.id, user.created)
 
 
-def end_sessions(db: Any, user: Any, keep: str | None = None) -> None:
-    """Ends the user's sessions with the hub and with their server, except in the browser with the session id `keep`. Tokens
-    that the user or the hub made for programs stay."""
-    user.orm_user.cookie_id = orm.new_token()
-    for kind in (orm.APIToken, orm.OAuthCode):
-        for one in db.query(kind).filter(kind.user_id == user.id, kind.session_id.isnot(None)):
-            if one.session_id != keep:
-                db.delete(one)
-    db.commit()
-
-
 class InviteHandler(BaseHandler):  # type: ignore[misc]
     """The page behind a link. Its script takes the token out of the address, which no server sees, and posts it: alone, to
     learn whose it is, and with a password. An answer is JSON: `state`, and `name` or `fault`."""
@@ -131,7 +121,8 @@ class InviteHandler(BaseHandler):  # type: ignore[misc]
         hash = await accounts.apart(hashed, password)
         state = accounts.passwords.redeem(digest, hash).state
         if state == "open":
-            end_sessions(self.db, user)
+            end_sessions(self.db, user.orm_user)
+            self.db.commit()
             accounts.audit.record("password chosen at a link", user=user.name, address=self.request.remote_ip)
             state = "done"
         self._answer(state, name=user.name)
@@ -169,7 +160,8 @@ class PasswordHandler(BaseHandler):  # type: ignore[misc]
             return
         hash = await accounts.apart(hashed, new)
         accounts.passwords.keep(account_of(user), hash)
-        end_sessions(self.db, user, keep=self.get_session_cookie())
+        end_sessions(self.db, user.orm_user, keep=self.get_session_cookie())
+        self.db.commit()
         self.set_hub_cookie(user)
         self.set_login_cookie(user)
         accounts.audit.record("password changed", user=user.name, address=self.request.remote_ip)

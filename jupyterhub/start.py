@@ -69,7 +69,7 @@ def main() -> None:
     remove = ServerRemover(client, contract.labels)
     remove.outside(contract.hub.base_url)
     data = Path(contract.hub.data_dir)
-    accounts.apply(contract.users, data, remove, groups=contract.login.has_groups)
+    accounts.apply(contract.users, data, remove, contract.login)
     passwords.forget_strangers(data, data / database.FILE)
     assets.SERVED.take_all(client, contract.kinds[0].image, contract.labels)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])

@@ -29,6 +29,8 @@ SERVER_MAC = "06:68"
 
 # The traits of a login's class that let in members of groups.
 GROUP_TRAITS = ("allowed_groups", "admin_groups")
+# The traits that say whose names a login's users have.
+NAMING_TRAITS = ("github_url", "issuer", "username_claim")
 # A trait of a login's class, as JSON has it.
 Trait = str | bool | tuple[str, ...]
 _Value = TypeVar("_Value", str, bytes)
@@ -99,7 +101,17 @@ class Login:
     @property
     def has_groups(self) -> bool:
         """Whether members of a group may enter whom nobody named."""
-        return any(self.traits.get(trait) for trait in GROUP_TRAITS)
+        return bool(self.groups(*GROUP_TRAITS))
+
+    def groups(self, *traits: str) -> frozenset[str]:
+        """The groups in these of GROUP_TRAITS."""
+        values = [self.traits.get(trait) for trait in traits]
+        return frozenset(one for value in values if isinstance(value, tuple) for one in value)
+
+    @property
+    def names(self) -> str:
+        """Whose names its users have: by logins where this differs, one name can be two persons."""
+        return " ".join((self.name, *(str(self.traits[one]) for one in NAMING_TRAITS if one in self.traits)))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,16 @@ from typing import Any
 from hubdeploy.blueprint import held_documents
 from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import PublishedPort
-from hubdeploy.contract.documents import GROUP_TRAITS, Contract, Secret, Secrets, plain
+from hubdeploy.contract.documents import (
+    GROUP_TRAITS,
+    Contract,
+    Login,
+    Secret,
+    Secrets,
+    from_bytes,
+    plain,
+    to_bytes,
+)
 from hubdeploy.settings.declarations import keys_of_fields
 from hubdeploy.settings.logins import LOGINS
 from hubdeploy.settings.spelling import spelt
@@ -127,8 +136,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
         if before == after or _place(path) in _FOLLOWING:
             continue
         if path == ("login",) and before and after:
-            if _has_groups(before) and not _has_groups(after):
-                yield "users who came by a group lose server and account"
+            yield from _losses(*(from_bytes(Login, to_bytes(one)) for one in (before, after)))
             if before["name"] == after["name"]:
                 yield from _changes(before, after, (*path, after["name"]))
             else:
@@ -150,8 +158,21 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield _change(path, before, after)
 
 
-def _has_groups(login: Mapping[str, Any]) -> bool:
-    return any(login["traits"].get(trait) for trait in GROUP_TRAITS)
+def _losses(before: Login, after: Login) -> Iterator[str]:
+    """What users lose by another login, or by fewer groups."""
+    is_other = before.names != after.names
+    if is_other:
+        yield "everybody must log in again"
+    if lets_in_fewer(before, after):
+        none_left = is_other or not after.has_groups
+        whoever = "users who came by a group" if none_left else "users who are in none of the other groups"
+        yield f"{whoever} lose server and account"
+
+
+def lets_in_fewer(before: Login, after: Login) -> bool:
+    """Whether somebody who came by a group may have none any more that lets them in."""
+    groups = before.groups(*GROUP_TRAITS)
+    return bool(groups) and (before.names != after.names or not groups <= after.groups(*GROUP_TRAITS))
 
 
 def _trait_changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[str]:

@@ -100,10 +100,11 @@ def _replacement_cause(spec: ContainerSpec, state: ContainerState, snapshot: Sna
 
 
 def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot) -> tuple[str, ...]:
-    """A hub that starts stops the servers of users who left the userlist, and those that answer below another path. With
-    another database it knows no server at all.
+    """A hub that starts stops the servers of users who left the userlist, of those whose group lets them in no more, and
+    those that answer below another path. With another database it knows no server at all.
 
-    Without a contract to compare with, everybody who is not on the list counts: rather asked once too often.
+    Whom an admin added, and who is in which group, is not known here. So everybody who is not on the list counts where a group
+    goes, or without a contract to compare with: rather asked once too often.
     """
     running = frozenset(one.user for one in snapshot.servers if one.running)
     state = snapshot.containers.get(spec.name)
@@ -114,7 +115,10 @@ def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot)
         return tuple(sorted(running))
     held = held_contract(spec, state)
     listed = {user.name for user in blueprint.contract.users}
-    left = running - listed if held is None else running & ({user.name for user in held.users} - listed)
+    if held is None or comparison.lets_in_fewer(held.login, blueprint.contract.login):
+        left = running - listed
+    else:
+        left = running & ({user.name for user in held.users} - listed)
     path = blueprint.contract.hub.base_url
     outside = {one.user for one in snapshot.servers if one.running and one.labels.get(labels.PATH, "/") != path}
     return tuple(sorted(left | outside))

@@ -132,5 +132,5 @@ def test_killed_before_the_new_database_is_in_place_the_old_one_is(
 def test_the_hub_of_an_older_deployment_starts_on_its_database(tmp_path: Path, database: ModuleType, old: Path) -> None:
     accounts = hub_image.load("accounts")
     stopped = lambda name: pytest.fail(f"the server of {name} is stopped")  # noqa: E731
-    accounts.apply([User("kaben", admin=True)], tmp_path, stopped, groups=False)
+    accounts.apply([User("kaben", admin=True)], tmp_path, stopped, hub_image.SHARED)
     assert users(old) == {"kaben": True, "octo-cat": False}, "whom an admin had added stays"

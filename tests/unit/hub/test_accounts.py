@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import quote
@@ -15,10 +16,13 @@ import pytest
 from jupyterhub import dbutil, orm, roles
 from sqlalchemy.orm import Session
 
-from hubdeploy.contract.documents import User
+from hubdeploy.contract.documents import Login, Trait, User
 from tests.unit.hub import hub_image
 
 OLD_SCHEMA = "ff1860e38070"
+PUPILS = Login(
+    "oidc", "oidc.OIDC", {"issuer": "https://id.example", "allowed_groups": ("pupils",), "admin_groups": ("staff",)}
+)
 
 
 @pytest.fixture
@@ -37,9 +41,9 @@ class Hub:
         self.url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"
         self.stopped: list[str] = []
 
-    def start(self, *users: User, groups: bool = False) -> None:
+    def start(self, *users: User, login: Login = hub_image.SHARED) -> None:
         """As start.py does, and then as JupyterHub does with listed users."""
-        self.accounts.apply(users, self.folder, self.stopped.append, groups=groups)
+        self.accounts.apply(users, self.folder, self.stopped.append, login)
         with orm.new_session_factory(self.url)() as session:
             if not session.query(orm.Role).count():
                 for role in roles.get_default_roles():
@@ -52,18 +56,40 @@ class Hub:
         self.accounts.Named(self.folder / self.accounts.RECORD).admit(name)
         self.enter(name)
 
-    def enter(self, name: str) -> None:
-        """As a member of a group, whom nobody named."""
+    def enter(self, name: str, *groups: str, admin: bool = False, auth_state: bytes | None = None) -> None:
+        """As somebody of whom the login said what is given here."""
         with orm.new_session_factory(self.url)() as session:
-            self._ensure(session, name, admin=False)
+            user = self._ensure(session, name, admin=admin)
+            user.groups = [orm.Group.find(session, one) or orm.Group(name=one) for one in groups]
+            user.encrypted_auth_state = auth_state
             session.commit()
 
-    def _ensure(self, session: Session, name: str, *, admin: bool) -> None:
+    def open_session(self, name: str) -> None:
+        """As a browser and a program that the user logs in with."""
+        with orm.new_session_factory(self.url)() as session:
+            user = orm.User.find(session, name)
+            session.add(orm.OAuthClient(identifier="jupyterhub"))
+            session.flush()
+            orm.APIToken.new(user=user, session_id="browser", note="browser")
+            orm.APIToken.new(user=user, note="program")
+            session.commit()
+
+    def cookie(self, name: str) -> str:
+        """What the cookie of whoever is logged in says."""
+        with orm.new_session_factory(self.url)() as session:
+            return str(orm.User.find(session, name).cookie_id)
+
+    def tokens(self, name: str) -> set[str]:
+        with orm.new_session_factory(self.url)() as session:
+            return {one.note for one in orm.User.find(session, name).api_tokens}
+
+    def _ensure(self, session: Session, name: str, *, admin: bool) -> orm.User:
         known = orm.User.find(session, name) or orm.User(name=name)
         known.admin = known.admin or admin
         session.add(known)
         session.flush()
         roles.assign_default_roles(session, entity=known)
+        return known
 
     def users(self) -> set[str]:
         with orm.new_session_factory(self.url)() as session:
@@ -154,13 +180,80 @@ def test_whom_an_admin_made_an_admin_stays_one(hub: Hub) -> None:
     assert hub.admins() == {"kaben", "ann"}
 
 
-def test_who_came_by_a_group_stays_while_groups_let_anybody_in(hub: Hub) -> None:
-    hub.start(*listed("kaben* ann"), groups=True)
-    hub.enter("zoe")
-    hub.start(*listed("kaben*"), groups=True)
-    assert (hub.users(), hub.stopped) == ({"kaben", "zoe"}, ["ann"])
+def test_whom_an_admin_made_an_admin_has_no_account_without_the_line(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"))
+    hub.accounts.Named(hub.folder / hub.accounts.RECORD).promote("ann", admin=True)
     hub.start(*listed("kaben*"))
+    assert hub.users() == {"kaben"}
+    assert hub.accounts.Named(hub.folder / hub.accounts.RECORD).promoted == frozenset()
+
+
+def test_who_came_by_a_group_stays_while_it_lets_them_in(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"), login=PUPILS)
+    hub.enter("zoe", "pupils")
+    hub.start(*listed("kaben*"), login=PUPILS)
+    assert (hub.users(), hub.stopped) == ({"kaben", "zoe"}, ["ann"])
+    hub.start(*listed("kaben*"), login=replace(PUPILS, traits={"issuer": "https://id.example"}))
     assert (hub.users(), hub.stopped) == ({"kaben"}, ["ann", "zoe"])
+
+
+def other(**traits: Trait) -> Login:
+    return replace(PUPILS, traits={**PUPILS.traits, **traits})
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        Login("github", "github.GitHub", {"github_url": "https://github.com", "allowed_groups": ("pupils",)}),
+        other(issuer="https://other.example"),
+        other(username_claim="email"),
+        other(allowed_groups=("others",)),
+    ],
+    ids=["another login", "another provider", "another claim", "another group"],
+)
+def test_who_came_by_a_group_is_out_when_it_says_nothing_any_more(hub: Hub, login: Login) -> None:
+    hub.start(*listed("kaben* ann"), login=PUPILS)
+    hub.enter("zoe", "pupils")
+    hub.start(*listed("kaben* ann"), login=login)
+    assert (hub.users(), hub.stopped) == ({"kaben", "ann"}, ["zoe"])
+
+
+def test_whom_the_login_asks_again_by_itself_is_left_to_it(hub: Hub) -> None:
+    """What is kept of their login is its tokens."""
+    github = Login("github", "github.GitHub", {"github_url": "https://github.com", "allowed_groups": ("lab",)})
+    hub.start(*listed("kaben*"), login=github)
+    hub.enter("zoe", "lab", auth_state=b"encrypted")
+    hub.start(*listed("kaben*"), login=replace(github, traits={**github.traits, "allowed_groups": ("other",)}))
+    assert hub.users() == {"kaben", "zoe"}
+    hub.start(*listed("kaben*"), login=replace(github, traits={**github.traits, "github_url": "https://git.example"}))
+    assert hub.users() == {"kaben"}
+
+
+@pytest.mark.parametrize(
+    "login", [hub_image.GITHUB, other(admin_groups=("boards",))], ids=["another login", "another group"]
+)
+def test_an_admin_by_a_group_is_none_when_it_says_nothing_any_more(hub: Hub, login: Login) -> None:
+    hub.start(*listed("kaben* ann"), login=PUPILS)
+    hub.enter("ann", "staff", admin=True)
+    hub.start(*listed("kaben* ann"), login=PUPILS)
+    assert hub.admins() == {"kaben", "ann"}
+    hub.start(*listed("kaben* ann"), login=login)
+    assert (hub.users(), hub.admins()) == ({"kaben", "ann"}, {"kaben"})
+
+
+def test_another_login_ends_every_session_and_no_server(hub: Hub) -> None:
+    hub.start(*listed("kaben* ann"), login=hub_image.SHARED)
+    hub.enter("ann", "pupils", auth_state=b"encrypted")
+    hub.open_session("ann")
+    before = hub.cookie("ann")
+    hub.start(*listed("kaben* ann"), login=hub_image.SHARED)
+    assert (hub.cookie("ann"), hub.tokens("ann")) == (before, {"browser", "program"})
+    hub.start(*listed("kaben* ann"), login=PUPILS)
+    assert hub.cookie("ann") != before
+    assert (hub.tokens("ann"), hub.stopped) == ({"program"}, [])
+    with orm.new_session_factory(hub.url)() as session:
+        ann = orm.User.find(session, "ann")
+        assert (ann.encrypted_auth_state, ann.groups) == (None, [])
 
 
 def test_what_the_list_changes_is_recorded(hub: Hub) -> None:
@@ -235,7 +328,7 @@ def test_a_server_that_cannot_be_stopped_leaves_the_account_for_the_next_try(hub
         raise ConnectionError(name)
 
     with pytest.raises(ConnectionError):
-        hub.accounts.apply(listed("kaben*"), hub.folder, engine_is_gone, groups=False)
+        hub.accounts.apply(listed("kaben*"), hub.folder, engine_is_gone, hub_image.SHARED)
     assert "ann" in hub.users()
     hub.start(*listed("kaben*"))
     assert "ann" not in hub.users()

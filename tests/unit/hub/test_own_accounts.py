@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -292,7 +291,8 @@ def test_the_end_of_sessions_reaches_servers_and_no_program(tmp_path: Path) -> N
         for kept in ("here", "elsewhere", None):
             orm.APIToken.new(user=orm.User.find(session, name), client_id="server", session_id=kept)
     ada, cookie = orm.User.find(session, "ada"), orm.User.find(session, "ada").cookie_id
-    hub_image.load("own_accounts").end_sessions(session, SimpleNamespace(id=ada.id, orm_user=ada), keep="here")
+    hub_image.load("accounts").end_sessions(session, ada, keep="here")
+    session.commit()
     left = {name: {one.session_id for one in orm.User.find(session, name).api_tokens} for name in ("ada", "bob")}
     assert left == {"ada": {"here", None}, "bob": {"here", "elsewhere", None}}
     assert ada.cookie_id != cookie

@@ -186,6 +186,32 @@ def test_a_user_that_leaves_loses_a_running_server_and_the_plan_says_so(found: S
     assert drawn.loses
 
 
+@pytest.mark.parametrize(
+    ("changes", "losing"),
+    [
+        ({"github_client_id": "b"}, ()),
+        ({"allowed_organizations": ("lab", "more")}, ()),
+        ({"allowed_organizations": ("more",)}, ("zoe",)),
+        ({"github_url": "https://git.example"}, ("zoe",)),
+        ({"authenticator": "accounts"}, ("zoe",)),
+    ],
+)
+def test_up_asks_before_who_came_by_a_group_may_lose_a_running_server(
+    found: Settings, changes: dict[str, object], losing: tuple[str, ...]
+) -> None:
+    found = dataclasses.replace(
+        found,
+        authenticator="github",
+        github_client_id="a",
+        github_client_secret=Secret("b"),
+        allowed_organizations=("lab",),
+    )
+    before = drawn_blueprint(found)
+    snapshot = dataclasses.replace(up(before), servers=(server(before, "alice"), server(before, "zoe")))
+    drawn = reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, **changes)), snapshot)  # type: ignore[arg-type]
+    assert [step.users for step in drawn.loses] == ([losing] if losing else [])
+
+
 def test_another_path_stops_running_servers_and_the_plan_names_their_users(found: Settings) -> None:
     before = drawn_blueprint(found)
     snapshot = dataclasses.replace(up(before), servers=(server(before, "kaben"), server(before, "alice")))
@@ -268,7 +294,7 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
             {"data_mount": "/srv/x"},
             "mounts: lab-data at /data -> lab-data at /srv/x; DATA_VOLUME_CONTAINER: /data -> /srv/x",
         ),
-        ({"authenticator": "github"}, "AUTHENTICATOR: shared-password -> github"),
+        ({"authenticator": "github"}, "everybody must log in again; AUTHENTICATOR: shared-password -> github"),
     ],
 )
 def test_the_hub_is_made_anew_for_settings_with_values_as_a_person_writes_them(
@@ -305,7 +331,7 @@ def test_no_plan_speaks_of_the_contracts_fields(found: Settings, key: str) -> No
         ({"token_url": "https://id.example/2"}, "what the provider https://id.example says of itself"),
         (
             {"issuer": "https://b.example", "token_url": "https://b.example/1"},
-            "OIDC_ISSUER: https://id.example -> https://b.example",
+            "everybody must log in again; OIDC_ISSUER: https://id.example -> https://b.example",
         ),
     ],
 )
@@ -321,7 +347,18 @@ def test_who_came_by_a_group_is_counted_in_when_no_group_lets_in_any_more() -> N
     lose = "users who came by a group lose server and account"
     for after, cause in (
         (Login("oidc", "oidc.OIDC", {"client_id": "a"}), f"{lose}; ALLOWED_GROUPS: x -> users of userlist alone"),
-        (Login("shared-password", "x.Y", {}), f"{lose}; AUTHENTICATOR: oidc -> shared-password"),
+        (
+            Login("oidc", "oidc.OIDC", {"client_id": "a", "allowed_groups": ("y",)}),
+            "users who are in none of the other groups lose server and account; ALLOWED_GROUPS: x -> y",
+        ),
+        (
+            Login("shared-password", "x.Y", {}),
+            f"everybody must log in again; {lose}; AUTHENTICATOR: oidc -> shared-password",
+        ),
+        (
+            Login("github", "github.GitHub", {"allowed_groups": ("x",)}),
+            f"everybody must log in again; {lose}; AUTHENTICATOR: oidc -> github",
+        ),
     ):
         found = comparison.differences("contract.json", Secret(to_bytes(before)), hub_image.contract(after))
         assert found == cause
