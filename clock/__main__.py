@@ -44,9 +44,14 @@ class Clock:
         results.write(self._results, file)
 
     def look(self) -> list[Future[None]]:
-        """Begins every job whose time has come; these end later."""
+        """Begins every job whose time has come, and what failed if somebody has asked for a job; these end later."""
+        repaired = results.take_that_somebody_asked(self._file)
         with self._lock:
-            due = [job for job in self._jobs if results.is_due(job, self._results[job.name], self._now())]
+            due = [
+                job for job in self._jobs
+                if results.is_due(job, self._results[job.name], self._now())
+                or (repaired and self._results[job.name].well is False)
+            ]  # fmt: skip
             begun = [job for job in due if job.name not in self._running]
             self._running |= {job.name for job in begun}
         return [self._pool.submit(self._do, job) for job in begun]

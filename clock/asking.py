@@ -1,4 +1,5 @@
-"""Asks the filter for a job now, and prints what it found: `python3 -m clock.asking JOB`. The exit code is the job's."""
+"""Asks the filter for a job now, and prints what it found: `python3 -m clock.asking JOB`. The exit code is the job's. The clock
+then looks again at what failed before."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import sys
 
 from contract.documents import Job, Jobs, from_bytes
 
+from clock import results
 from filter import question
 
 
@@ -23,5 +25,6 @@ if __name__ == "__main__":
         code, words = asked(known[sys.argv[1]])
     except OSError as error:
         code, words = 1, f"the filter does not answer: {error}"
+    results.tell_that_somebody_asked()
     print(words)
     sys.exit(code)

@@ -51,6 +51,24 @@ def is_late(job: Job, last: Result, now: float) -> bool:
     return now > last.at + pause(job, last) + job.within + LATE
 
 
+def tell_that_somebody_asked(file: Path = FILE) -> None:
+    """Somebody has asked for a job beside the clock: what failed before may be well now."""
+    _asked(file).touch()
+
+
+def take_that_somebody_asked(file: Path) -> bool:
+    """Whether somebody has asked since the last call."""
+    try:
+        _asked(file).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _asked(file: Path) -> Path:
+    return file.with_suffix(".asked")
+
+
 def write(results: Mapping[str, Result], file: Path = FILE) -> None:
     new = file.with_suffix(".new")
     new.write_text(json.dumps({name: asdict(one) for name, one in results.items()}))

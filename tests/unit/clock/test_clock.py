@@ -109,6 +109,28 @@ def test_a_job_runs_once_at_a_time_and_keeps_no_other_waiting(tmp_path: Path) ->
     assert sorted(ran) == ["other", "other", "other", "page"]
 
 
+def test_what_failed_runs_again_at_once_after_somebody_asked_for_a_job(tmp_path: Path) -> None:
+    """They may have repaired it, and then look at `status`."""
+    now, ran, file = Time(), [], tmp_path / "results.json"
+    good = Job("other", "", (), every=300, within=30)
+
+    def run(job: Job) -> tuple[bool, str]:
+        ran.append(job.name)
+        return job is good, ""
+
+    clock = process.Clock((JOB, good), run, file, now)
+    now.now += 30
+    wait(clock.look())
+    assert sorted(ran) == ["other", "page"]
+    now.now += 1
+    wait(clock.look())
+    assert sorted(ran) == ["other", "page"]
+    results.tell_that_somebody_asked(file)
+    for _ in range(2):
+        wait(clock.look())
+    assert sorted(ran) == ["other", "page", "page"]
+
+
 def test_a_filter_that_is_away_is_the_result(tmp_path: Path) -> None:
     def run(job: Job) -> tuple[bool, str]:
         raise ConnectionRefusedError("no filter")
