@@ -71,16 +71,17 @@ def _heard(deployment: Deployment) -> Heard:
 
 
 def _sentences(found: Access, groups: Mapping[str, Iterable[str]]) -> None:
+    members = " or ".join(f"of {', '.join(named)} ({key})" for key, named in groups.items())
+    # Only the login's provider knows who is in a group, and it is asked at a login.
+    unless = f", unless as a member {members}, as which they have not logged in" if members else ""
     for reasons, does, does_not in (
-        (found.enter, "may log in", "may not log in"),
+        (found.enter, "may log in", f"may not log in{unless}"),
         (found.admin, "is an admin", "is no admin"),
         (found.sudo, "may use sudo", "may not use sudo"),
     ):
         print(f"{found.name} {does}: {', '.join(reasons)}" if reasons else f"{found.name} {does_not}")
     if not found.enter:
         print("neither userlist names them, nor has an admin added them")
-        for key, named in groups.items():
-            print(f"at the last login they were in no group of {key}: {', '.join(named)}")
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
