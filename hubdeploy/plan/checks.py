@@ -114,7 +114,7 @@ def _invitations(case: Case) -> Iterator[Finding]:
     if held and held.login.name != wanted and LOGINS[wanted].invites:
         yield Caution(
             f"AUTHENTICATOR: {held.login.name} -> {wanted}: each user needs a link to choose a password",
-            "after up, ./invoke invite --all FILE writes the links; accounts, files and running servers stay",
+            "after up, ./invoke invite --all FILE writes the links; files and running servers of these users stay",
         )
 
 

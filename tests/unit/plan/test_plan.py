@@ -310,7 +310,7 @@ def test_a_change_to_accounts_says_once_that_users_need_links(found: Settings) -
     accounts = drawn_blueprint(dataclasses.replace(found, authenticator="accounts"))
     assert findings(accounts, up(drawn_blueprint(found))) == [
         "AUTHENTICATOR: shared-password -> accounts: each user needs a link to choose a password\n"
-        "  do:     after up, ./invoke invite --all FILE writes the links; accounts, files and running servers stay"
+        "  do:     after up, ./invoke invite --all FILE writes the links; files and running servers of these users stay"
     ]
     assert findings(accounts, up(accounts)) == findings(accounts, empty()) == []
 
