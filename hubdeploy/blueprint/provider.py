@@ -11,7 +11,7 @@ from hubdeploy.errors import Problem, Refused
 from hubdeploy.settings import readers
 
 # OpenID Connect Discovery, section 4.
-PLACE = "/.well-known/openid-configuration"
+PLACE = readers.DISCOVERY
 # A token that is signed with one of these verifies with a public key. `none` and the client's own secret (HS256) are not here.
 _BY_PUBLIC_KEY = frozenset(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"))
 _SCOPE = ("openid", "profile", "email")

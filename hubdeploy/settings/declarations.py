@@ -275,7 +275,7 @@ class Settings:
         more="The flag admin in userlist counts as well. Whoever has left both is no admin at the next login, and within an hour."
     )  # fmt: skip
     oidc_issuer: str | None = setting(
-        "OIDC_ISSUER", "OpenID Connect provider by which users log in, as it calls itself", readers.protected_url,
+        "OIDC_ISSUER", "OpenID Connect provider by which users log in, as it calls itself", readers.issuer,
         example="https://id.example.org/realms/lab", since="1.2",
         more="`up` asks it for its addresses. docs/logins.md has the issuers of Google, GitLab, Microsoft and Keycloak."
     )  # fmt: skip

@@ -389,6 +389,18 @@ def days(text: str) -> float:
     return float(text)
 
 
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+def issuer(text: str) -> str:
+    """What a provider calls itself. Many consoles show the URL of its description instead, which begins with that."""
+    if text.rstrip("/").endswith(DISCOVERY):
+        raise Unfit(
+            "is where the provider describes itself", "the provider's own name for itself", f"leave out {DISCOVERY}"
+        )
+    return protected_url(text)
+
+
 def protected_url(text: str) -> str:
     """A URL as it is written: with TLS, or without it on this machine alone."""
     if not _is_web_url(text, _IN_A_URL):

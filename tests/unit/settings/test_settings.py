@@ -213,6 +213,11 @@ REFUSED = {
     "a provider's secret alone": ("", "OIDC_CLIENT_SECRET=0123456789", "OIDC_ISSUER and OIDC_CLIENT_ID is not"),
     "oidc without keys": ("AUTHENTICATOR=oidc", "", "OIDC_ISSUER and OIDC_CLIENT_ID and OIDC_CLIENT_SECRET"),
     "a provider without TLS": ("OIDC_ISSUER=http://id.example", "", "has no TLS"),
+    "a provider's description": (
+        "OIDC_ISSUER=https://id.example/.well-known/openid-configuration",
+        "",
+        "leave out /.well-known/openid-configuration",
+    ),
     "a provider with a query": ("OIDC_ISSUER=https://id.example?x", "", "is not a URL"),
     "groups without a provider": (
         "ALLOWED_GROUPS=students",
