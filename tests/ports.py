@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 
-import docker
+from docker.models.networks import Network
 
 
 def free_port() -> int:
@@ -14,7 +14,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def bridge_address(client: docker.DockerClient) -> str:
-    """This machine's address in the engine's own network. An engine that was never restarted does not name it."""
-    configuration = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+def address_in(network: Network) -> str:
+    """This machine's address in a network of the engine's. An engine that was just installed does not name it for its own bridge,
+    where it is the first one."""
+    configuration = network.attrs["IPAM"]["Config"][0]
     return str(configuration.get("Gateway") or next(ipaddress.ip_network(configuration["Subnet"]).hosts()))

@@ -19,7 +19,7 @@ from tests.hub.browser import BrowserMachine, browser_machine
 from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.github_standin import GitHubStandIn
 from tests.hub.person import Person
-from tests.ports import bridge_address
+from tests.ports import address_in
 
 ARTIFACTS = CHECKOUT / "tests" / "artifacts"
 USERLIST = "boss admin\nada\ngrace\nlinus\nsam sudo\nleaver\nguest\nkeeper\nbreaker\n"
@@ -87,7 +87,7 @@ def minimal_notebook_image(clone: Clone) -> str:
 def github(client: docker.DockerClient) -> Iterator[GitHubStandIn]:
     """What plays GitHub for the second deployment."""
     # An address of this machine. The browser reaches it from a network of its own; the hub because GITHUB_URL names it.
-    gateway = bridge_address(client)
+    gateway = address_in(client.networks.get("bridge"))
     with GitHubStandIn(gateway, "client-of-the-tests", canary("github")) as started:
         yield started
 

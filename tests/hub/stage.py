@@ -21,6 +21,7 @@ from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.github_standin import GitHubStandIn
 from tests.hub.matrix import Row
 from tests.hub.person import Person
+from tests.ports import address_in
 
 USER, OTHER_USER = "ada", "grace"
 
@@ -81,7 +82,7 @@ def staged(
         company = client.networks.create(f"hubtest-{token}-company", driver="bridge")
         stack.callback(company.remove)
         company.reload()
-        here = company.attrs["IPAM"]["Config"][0]["Gateway"]
+        here = address_in(company)
         tls = authority.tls(here, folder)
         if row.values["login"] == "github":
             encrypted = tls if row.values["authorities"] == "one more" else None

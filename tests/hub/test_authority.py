@@ -27,7 +27,7 @@ from tests.hub.clone import Clone
 from tests.hub.pebble import BINDING, CAA_NAME, Pebble, pebble
 from tests.hub.person import Person
 from tests.hub.waiting import until
-from tests.ports import bridge_address, free_port
+from tests.ports import address_in, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +130,7 @@ def _names() -> Iterator[None]:
 def signed(
     hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Signed]:
-    gateway = bridge_address(client)
+    gateway = address_in(client.networks.get("bridge"))
     ((identifier, key),) = BINDING.items()
     with pebble(gateway, tmp_path_factory.mktemp("pebble"), seconds=_SECONDS) as authority:
         authority.resolve(HOST, ADDRESS)
@@ -306,7 +306,7 @@ def test_it_survives_clean_and_is_gone_when_nobody_wants_it(signed: Signed) -> N
 def test_a_port_80_of_somebody_else_is_left_to_them_unless_it_was_asked_for(
     new_clone: Callable[..., Clone], client: docker.DockerClient
 ) -> None:
-    gateway = bridge_address(client)
+    gateway = address_in(client.networks.get("bridge"))
     login = {"GITHUB_CLIENT_ID": "Iv1.0123456789abcdef", "GITHUB_CLIENT_SECRET": "0123456789abcdef" * 2}
     clone = new_clone("boss admin\n", HUB_HOST=HOST, HUB_PORT="443", BIND_ADDRESS=gateway, **login)
     left = f", so http://{HOST} does not lead to https"

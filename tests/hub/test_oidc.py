@@ -21,7 +21,7 @@ from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.provider import behind_tls
 from tests.hub.waiting import until
 from tests.nanoidp import GROUPS, NanoIDP
-from tests.ports import bridge_address
+from tests.ports import address_in
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def known(
     machine = loading.load(CHECKOUT, os.environ).extra_ca_bundle
     bundle = folder / "bundle.pem"
     bundle.write_bytes((machine.read_bytes() if machine else b"") + authority.pem)
-    here = bridge_address(client)
+    here = address_in(client.networks.get("bridge"))
     with behind_tls(here, authority, folder, _SECRET) as idp:
         clone = new_clone(
             "boss admin\nann\n", AUTHENTICATOR="oidc", OIDC_ISSUER=idp.issuer, OIDC_CLIENT_ID=nanoidp.CLIENT,

@@ -27,7 +27,7 @@ from tests.hub.clone import CHECKOUT, Clone
 from tests.hub.pebble import BINDING, Pebble, pebble
 from tests.hub.provider import behind_tls
 from tests.hub.waiting import until
-from tests.ports import bridge_address
+from tests.ports import address_in
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def public(
     hub: Clone, new_clone: Callable[..., Clone], client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Public]:
     folder, ours = tmp_path_factory.mktemp("provider"), Authority()
-    here = bridge_address(client)
+    here = address_in(client.networks.get("bridge"))
     ((identifier, key),) = BINDING.items()
     bundle = loading.load(CHECKOUT, os.environ).extra_ca_bundle
     (folder / "bundle.pem").write_bytes((bundle.read_bytes() if bundle else b"") + ours.pem)

@@ -21,7 +21,6 @@ from typing import Any
 
 import docker
 import pytest
-from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
 from hubdeploy.contract import labels
@@ -30,6 +29,7 @@ from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
 from tests.hub.waiting import until
 from tests.hub.walls import ASK, entered, hub_log, reached_from, stands, without_walls
+from tests.ports import address_in
 
 _METADATA, _PRIVATE, _ALSO_PRIVATE = "169.254.169.254", "10.254.77.1", "192.168.254.1"
 _BRIDGE = "hubtest-walls"
@@ -146,8 +146,8 @@ def stand_ins(client: docker.DockerClient, hub: Clone) -> Iterator[dict[str, tup
         _ip("link", "set", _BRIDGE, "up")
         network = client.networks.get(hub.settings.network_name)
         addresses = {
-            "metadata": _METADATA, "private": _PRIVATE, "also private": _ALSO_PRIVATE, "gateway": _gateway(network),
-            "host": _gateway(client.networks.get("bridge")),
+            "metadata": _METADATA, "private": _PRIVATE, "also private": _ALSO_PRIVATE, "gateway": address_in(network),
+            "host": address_in(client.networks.get("bridge")),
         }  # fmt: skip
         with ExitStack() as stack:
             yield {name: stack.enter_context(listening(address)) for name, address in addresses.items()}
@@ -157,10 +157,6 @@ def stand_ins(client: docker.DockerClient, hub: Clone) -> Iterator[dict[str, tup
 
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
-
-
-def _gateway(network: Network) -> str:
-    return str(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
 
 @pytest.fixture
@@ -236,7 +232,7 @@ def test_frames_of_an_attackers_own_making_reach_no_peer(hub: Clone, peers: tupl
         cap_drop=["ALL"], cap_add=["NET_RAW"], labels={labels.DEPLOYMENT: hub.name, labels.ROLE: labels.ONE_OFF},
     )  # fmt: skip
     try:
-        gateway = _gateway(hub.client.networks.get(hub.settings.network_name))
+        gateway = address_in(hub.client.networks.get(hub.settings.network_name))
 
         def answered() -> set[str]:
             code = f"import socket\ntry: socket.create_connection(({gateway!r}, 9), 1)\nexcept OSError: pass"
