@@ -216,6 +216,22 @@ def invite(c: Context, name: str, all: str = "", withdraw: bool = False) -> None
 
 
 @task
+def backup(c: Context) -> None:
+    """Back up users' files and the hub's data."""
+    from hubdeploy.commands import backup, deployment
+
+    backup.take(deployment.load())
+
+
+@task
+def backups(c: Context) -> None:
+    """List the backups that are kept."""
+    from hubdeploy.commands import backup, deployment
+
+    backup.show(deployment.load())
+
+
+@task
 def setup(c: Context) -> None:
     """Make this machine ready: engine, base image."""
     from hubdeploy.commands import deployment
@@ -227,5 +243,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, access,
-    audit, invite, setup,
+    audit, invite, backup, backups, setup,
 )  # fmt: skip

@@ -29,8 +29,8 @@ class Group:
 _LIBRARY = ("hubdeploy", ":!hubdeploy/machine")
 # A whole deployment, made by its own command line and used as a person uses it.
 _DEPLOYMENT = (
-    *_LIBRARY, "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "proxy", "anaconda3", "base-notebook",
-    "requirements-dev.lock", "tests/reports.py", "tests/nested.py", "tests/ports.py", "tests/hub/conftest.py",
+    *_LIBRARY, "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "backup", "proxy", "anaconda3",
+    "base-notebook", "requirements-dev.lock", "tests/reports.py", "tests/nested.py", "tests/ports.py", "tests/hub/conftest.py",
     "tests/hub/clone.py", "tests/hub/person.py", "tests/hub/waiting.py",
 )  # fmt: skip
 _MATRIX_ROW = "tests/hub/test_matrix.py::test_a_deployment_with_these_settings_works[{}]"
@@ -45,13 +45,13 @@ _SEARCH = "tests/unit/settings/test_settings_search.py"
 _SEARCH_HALF = f"{_SEARCH}::test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere[{{}}]"
 # The hub's own modules run on what was written, on no image.
 _SEARCHED = (
-    *_LIBRARY, "jupyterhub/*.py", "guard", "filter", "clock", "requirements-dev.lock", "tests/agreement", "tests/search",
-    "tests/reports.py", "tests/conftest.py", _SEARCH,
+    *_LIBRARY, "jupyterhub/*.py", "guard", "filter", "clock", "backup", "requirements-dev.lock", "tests/agreement",
+    "tests/search", "tests/reports.py", "tests/conftest.py", _SEARCH,
 )  # fmt: skip
 # The unit suite passes there if it passes here and finds its programs; what installs them is develop/testing.py.
 _BARE = (
-    "invoke", "hubdeploy", "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "proxy", "anaconda3",
-    "base-notebook", "tests/bare", "tests/nested.py", "tests/ports.py", "tests/hub/person.py",
+    "invoke", "hubdeploy", "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "backup", "proxy",
+    "anaconda3", "base-notebook", "tests/bare", "tests/nested.py", "tests/ports.py", "tests/hub/person.py",
     "tests/hub/remote_story.py", "tests/hub/waiting.py",
 )  # fmt: skip
 _BARE_TEST = "tests/bare/test_bare_machine.py::test_{}"
@@ -127,7 +127,7 @@ GROUPS = (
         ("tests/engine/test_builders.py", "tests/hub/test_builders.py"),
         (
             "hubdeploy/engine", "hubdeploy/blueprint", "hubdeploy/contract", "hubdeploy/family.py", "hubdeploy/errors.py",
-            "jupyterhub", "guard", "filter", "clock", "proxy", "requirements-dev.lock",
+            "jupyterhub", "guard", "filter", "clock", "backup", "proxy", "requirements-dev.lock",
             "tests/buildx.py", "tests/nested.py", "tests/ports.py", "tests/engine/test_builders.py", "tests/engine/project.py",
             "tests/engine/conftest.py", "tests/hub/test_builders.py", "tests/hub/image_contents.py",
             "tests/hub/conftest.py", "tests/hub/clone.py",

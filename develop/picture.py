@@ -89,6 +89,9 @@ def described(settings: Settings) -> Drawing:
         for mount in one.mounts:
             places.setdefault(mount.source, []).append(f"{one.role}: {mount.target}")
             paths |= {mount.source} if mount.kind == "bind" else set()
+    # The others are mounted by helpers alone.
+    for volume in draw.volumes(settings):
+        places.setdefault(volume.name, ["helpers of backups"])
     stores = [Store(name, tuple(lines), "path" if name in paths else "volume") for name, lines in places.items()]
     stores += [Store(volume.name, (f"server: {volume.target}",), stacked=True) for volume in volumes]
     networks = [Network(one.name, "no way out" if one.internal else "") for one in draw.networks(settings)]
@@ -217,9 +220,9 @@ def _written(store: Store) -> tuple[str, ...]:
 
 
 def _middle_of_mounting(drawing: Drawing, store: Store) -> float:
-    """Where the boxes that mount a store stand on average, counted from the left."""
+    """Where the boxes that mount a store stand on average, counted from the left; the last place if none does."""
     mounting = [at for at, box in enumerate(drawing.boxes) if store.name in box.stores]
-    return sum(mounting) / len(mounting)
+    return sum(mounting) / len(mounting) if mounting else len(drawing.boxes)
 
 
 def _row(widths: Sequence[float], x: float, y: float, height: float, gap: float) -> tuple[Place, ...]:

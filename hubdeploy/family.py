@@ -42,7 +42,7 @@ FAMILY = {
             None,
             {},
             1 * _GB,
-            shared={"contract": "hubdeploy/contract", "guard": "guard", "filter": "filter", "clock": "clock"},
+            shared={"contract": "hubdeploy/contract"} | {name: name for name in ("guard", "filter", "clock", "backup")},
         ),
         Member("proxy", "proxy", None, {}, 1 * _GB),
     )

@@ -87,13 +87,14 @@ class NetworkSpec:
 @dataclass(frozen=True)
 class VolumeSpec:
     """`owned` and `key` as in NetworkSpec. `remembers_servers`: the hub finds running servers in it; with another volume
-    in its place it knows none."""
+    in its place it knows none. `kept`: it holds what cannot be made again, so backups take it."""
 
     name: str
     labels: Mapping[str, str]
     owned: bool
     key: str
     remembers_servers: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True)

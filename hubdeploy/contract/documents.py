@@ -225,6 +225,21 @@ class Jobs:
 
 
 @dataclass(frozen=True)
+class Backup:
+    """What a backup's helper is to do. `repository` is restic's name of it; empty, it is a volume. `keep` are such as `7 daily`.
+    `data_volume` holds the hub's databases. `user_volumes` are the templates of users' volumes. `files` are the operator's, by
+    their paths in the checkout; `images` what runs: container -> the image's id, and its name in a registry if it has one."""
+
+    deployment: str
+    repository: str
+    keep: tuple[str, ...]
+    data_volume: str
+    user_volumes: tuple[str, ...]
+    files: tuple[str, ...]
+    images: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Secrets:
     """What the contract must not hold: the password of the proxy's API, and the login's secret traits by name."""
 

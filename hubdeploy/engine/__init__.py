@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act, images, observe, oneoff
+from hubdeploy.engine import act, helper, images, observe, oneoff
 from hubdeploy.engine.connection import Connection
+from hubdeploy.engine.helper import Helper
 from hubdeploy.engine.observe import context_paths
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
@@ -20,7 +21,7 @@ from hubdeploy.plan.snapshot import Snapshot
 if TYPE_CHECKING:
     from hubdeploy.engine.build import Builder
 
-__all__ = ["Engine", "context_paths"]
+__all__ = ["Engine", "Helper", "context_paths"]
 
 
 class Engine:
@@ -100,6 +101,10 @@ class Engine:
     ) -> str:
         """What a program of the hub's image prints on the hub's data, see oneoff.run_in_hub."""
         return oneoff.run_in_hub(self.connection, hub, command, mounts=mounts, deployment=deployment, within=within)
+
+    def run_helper(self, wanted: Helper, hear: Callable[[str], None]) -> tuple[int, str]:
+        """The exit code of a helper, and its standard error, see helper.run."""
+        return helper.run(self.connection, wanted, hear)
 
     def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
         """A container's output, oldest first, in pieces as they come."""

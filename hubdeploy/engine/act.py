@@ -189,13 +189,13 @@ def _place(connection: Connection, attachment: Attachment, deployment: str) -> d
 
 def put_files(connection: Connection, operation: op.FilesPut, progress: Progress) -> None:
     with translated(str(operation)):
-        _put(connection, operation.container, operation.files, operation.mounts)
+        put(connection, operation.container, operation.files, operation.mounts)
 
 
 def publish_files(connection: Connection, operation: op.FilesPublished, progress: Progress) -> None:
     staged = {f"{path}.new": content for path, content in operation.files.items()}
     with translated(str(operation)):
-        _put(connection, operation.container, staged, operation.mounts)
+        put(connection, operation.container, staged, operation.mounts)
         for path in operation.files:
             code, printed = _run(connection, operation.container, ["mv", f"{path}.new", path])
             if code != 0:
@@ -203,7 +203,7 @@ def publish_files(connection: Connection, operation: op.FilesPublished, progress
                 raise EngineError(wanted=str(operation), found=found, fix="run it again")
 
 
-def _put(connection: Connection, container: str, files: Mapping[str, Secret[bytes]], mounts: Sequence[str]) -> None:
+def put(connection: Connection, container: str, files: Mapping[str, Secret[bytes]], mounts: Sequence[str]) -> None:
     """One archive for each volume that files belong in, and for what is outside of all: into a volume the engine copies also
     where the file system is read-only. A file with the name of a mount point would empty that volume, so it is refused."""
     clash = [path for path in files if path in mounts or path.startswith("//")]

@@ -414,6 +414,24 @@ class Settings:
         " ACME_EMAIL, a port 80 that somebody else has is left to them, with a warning."
     )  # fmt: skip
 
+    backup_repository: str | None = setting(
+        "BACKUP_REPOSITORY", "restic's repository for backups, as restic writes its address", readers.repository,
+        derivation="the volume NAME-backup on the same engine", example="sftp:backup@nas.example.org:/lab", since="1.2",
+        group="Backup",
+        more="The volume helps against slips alone, not against the loss of the disk. docs/operating.md says what else is needed"
+        " for sftp and for object stores."
+    )  # fmt: skip
+    backup_password: Secret[str] | None = setting(
+        "BACKUP_PASSWORD", "password of BACKUP_REPOSITORY, 16 characters or more", readers.at_least(16),
+        derivation="generated once into .env.local", secret=True, example="'sixteen characters, kept elsewhere too'",
+        since="1.2", more="Keep it elsewhere too: without it nobody can read a backup."
+    )  # fmt: skip
+    backup_keep: tuple[str, ...] = setting(
+        "BACKUP_KEEP", "which backups stay, by age", readers.kept, derive=lambda _: ("7 daily", "4 weekly", "12 monthly"),
+        derivation="7 daily, 4 weekly, 12 monthly", example="14 daily, 6 monthly, 3 yearly", since="1.2",
+        more="The words are last, hourly, daily, weekly, monthly and yearly. Older ones are removed after each backup."
+    )  # fmt: skip
+
     users: tuple[User, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
@@ -508,6 +526,16 @@ class Settings:
         return f"{self.name}-clock"
 
     @property
+    def backup_volume(self) -> str:
+        """The repository of backups, where BACKUP_REPOSITORY names no other."""
+        return f"{self.name}-backup"
+
+    @property
+    def backup_documents_volume(self) -> str:
+        """What a backup's helper needs: password, the operator's files, copies of databases."""
+        return f"{self.name}-backup-documents"
+
+    @property
     def routes_volume(self) -> str:
         """Routes, which the hub writes and the proxy reads."""
         return f"{self.name}-routes"
@@ -530,6 +558,8 @@ class Settings:
             self.guard_volume: "guard",
             self.filter_volume: "filter",
             self.clock_volume: "clock",
+            self.backup_volume: "backup",
+            self.backup_documents_volume: "backup",
             self.hub_volume: "hub",
             self.routes_volume: "hub",
         }

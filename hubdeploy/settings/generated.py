@@ -1,8 +1,9 @@
-"""Makes the secrets that the login needs and nobody set, at random. Writes nothing: a step of the plan does."""
+"""Makes the secrets that the login and backups need and nobody set, at random. Writes nothing: a step of the plan does."""
 
 from __future__ import annotations
 
 import dataclasses
+import secrets
 from typing import Any
 
 from hubdeploy.contract.documents import Secret
@@ -16,3 +17,7 @@ def completed(settings: Settings) -> tuple[Settings, dict[str, Secret[str]]]:
     keys = keys_of_fields()
     fields: dict[str, Any] = {**made}
     return dataclasses.replace(settings, **fields), {keys[field]: value for field, value in made.items()}
+
+
+def backup_password() -> Secret[str]:
+    return Secret(secrets.token_urlsafe(32))

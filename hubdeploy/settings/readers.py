@@ -59,6 +59,9 @@ _SYSTEM_USERS = frozenset(
         "backup", "list", "irc", "gnats", "nobody", "_apt", "messagebus", "sudo", "users",
     )
 )  # fmt: skip
+_BACKUP_REPOSITORY = re.compile(r"(?:sftp|rest|s3|b2|azure|gs|swift):[!-~]{1,500}")
+_AGES = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_KEPT = re.compile(rf"([0-9]{{1,4}}) +({'|'.join(_AGES)})")
 _OWN_PATHS = (
     "/srv/jupyterhub",
     "/srv/proxy",
@@ -381,6 +384,27 @@ def email(text: str) -> str:
     if _EMAIL.match(text) is None:
         raise Unfit("is not an e-mail address", "an address such as admin@example.org", "correct the address")
     return text
+
+
+def repository(text: str) -> str:
+    """The address of a restic repository on another machine. A path would be one in a container, so it means nothing."""
+    wanted = "sftp:user@host:/path, rest:https://host/, s3:https://host/bucket, or b2:, azure:, gs:, swift:"
+    if _BACKUP_REPOSITORY.fullmatch(text) is None:
+        raise Unfit("is not the address of a repository", wanted, "write such an address, or delete the line")
+    if re.match(r"(rest|s3):[^/]*//[^/]*:[^/]*@", text):
+        raise Unfit("holds a password", wanted, "docs/operating.md says where the keys of a repository go")
+    return text
+
+
+def kept(text: str) -> tuple[str, ...]:
+    """How many backups stay, by age, such as `7 daily`; each word once."""
+    parts = [_KEPT.fullmatch(one.strip()) for one in text.split(",")]
+    found = [f"{int(part[1])} {part[2]}" for part in parts if part]
+    words = [one.partition(" ")[2] for one in found]
+    if len(found) != len(parts) or len(set(words)) != len(words) or any(one.startswith("0 ") for one in found):
+        wanted = f"numbers and words with commas between, such as 7 daily, 4 weekly; the words are {', '.join(_AGES)}"
+        raise Unfit("does not say which backups stay", wanted, "correct it")
+    return tuple(found)
 
 
 def days(text: str) -> float:

@@ -10,7 +10,7 @@ from textwrap import fill
 from typing import Any
 
 from hubdeploy.errors import DeployError
-from hubdeploy.settings import unknown_keys
+from hubdeploy.settings import readers, unknown_keys
 from hubdeploy.settings.declarations import Declaration, declarations, defaults
 
 # How each of the two files is made anew; tests compare them.
@@ -121,7 +121,9 @@ def _env_line(declaration: Declaration, value: Any) -> str:
         return f"#{key} goes into .env.local"
     if declaration.written:
         return f"{key}={f'<{declaration.meaning}>' if value is None else _text(value)}"
-    return f"#{key}={declaration.example if value is None else _text(value)}"
+    # A list reads back as it is explained, with commas between.
+    is_list = isinstance(value, tuple) and declaration.read is not readers.command
+    return f"#{key}={declaration.example if value is None else declaration.derivation if is_list else _text(value)}"
 
 
 def _text(value: Any) -> str:

@@ -34,7 +34,10 @@ _TOGETHER: tuple[dict[str, Any], ...] = (
     },
 )  # fmt: skip
 # Texts for settings whose example is their default.
-_TEXTS = ("other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other")
+_TEXTS = (
+    "other", "yes", "no", "1", "0", "7", "700", "3G", "/srv/other", "https://other.example", "other/image:other",
+    "sftp:other@other.example:/other", "3 daily",
+)  # fmt: skip
 # Container -> the image that it runs.
 _RUNS = {"hub": "hub", "guard": "hub", "filter": "hub", "clock": "hub", "proxy": "proxy"}
 # Rendered from the request of one part, but belonging to another part or to none.
@@ -62,10 +65,11 @@ _PARTS = {
 def dependencies(settings: Settings, key: str) -> set[str]:
     """The parts that show `key`: something in them changes when only `key` gets another value.
 
-    Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`,
-    `volume data`, `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `volume clock`, `container hub` and its
-    like, `hub's files` and `proxy's files` (those that the running container takes without a restart), `certificate` (the
-    files in jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users, at their next start).
+    Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`, `volume data`,
+    `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `volume clock`, `volume backup`, `volume
+    backup-documents`, `container hub` and its like, `hub's files` and `proxy's files` (those that the running container takes
+    without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users, at
+    their next start).
     """
     before = render(settings)
     return set().union(*(_parts(before, render(one)) for one in others(settings, key)))

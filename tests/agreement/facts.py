@@ -17,6 +17,7 @@ _SECTIONS = (
     parts.images,
     parts.networks_and_volumes,
     parts.containers,
+    parts.backup,
     insides.certificate,
     insides.proxy,
     insides.documents,

@@ -89,6 +89,8 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
         ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),
         ("volume[clock]", "the clock's volume", s.clock_volume, "clock-volume"),
+        ("volume[backup]", "the volume of backups", s.backup_volume, "backup-volume"),
+        ("volume[backup-documents]", "the backups' documents", s.backup_documents_volume, "backup-documents-volume"),
     ):
         yield Reading(key, f"{place}.Name", name)
         yield Reading("DOCKER_MACHINE_NAME", f"{place}.Labels.{labels.DEPLOYMENT}", s.name)
@@ -123,6 +125,23 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
     for role in ("guard", "filter", "clock", "hub", "proxy"):
         for part, text in _shape(leaves, f"container[{role}]").items():
             yield Reading("what makes a container anew", f"container[{role}].Labels.{labels.SHAPE}.{part}", text)
+
+
+def backup(s: Settings, leaves: Leaves) -> Readings:
+    """What a backup's helper gets."""
+    taken = [s.data_volume, f"{s.name}-proxy", *([s.secrets_volume] if s.secrets_volume else [])]
+    mounts = [*(f"{one} at /volumes/{one}" for one in taken), f"{s.name}-backup-documents at /documents"]
+    mounts += [] if s.backup_repository else [f"{s.name}-backup at /repository"]
+    homes = () if s.home_volume == "none" else (s.home_volume,)
+    yield Reading("DOCKER_MACHINE_NAME", "backup.deployment", s.name)
+    yield Reading("DATA_VOLUME_HOST SECRETS_VOLUME BACKUP_REPOSITORY", "backup.mounts", tuple(sorted(mounts)))
+    yield Reading("DATA_VOLUME_HOST", "backup.data_volume", s.data_volume)
+    yield Reading("HOME_VOLUME USER_VOLUME", "backup.user_volumes", (*homes, s.user_volume))
+    yield Reading("BACKUP_REPOSITORY", "backup.repository", s.backup_repository or "")
+    yield Reading("BACKUP_REPOSITORY", "backup.network", "bridge" if s.backup_repository else "none")
+    yield Reading("BACKUP_KEEP", "backup.keep", s.backup_keep)
+    made = "made-by-the-first-backup"
+    yield Reading("BACKUP_PASSWORD", "backup.password", s.backup_password.reveal() if s.backup_password else made)
 
 
 def _guard(s: Settings) -> Readings:

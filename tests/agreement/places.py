@@ -13,8 +13,10 @@ from itertools import pairwise
 from json import loads
 from typing import Any
 
+from hubdeploy.blueprint import backup
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import Secret
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.steps import Step
 from hubdeploy.settings.declarations import Settings
@@ -38,8 +40,20 @@ def render(settings: Settings) -> Leaves:
         _carry_out(deployed, wire, steps, leaves)
         there = {path: content for one in wire.requests if _puts(one) for path, content in put(one).items()}
         leaves |= files.render(there)
+        leaves |= _backup(settings)
         leaves |= hub.render(settings, wire, there[files.CONTRACT], there[files.SECRETS])
     return leaves
+
+
+def _backup(settings: Settings) -> Leaves:
+    """What a backup's helper gets: its mounts, its network, and what it is to do. No step of `up` brings it."""
+    password = settings.backup_password or Secret("made-by-the-first-backup")
+    whole = dataclasses.replace(settings, backup_password=password)
+    put_there = backup.documents(whole, {}, {}, {})
+    held = {path.rpartition("/")[2]: content.reveal() for path, content in put_there.items()}
+    mounts = sorted(f"{one.source} at {one.target}" for one in backup.mounts(settings, backup.kept(settings)))
+    wanted = flat({**loads(held["backup.json"]), "mounts": mounts, "network": backup.network(settings)}, "backup")
+    return {**wanted, "backup.password": held["password"].decode()}
 
 
 def _carry_out(deployed: Deployment, wire: Wire, steps: Sequence[Step], leaves: Leaves) -> None:

@@ -149,6 +149,8 @@ class Sequence(RuleBasedStateMachine):
             "guard": after.guard_volume,
             "filter": after.filter_volume,
             "clock": after.clock_volume,
+            "backup": after.backup_volume,
+            "backup-documents": after.backup_documents_volume,
         }
         yield from (f"volume {part}" for part, name in volumes.items() if name in snapshot.volumes)
         if set(images.foreign(after)) <= snapshot.images.keys():

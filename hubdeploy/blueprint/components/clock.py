@@ -34,8 +34,15 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """The filter's socket for it."""
-    return (VolumeSpec(settings.clock_volume, own_labels(settings, "clock-volume"), True, "DOCKER_MACHINE_NAME"),)
+    """The filter's socket for it, and those of its backups."""
+    named = {
+        settings.clock_volume: "clock-volume",
+        settings.backup_volume: "backup-volume",
+        settings.backup_documents_volume: "backup-documents-volume",
+    }
+    return tuple(
+        VolumeSpec(name, own_labels(settings, role), True, "DOCKER_MACHINE_NAME") for name, role in named.items()
+    )
 
 
 COMPONENT = Component(ROLE, "hub", container, volumes=volumes, tells=True)

@@ -69,7 +69,7 @@ def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     owned = not settings.is_set("DATA_VOLUME_HOST")
     labels = own_labels(settings, "data-volume")
     return (
-        VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True),
+        VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True, kept=True),
         VolumeSpec(settings.hub_volume, own_labels(settings, "hub-volume"), True, "DOCKER_MACHINE_NAME"),
     )
 

@@ -136,7 +136,8 @@ def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     """Routes; its configuration, pages, and the certificate in use."""
     return (
         VolumeSpec(settings.routes_volume, own_labels(settings, "routes-volume"), True, "DOCKER_MACHINE_NAME"),
-        VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME"),
+        # Certificates that an authority issued lie in it.
+        VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME", kept=True),
     )
 
 

@@ -131,23 +131,25 @@ def test_from_nothing_everything_is_made_and_the_clock_last(found: Settings) -> 
  11. volume lab-data exists
  12. volume lab-hub exists
  13. volume lab-clock exists
- 14. container lab-proxy is created
- 15. container lab-proxy has its files
- 16. container lab-proxy is started
- 17. container lab-proxy is healthy
- 18. container lab-guard is created
- 19. container lab-guard is started
- 20. container lab-guard is healthy
- 21. container lab-filter is created
- 22. container lab-filter is started
- 23. container lab-filter is healthy
- 24. container lab-hub is created
- 25. container lab-hub has its files
- 26. container lab-hub is started
- 27. container lab-hub is healthy
- 28. container lab-clock is created
- 29. container lab-clock is started
- 30. container lab-clock is healthy"""
+ 14. volume lab-backup exists
+ 15. volume lab-backup-documents exists
+ 16. container lab-proxy is created
+ 17. container lab-proxy has its files
+ 18. container lab-proxy is started
+ 19. container lab-proxy is healthy
+ 20. container lab-guard is created
+ 21. container lab-guard is started
+ 22. container lab-guard is healthy
+ 23. container lab-filter is created
+ 24. container lab-filter is started
+ 25. container lab-filter is healthy
+ 26. container lab-hub is created
+ 27. container lab-hub has its files
+ 28. container lab-hub is started
+ 29. container lab-hub is healthy
+ 30. container lab-clock is created
+ 31. container lab-clock is started
+ 32. container lab-clock is healthy"""
     )
 
 

@@ -1,0 +1,158 @@
+"""Runs restic, and reads what it says. Its password and its keys come from files, never from arguments.
+
+An end that is asked for (SIGTERM) reaches restic as SIGINT, upon which it takes its lock away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from contract import backups
+from contract.documents import Backup
+
+# Exit code: a snapshot exists, and some files could not be read.
+SOME_UNREAD = 3
+# Characters of its last words in a message.
+_LAST_WORDS = 600
+_Said = Mapping[str, Any]
+
+
+class Failed(Exception):
+    """Restic ended badly; the words are its own."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`said` are the lines of standard output that are no JSON, `errors` those of standard error."""
+
+    code: int
+    said: str
+    errors: str
+
+    @property
+    def words(self) -> str:
+        return (self.errors.strip() or self.said.strip() or f"restic ended with code {self.code}")[-_LAST_WORDS:]
+
+
+class Restic:
+    """Restic on one repository, in the name of one deployment."""
+
+    def __init__(self, wanted: Backup, folder: Path = Path(backups.DOCUMENTS), program: str = "restic") -> None:
+        self.host, self._program = wanted.deployment, program
+        repository = wanted.repository or backups.REPOSITORY
+        self._environment = {
+            **os.environ,
+            **_access(folder / backups.VARIABLES),
+            "RESTIC_REPOSITORY": repository,
+            "RESTIC_PASSWORD_FILE": str(folder / backups.PASSWORD),
+            # One that is beside the files needs no copy of its index.
+            "RESTIC_CACHE_DIR": str(folder / "cache"),
+            "RESTIC_PROGRESS_FPS": "1",
+            "TMPDIR": "/tmp",
+            # Half of what Go would take before it looks for what it can free.
+            "GOGC": "50",
+        }
+        self._general = ["--no-cache"] if not wanted.repository else ["--cleanup-cache"]
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def run(self, *arguments: str, hear: Callable[[_Said], None] | None = None) -> Ended:
+        """Runs to the end. `hear` gets each object that restic prints with --json."""
+        command = [self._program, *self._general, *arguments]
+        process = subprocess.Popen(
+            command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self._running = process
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            errors: list[str] = []
+            thread = threading.Thread(target=_listen, args=(process.stderr, hear, errors))
+            thread.start()
+            said: list[str] = []
+            _listen(process.stdout, hear, said)
+            thread.join()
+            return Ended(process.wait(), "\n".join(said), "\n".join(errors))
+        finally:
+            self._running = None
+
+    def must(self, *arguments: str) -> str:
+        """What it prints. Raises Failed."""
+        ended = self.run(*arguments)
+        if ended.code != 0:
+            raise Failed(f"restic {arguments[0]}: {ended.words}")
+        return ended.said
+
+    def end(self) -> None:
+        """Lets what runs end in peace."""
+        if self._running is not None:
+            self._running.send_signal(signal.SIGINT)
+
+    # -- the repository -----------------------------------------------------------------------------------------------
+
+    def opened(self, known: str | None) -> str:
+        """The repository's id; it is made unless one is there. Raises Failed, also if `known`, the id of an earlier run,
+        is no longer there: an empty place instead of it is a disk that is not mounted."""
+        found = self.run("cat", "config", "--no-lock")
+        if found.code == 0:
+            return str(json.loads(found.said)["id"])
+        if "wrong password" in found.errors:
+            raise Failed("BACKUP_PASSWORD does not open the repository: somebody made it with another one")
+        if known is not None:
+            raise Failed(f"the repository {known[:8]} that earlier backups went to does not answer: {found.words}")
+        made = self.run("init")
+        if made.code != 0:
+            raise Failed(f"the repository cannot be opened, nor made: {made.words}")
+        return str(json.loads(self.must("cat", "config", "--no-lock"))["id"])
+
+    def unlock(self) -> bool:
+        """Removes locks that runs of this deployment left, which nobody else can hold: the helper's name is taken by one
+        at a time. True if there was one. Locks of others stay until restic itself calls them stale."""
+        left = [json.loads(self.must("cat", "lock", one, "--no-lock")) for one in self._locks()]
+        hosts = {one["hostname"] for one in left}
+        if hosts:
+            self.must("unlock", *(["--remove-all"] if hosts == {self.host} else []))
+        return self.host in hosts
+
+    def _locks(self) -> list[str]:
+        return self.must("list", "locks", "--no-lock").split()
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Those of this deployment, the oldest first."""
+        found: list[dict[str, Any]] = (
+            json.loads(self.must("snapshots", "--json", "--no-lock", "--host", self.host)) or []
+        )
+        return sorted(found, key=lambda one: str(one["time"]))
+
+
+def _listen(stream: IO[bytes], hear: Callable[[_Said], None] | None, rest: list[str]) -> None:
+    for said, line in _lines(stream):
+        if said is not None and hear is not None:
+            hear(said)
+        else:
+            rest.append(line)
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[dict[str, Any] | None, str]]:
+    """Each line, and the object in it if there is one."""
+    for raw in stream:
+        line = raw.decode(errors="replace").rstrip("\n")
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        yield found if isinstance(found, dict) and "message_type" in found else None, line
+
+
+def _access(file: Path) -> dict[str, str]:
+    """The variables in the operator's file, a KEY=value a line: keys of an object store."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {key.strip(): value.strip() for key, value in pairs}

@@ -1,0 +1,230 @@
+"""`backup` and `backups`: everything that cannot be made again, in a restic repository that a helper on the engine writes.
+
+No file of a user passes this machine. What does are the operator's own files, which go into the helper's volume.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hubdeploy import files
+from hubdeploy.blueprint import backup as drawn
+from hubdeploy.blueprint import draw, jobs
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import backups, labels
+from hubdeploy.contract.documents import Secret
+from hubdeploy.engine import Helper
+from hubdeploy.errors import DeployError, EngineError, indented, read_file
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.reconcile import volume_steps
+from hubdeploy.plan.snapshot import Snapshot
+from hubdeploy.plan.steps import Plan, Step
+from hubdeploy.settings import generated
+from hubdeploy.settings.declarations import Settings, keys_of_fields
+
+# Seconds between two lines of progress, where no terminal shows it in one.
+_BETWEEN = 10.0
+_MB = 10**6
+_KINDS = {
+    "sockets": "sockets, which a program makes anew",
+    "links": "symbolic links whose target is no UTF-8: it comes back changed",
+    "sparse": "sparse files: they come back without holes, and need room for their whole length",
+    "unread": "folders that cannot be read",
+}
+
+
+def take(deployment: Deployment) -> None:
+    """Takes one snapshot and prints its receipt. Raises DeployError if nothing was taken, or files are missing in it."""
+    snapshot = deployment.observe(files=False)
+    _prepare(deployment, snapshot)
+    settings = deployment.settings
+    display = deployment.display
+    progress = _Progress(deployment)
+    taken = volumes(settings, snapshot)
+    code, receipt, errors = _run(deployment, ("take", "json"), snapshot, taken, progress)
+    progress.close()
+    if not receipt:
+        raise EngineError(
+            wanted="a snapshot of everything that cannot be made again",
+            found=f"the backup ended with code {code}:\n{indented(errors)}",
+            fix="run ./invoke backup again: it goes on from what is in the repository",
+        )
+    for line in _report(receipt):
+        display.line(line)
+    if settings.backup_repository is None:
+        display.line("It lies on the engine's own disk: set BACKUP_REPOSITORY to keep backups on another machine.")
+    if receipt["missed"]:
+        raise DeployError(
+            wanted="every file in the backup",
+            found=f"the snapshot is there, and {len(receipt['missed'])} files are not in it, such as {receipt['missed'][0]}",
+            fix="see why they cannot be read, then run ./invoke backup again",
+        )
+
+
+def show(deployment: Deployment) -> None:
+    """Prints the snapshots in the repository, the oldest first."""
+    settings = deployment.settings
+    if settings.backup_password is None:
+        deployment.display.line("there is no backup yet: ./invoke backup takes one")
+        return
+    snapshot = deployment.observe(files=False)
+    code, found, errors = _run(deployment, ("list", "json"), snapshot, (), lambda said: None)
+    if not found:
+        raise EngineError(
+            wanted="the list of backups",
+            found=f"it ended with code {code}:\n{indented(errors)}",
+            fix="see whether the repository can be reached, and BACKUP_PASSWORD",
+        )
+    table = Table("snapshot", "taken", "MB", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for one in found["snapshots"]:
+        taken = datetime.fromisoformat(one["time"][:19] + one["time"][-6:].replace("Z", "+00:00")[-6:])
+        table.add_row(one["id"], f"{taken.astimezone():%Y-%m-%d %H:%M}", f"{one['bytes'] / _MB:.0f}")
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
+
+
+def volumes(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
+    """Every volume that a backup takes, of those that are there."""
+    users = (
+        name
+        for name, one in snapshot.volumes.items()
+        if one.is_users and one.labels.get(labels.DEPLOYMENT, settings.name) == settings.name
+    )
+    kept = [name for name in drawn.kept(settings) if name in snapshot.volumes or name == settings.secrets_volume]
+    return tuple(sorted({*kept, *users}))
+
+
+def operators_files(settings: Settings) -> dict[str, Secret[bytes]]:
+    """The files of this machine that a backup takes, by their paths in the checkout."""
+    root = settings.root
+    bundles = [path for path in (settings.extra_ca_bundle, settings.acme_ca_bundle, settings.hub_logo) if path]
+    wanted = [
+        root / ".env", settings.local_path, root / "userlist", root / "servers.yml", root / "jupyterhub" / "cert.conf",
+        settings.certificate_path, settings.key_path, *(path for path in bundles if path.is_relative_to(root)),
+    ]  # fmt: skip
+    return {
+        str(path.relative_to(root)): Secret(read_file(path, path.name, "a file that can be read"))
+        for path in wanted
+        if path.is_file()
+    }
+
+
+def access(settings: Settings) -> dict[str, Secret[bytes]]:
+    """What restic needs for a repository elsewhere: a key of SSH, known hosts, the keys of an object store."""
+    folder = settings.root / "jupyterhub" / "secrets" / "backup"
+    return {
+        name: Secret(read_file(folder / name, name, "a file that can be read"))
+        for name in sorted(drawn.ACCESS)
+        if (folder / name).is_file()
+    }
+
+
+def running_images(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """Container -> the id of its image, and what a registry calls it."""
+    digests = {image.id: image.digests for image in snapshot.images.values()}
+    return {
+        one.name: (one.image_id, *digests.get(one.image_id, ())[:1])
+        for one in (*snapshot.containers.values(), *snapshot.servers)
+        if one.role not in (labels.ONE_OFF, labels.JOB)
+    }
+
+
+def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:
+    """The volumes of backups, and a password, which is told once."""
+    settings = deployment.settings
+    own = {settings.backup_volume, settings.backup_documents_volume}
+    for step in volume_steps((one for one in draw.volumes(settings) if one.name in own), snapshot):
+        deployment.apply(step.operation)
+    if settings.backup_password is not None:
+        return
+    password = generated.backup_password()
+    key = keys_of_fields()["backup_password"]
+    made = op.SecretsRemembered(settings.local_path, {key: password}, "generated: the password of all backups")
+    deployment.show_and_do(Plan((Step(made, "nobody set it"),)))
+    deployment.settings = dataclasses.replace(settings, backup_password=password)
+    deployment.display.line(
+        f"Keep {key} elsewhere too, such as in a password safe: without it nobody can read a backup.\n"
+    )
+
+
+def _run(
+    deployment: Deployment,
+    words: tuple[str, ...],
+    snapshot: Snapshot,
+    taken: tuple[str, ...],
+    progress: Any,
+) -> tuple[int, dict[str, Any], str]:
+    """The helper's exit code, what it tells at its end (nothing where it failed), and its standard error."""
+    settings, result = deployment.settings, dict[str, Any]()
+
+    def hear(line: str) -> None:
+        said = json.loads(line)
+        if backups.PROGRESS in said:
+            progress(said[backups.PROGRESS])
+        else:
+            result.update(said[backups.RESULT])
+
+    helper = Helper(
+        name=backups.helper_name(settings.name),
+        image=settings.image_reference("hub"),
+        command=(jobs.PYTHON, "-m", "backup", *words),
+        deployment=settings.name,
+        mounts=drawn.mounts(settings, taken),
+        files=drawn.documents(settings, operators_files(settings), access(settings), running_images(snapshot)),
+        capabilities=("DAC_READ_SEARCH",),
+        network=drawn.network(settings),
+        environment={"TZ": settings.timezone},
+    )
+    with files.locked(settings.root):
+        code, errors = deployment.engine.run_helper(helper, hear)
+    return code, result, errors
+
+
+class _Progress:
+    """How far a backup is: one line that changes on a terminal, else a line now and then."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._display, self._last, self._shown = deployment.display, 0.0, False
+
+    def __call__(self, said: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        if not self._display.terminal and now - self._last < _BETWEEN:
+            return
+        self._last = now
+        left = f", {_duration(said['left'])} left" if said["left"] is not None else ""
+        volume = f"volume {said['volume'] + 1} of {said['of']}, " if said["volume"] is not None else ""
+        line = f"{volume}{said['bytes'] / _MB:.0f} of {said['total'] / _MB:.0f} MB{left}"
+        if self._display.terminal:
+            print(f"\r\033[K{line}", end="", flush=True)
+            self._shown = True
+        else:
+            self._display.line(line)
+
+    def close(self) -> None:
+        if self._shown:
+            print("\r\033[K", end="", flush=True)
+
+
+def _report(receipt: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"snapshot {receipt['snapshot'][:8]}: {receipt['volumes']} volumes, {receipt['files']} files,"
+        f" {receipt['bytes'] / _MB:.0f} MB, {receipt['added'] / _MB:.1f} MB of it new, in {receipt['seconds']:.0f} s;"
+        f" {receipt['kept']} kept"
+    ]
+    for kind, found in receipt["oddities"].items():
+        lines.append(f"  {found['count']} {_KINDS[kind]}, such as {found['paths'][0]}")
+    if receipt["vanished"]:
+        lines.append(f"  {receipt['vanished']} files were removed by their users meanwhile")
+    return [*lines, *([f"  {receipt['left']}"] if receipt["left"] else [])]
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds >= 120 else f"{seconds} s"

@@ -1,0 +1,135 @@
+"""A helper: a container of the hub's image that works on volumes for minutes or hours, and tells how far it is.
+
+There is one of a name at a time, so two never use one repository at once. Who is killed leaves a helper that goes on to its
+end. It has no right but those that are named, a read-only file system, and no secret in its description.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import docker.errors
+from docker.types import LogConfig
+from docker.types import Mount as EngineMount
+
+from hubdeploy.blueprint.specs import Mount
+from hubdeploy.contract import labels, logs
+from hubdeploy.contract.documents import Secret
+from hubdeploy.engine import act
+from hubdeploy.engine.connection import Connection, already_gone, translated
+from hubdeploy.errors import DeployError, EngineError
+
+_MEMORY = 1024**3
+_PIDS = 256
+# Seconds that it has to end in peace: restic takes its lock away.
+_END_WITHIN = 20
+_TMP = "mode=1777,size=64m"
+
+
+@dataclass(frozen=True)
+class Helper:
+    """`files` are put into its volumes before it starts: path -> content. `network` is none, bridge or host."""
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    deployment: str
+    mounts: tuple[Mount, ...]
+    files: Mapping[str, Secret[bytes]]
+    capabilities: tuple[str, ...]
+    network: str
+    environment: Mapping[str, str]
+
+
+def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> tuple[int, str]:
+    """The exit code, and what it said on standard error. `hear` gets each line of standard output.
+
+    Raises DeployError if one of that name runs already, EngineError if the engine fails. An interrupt ends it in peace.
+    """
+    with translated(f"{helper.name} runs"):
+        _make_room(connection, helper.name)
+        container = _create(connection, helper)
+        try:
+            targets = [one.target for one in helper.mounts]
+            act.put(connection, container, helper.files, targets)
+            heard = connection.api.attach(container, stream=True, demux=True)
+            connection.api.start(container)
+            errors = _listen(heard, hear)
+            return int(connection.api.wait(container)["StatusCode"]), errors
+        except BaseException:
+            with contextlib.suppress(docker.errors.APIError):
+                connection.api.stop(container, timeout=_END_WITHIN)
+            raise
+        finally:
+            with already_gone():
+                connection.api.remove_container(container, force=True, v=True)
+
+
+def _make_room(connection: Connection, name: str) -> None:
+    try:
+        found = connection.api.inspect_container(name)
+    except docker.errors.NotFound:
+        return
+    if found["State"]["Running"]:
+        raise DeployError(
+            wanted=f"{name} free for this run",
+            found=f"a backup runs already, in the container {name}, since {found['State']['StartedAt'][:16]} UTC",
+            fix=f"wait for its end, or stop it: docker stop {name}",
+        )
+    with already_gone():
+        connection.api.remove_container(name, v=True)
+
+
+def _create(connection: Connection, helper: Helper) -> str:
+    program, *arguments = helper.command
+    try:
+        made = connection.api.create_container(
+            helper.image,
+            arguments,
+            entrypoint=[program],
+            name=helper.name,
+            # Locks in a repository name it.
+            hostname=helper.deployment,
+            labels={labels.DEPLOYMENT: helper.deployment, labels.ROLE: labels.JOB},
+            environment=dict(helper.environment),
+            user="0:0",
+            healthcheck={"test": ["NONE"]},
+            use_config_proxy=False,
+            host_config=connection.api.create_host_config(
+                mounts=[
+                    EngineMount(one.target, one.source, type=one.kind, read_only=one.read_only) for one in helper.mounts
+                ],
+                network_mode=helper.network,
+                cap_drop=["ALL"],
+                cap_add=list(helper.capabilities),
+                security_opt=["no-new-privileges"],
+                read_only=True,
+                tmpfs={"/tmp": _TMP},
+                mem_limit=_MEMORY,
+                memswap_limit=_MEMORY,
+                pids_limit=_PIDS,
+                log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
+            ),
+        )
+    except docker.errors.ImageNotFound:
+        raise EngineError(
+            wanted=f"the hub's image {helper.image}, which has the programs for backups",
+            found="it is not on the engine",
+            fix="run ./invoke up, or ./invoke hub-image",
+        ) from None
+    return str(made["Id"])
+
+
+def _listen(heard: Iterable[tuple[bytes | None, bytes | None]], hear: Callable[[str], None]) -> str:
+    """Hands each whole line on; gives standard error."""
+    begun, errors = b"", b""
+    for output, error in heard:
+        errors += error or b""
+        *lines, begun = (begun + (output or b"")).split(b"\n")
+        for line in lines:
+            hear(line.decode(errors="replace"))
+    if begun:
+        hear(begun.decode(errors="replace"))
+    return errors.decode(errors="replace").strip()
