@@ -16,14 +16,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hubdeploy import files
 from hubdeploy.blueprint import backup as drawn
 from hubdeploy.blueprint import draw, jobs
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import backups, labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import Helper
-from hubdeploy.errors import DeployError, EngineError, indented, read_file
+from hubdeploy.errors import DeployError, EngineError, Interrupted, indented, read_file
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.reconcile import volume_steps
 from hubdeploy.plan.snapshot import Snapshot
@@ -183,8 +182,11 @@ def _run(
         network=drawn.network(settings),
         environment={"TZ": settings.timezone},
     )
-    with files.locked(settings.root):
+    # Without the checkout's lock, which would stop every other command for hours: the helper's name is taken once.
+    try:
         code, errors = deployment.engine.run_helper(helper, hear)
+    except KeyboardInterrupt:
+        raise Interrupted("no snapshot was taken; what was read is in the repository or is read again") from None
     return code, result, errors
 
 

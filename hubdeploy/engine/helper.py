@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import docker.errors
 from docker.types import LogConfig
@@ -72,14 +73,26 @@ def _make_room(connection: Connection, name: str) -> None:
         found = connection.api.inspect_container(name)
     except docker.errors.NotFound:
         return
-    if found["State"]["Running"]:
-        raise DeployError(
-            wanted=f"{name} free for this run",
-            found=f"a backup runs already, in the container {name}, since {found['State']['StartedAt'][:16]} UTC",
-            fix=f"wait for its end, or stop it: docker stop {name}",
-        )
+    # One that was made a moment ago, and does not run yet, is somebody's too.
+    state = found["State"]
+    if state["Running"] or (state["Status"] == "created" and _is_young(found["Created"])):
+        raise _taken(name)
     with already_gone():
         connection.api.remove_container(name, v=True)
+
+
+def _taken(name: str) -> DeployError:
+    return DeployError(
+        wanted="one backup at a time",
+        found=f"a backup runs already, in the container {name}",
+        fix=f"wait for its end, or stop it: docker stop {name}",
+    )
+
+
+def _is_young(created: str) -> bool:
+    """Whether a container was made within the last minute; the engine writes nanoseconds."""
+    age = datetime.now(UTC) - datetime.fromisoformat(f"{created[:19]}+00:00")
+    return age < timedelta(minutes=1)
 
 
 def _create(connection: Connection, helper: Helper) -> str:
@@ -119,6 +132,11 @@ def _create(connection: Connection, helper: Helper) -> str:
             found="it is not on the engine",
             fix="run ./invoke up, or ./invoke hub-image",
         ) from None
+    except docker.errors.APIError as error:
+        # Another command took the name since.
+        if error.status_code != 409:
+            raise
+        raise _taken(helper.name) from None
     return str(made["Id"])
 
 
