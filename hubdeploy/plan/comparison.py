@@ -115,7 +115,7 @@ def _wall_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
     """What changed in the walls that the guard keeps. Which ones it knows by their addresses follows other settings."""
     lists = [
         (key, [walls.get(field, ()) for walls in (old, new)])
-        for field, key in (("allowed", "ALLOWED_NETWORKS"), ("allowed_to_free", "where the hub asks who logs in"))
+        for field, key in (("allowed", "ALLOWED_NETWORKS"), ("allowed_to_free", "where hub and proxy ask for logins and certificates"))
     ]
     doors = [walls.get("door") or {} for walls in (old, new)]
     lists.append(("TRUSTED_PROXIES", [door.get("sources", ()) for door in doors]))

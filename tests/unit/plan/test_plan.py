@@ -522,6 +522,12 @@ def test_a_plan_names_what_the_guard_opens(found: Settings) -> None:
     assert "ALLOWED_NETWORKS: 10.1.2.0/24, db.example.org:5432 -> none" in back
 
 
+def test_a_plan_names_what_the_guard_opens_for_an_authority(found: Settings) -> None:
+    signed = dataclasses.replace(found, acme_email="a@b.example", acme_server="https://10.1.2.3:14000/dir")
+    text = str(reconcile.reconcile(drawn_blueprint(signed), up(drawn_blueprint(found))))
+    assert "where hub and proxy ask for logins and certificates: none -> 10.1.2.3:14000" in text
+
+
 def test_another_deployment_that_holds_the_port_is_named_with_how_to_stop_it(found: Settings) -> None:
     snapshot = empty(
         port_holders={("0.0.0.0", 443): ("old-proxy",)}, neighbours={"old": Neighbour(("old-hub", "old-proxy"))}
