@@ -244,6 +244,19 @@ def test_what_came_back_once_does_not_come_back_again(hub: LiveHub, standin: Sta
     assert requests.get(back, timeout=30).status_code == 400
 
 
+def test_a_login_that_somebody_else_began_is_refused(hub: LiveHub, standin: StandIn) -> None:
+    """The code is good: only the state says that it is another browser's."""
+    standin.claims = {"email": LISTED, "email_verified": True}
+    back = f"{hub.url}/hub/oauth_login"
+    for _ in range(2):
+        back = requests.get(back, allow_redirects=False, timeout=30).headers["Location"]
+    assert "/hub/oauth_callback" in back
+    victim = requests.Session()
+    victim.get(f"{hub.url}/hub/oauth_login", allow_redirects=False, timeout=30)
+    assert victim.get(back, timeout=30).status_code == 400
+    assert victim.get(f"{hub.url}/hub/home", allow_redirects=False, timeout=30).status_code == 302
+
+
 def test_the_log_has_no_secret_of_a_refused_login(hub: LiveHub, standin: StandIn) -> None:
     for failing in ({"/token"}, {"/userinfo"}, set[str]()):
         standin.failing = failing

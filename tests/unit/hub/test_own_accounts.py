@@ -19,7 +19,7 @@ from tests.unit.hub import hub_image, live_hub
 from tests.unit.hub.live_hub import LiveHub
 
 GOOD, BETTER = "violet-otter-42-lamp", "kelp moss under seven bridges"
-NAMES = ("ada", "bob", "cleo", "dora", "eve", "finn", "gus", "hal", "ida", "jo", "kim")
+NAMES = ("ada", "bob", "cleo", "dora", "eve", "finn", "gus", "hal", "ida", "jo", "kim", "lou")
 DAY = 24 * 3600.0
 
 
@@ -177,6 +177,17 @@ def test_a_forgotten_password_needs_a_link_which_ends_all_sessions(hub: LiveHub)
     assert Browser(hub).follow(token, password=BETTER)["state"] == "done"
     assert not before.is_in()
     assert (Browser(hub).log_in("hal", GOOD), Browser(hub).log_in("hal", BETTER)) == (False, True)
+
+
+def test_whoever_stole_a_link_is_found_out_and_out_by_a_newer_one(hub: LiveHub) -> None:
+    token, thief = invite(hub, "lou"), Browser(hub)
+    assert thief.follow(token, password=GOOD)["state"] == "done"
+    assert thief.log_in("lou", GOOD)
+    assert Browser(hub).follow(token, password=BETTER) == {"state": "used"}
+    assert statuses(hub)["lou"]["password_since"]
+    assert with_password(hub, "lou", BETTER).is_in()
+    assert not thief.is_in()
+    assert not thief.log_in("lou", GOOD)
 
 
 def test_a_deleted_user_starts_from_nothing(hub: LiveHub) -> None:
