@@ -113,13 +113,15 @@ def _document(text: str) -> dict[str, Any]:
 
 def _wall_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """What changed in the walls that the guard keeps. Which ones it knows by their addresses follows other settings."""
-    lists = [
-        (key, [walls.get(field, ()) for walls in (old, new)])
-        for field, key in (("allowed", "ALLOWED_NETWORKS"), ("allowed_to_free", "where hub and proxy ask for logins and certificates"))
-    ]
     doors = [walls.get("door") or {} for walls in (old, new)]
-    lists.append(("TRUSTED_PROXIES", [door.get("sources", ()) for door in doors]))
-    for key, found in lists:
+    lists = {
+        "ALLOWED_NETWORKS": [walls.get("allowed", ()) for walls in (old, new)],
+        "where hub and proxy ask for logins and certificates": [
+            walls.get("allowed_to_free", ()) for walls in (old, new)
+        ],
+        "TRUSTED_PROXIES": [door.get("sources", ()) for door in doors],
+    }
+    for key, found in lists.items():
         before, after = (", ".join(one) or "none" for one in found)
         if before != after:
             yield f"{key}: {before} -> {after}"
