@@ -63,12 +63,14 @@ class Clone:
         clone.write_userlist(userlist)
         return clone
 
-    def set_local(self, **values: str) -> None:
-        """Sets keys of .env.local anew; without a text a key is not set any more."""
-        path = self.root / ".env.local"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        path.write_text("".join(line for line in lines if line.partition("=")[0] not in values))
-        env_local.remember(path, {key: value for key, value in values.items() if value}, "for these tests")
+    def set_local(self, **values: str | None) -> None:
+        """Sets keys of .env.local, whatever they were; None takes one away."""
+        file = self.root / ".env.local"
+        if file.exists():
+            lines = file.read_text().splitlines(keepends=True)
+            file.write_text("".join(line for line in lines if line.partition("=")[0] not in values))
+        given = {key: value for key, value in values.items() if value is not None}
+        env_local.remember(file, given, "for these tests")
 
     def write_userlist(self, text: str) -> None:
         (self.root / "userlist").write_text(text)

@@ -64,12 +64,6 @@ class Signed:
         person.take_token()
         return person
 
-    def change(self, **values: str | None) -> None:
-        """Sets keys; None takes one away."""
-        local = self.clone.root / ".env.local"
-        kept = [line for line in local.read_text().splitlines() if line.partition("=")[0] not in values]
-        local.write_text("\n".join([*kept, *(f"{key}={value}" for key, value in values.items() if value), ""]))
-
     def fails(self) -> str:
         """What an `up` prints that fails."""
         with pytest.raises(AssertionError) as failed:
@@ -187,7 +181,7 @@ def another_machine(address: str = OTHER) -> Iterator[None]:
 
 def test_what_the_authority_would_refuse_is_told_before_it_is_asked(signed: Signed) -> None:
     authority = signed.authority
-    signed.change(HUB_HOST=WRONG)
+    signed.clone.set_local(HUB_HOST=WRONG)
     told = [signed.fails()]
     assert not signed.ordered
     # The proxy of before may have renewed once more.
@@ -252,7 +246,7 @@ def test_an_order_that_fails_is_told_taken_out_and_made_again_after_the_repair(s
     assert signed.serial(WRONG) not in (None, before)
     # The first one was kept, and is served again without an order.
     orders = signed.authority.orders
-    signed.change(HUB_HOST=HOST)
+    signed.clone.set_local(HUB_HOST=HOST)
     signed.clone.up()
     assert signed.serial() is not None
 
@@ -281,9 +275,9 @@ def test_a_rehearsal_finds_what_only_the_authority_sees_before_it_is_asked(signe
 
 
 def test_an_authority_that_is_away_is_told(signed: Signed) -> None:
-    signed.change(ACME_SERVER=f"https://127.0.0.1:{free_port()}/dir")
+    signed.clone.set_local(ACME_SERVER=f"https://127.0.0.1:{free_port()}/dir")
     assert "connect: connection refused" in signed.fails()
-    signed.change(ACME_SERVER=signed.authority.directory)
+    signed.clone.set_local(ACME_SERVER=signed.authority.directory)
     signed.clone.up()
     assert signed.serial() is not None
 
@@ -294,7 +288,7 @@ def test_it_survives_clean_and_is_gone_when_nobody_wants_it(signed: Signed) -> N
     signed.clone.up()
     assert signed.serial() is not None
     assert signed.accounts() == before
-    signed.change(ACME_EMAIL=None)
+    signed.clone.set_local(ACME_EMAIL=None)
     signed.clone.up()
     assert signed.serial() is None
     assert not signed.ordered

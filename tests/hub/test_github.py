@@ -57,7 +57,7 @@ def with_organizations(github_hub: Clone, github: GitHubStandIn) -> Iterator[Clo
     github_hub.up()
     yield github_hub
     github.members.clear()
-    github_hub.set_local(ALLOWED_ORGANIZATIONS="", ADMIN_ORGANIZATIONS="")
+    github_hub.set_local(ALLOWED_ORGANIZATIONS=None, ADMIN_ORGANIZATIONS=None)
     github_hub.up()
 
 

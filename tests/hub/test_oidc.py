@@ -36,10 +36,22 @@ class Known:
     idp: NanoIDP
     trusted: Path
 
+    def browser(self) -> requests.Session:
+        made = requests.Session()
+        made.verify, made.trust_env = str(self.trusted), False
+        return made
+
     def log_in(self, name: str) -> requests.Response:
-        browser = requests.Session()
-        browser.verify, browser.trust_env = str(self.trusted), False
-        return nanoidp.log_in(self.clone.url, name, browser=browser)
+        return nanoidp.log_in(self.clone.url, name, browser=self.browser())
+
+    def start_server(self, browser: requests.Session, name: str) -> None:
+        """Of a user who is logged in; returns when its container is there."""
+        xsrf = browser.cookies.get("_xsrf", path="/hub/")
+        headers = {"X-XSRFToken": xsrf or "", "Referer": f"{self.clone.url}/hub/home"}
+        answer = browser.post(f"{self.clone.url}/hub/api/users/{name}/server", headers=headers, timeout=60)
+        # It may run since an earlier test.
+        assert answer.status_code in (201, 202, 400), answer.text
+        until(lambda: self.clone.has_container(self.clone.server_name(name)), 60, "the server is there")
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +86,10 @@ def test_who_is_listed_or_in_a_group_enters_and_nobody_else(known: Known) -> Non
 
 def test_a_member_of_the_group_has_a_server_that_an_up_leaves_alone(known: Known) -> None:
     """They are on no list, and `up` stops the servers of those who left it."""
-    browser = requests.Session()
-    browser.verify, browser.trust_env = str(known.trusted), False
+    browser = known.browser()
     nanoidp.log_in(known.clone.url, "bob", browser=browser)
-    xsrf = browser.cookies.get("_xsrf", path="/hub/")
-    headers = {"X-XSRFToken": xsrf or "", "Referer": f"{known.clone.url}/hub/home"}
-    answer = browser.post(f"{known.clone.url}/hub/api/users/bob/server", headers=headers, timeout=60)
-    assert answer.status_code in (201, 202), answer.text
+    known.start_server(browser, "bob")
     name = known.clone.server_name("bob")
-    until(lambda: known.clone.has_container(name), 60, "the server is there")
     before = known.clone.container(name).id
     known.clone.write_userlist("boss admin\nann\ncarl\n")
     known.clone.up()
@@ -97,3 +104,23 @@ def test_who_left_the_group_is_out_and_the_secret_shows_nowhere(known: Known) ->
     assert "nothing to do" in known.clone.invoke("plan")
     assert _SECRET not in "".join(known.clone.printed)
     assert [one.name for one in known.clone.containers() if _SECRET in json.dumps(one.attrs)] == []
+
+
+def test_another_login_ends_sessions_and_the_servers_of_whoever_came_by_a_group(known: Known) -> None:
+    clone, browsers = known.clone, {}
+    known.idp.set_groups(GROUPS)
+    known.idp.reload()
+    for name in ("ann", "bob"):
+        browsers[name] = known.browser()
+        nanoidp.log_in(clone.url, name, browser=browsers[name])
+        known.start_server(browsers[name], name)
+    clone.set_local(AUTHENTICATOR="accounts", ALLOWED_GROUPS=None, ADMIN_GROUPS=None)
+    assert "running servers stop: bob" in clone.invoke("plan")
+    before = clone.container(clone.server_name("ann")).id
+    clone.up()
+    assert not clone.has_container(clone.server_name("bob"))
+    assert clone.has_volume(clone.server_name("bob"))
+    assert clone.container(clone.server_name("ann")).id == before
+    for browser in browsers.values():
+        assert browser.get(f"{clone.url}/hub/home", allow_redirects=False, timeout=30).status_code == 302
+    assert "bob may not log in" in clone.invoke("access", "bob")

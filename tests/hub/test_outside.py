@@ -158,7 +158,7 @@ def test_the_proxy_opens_no_port_before_the_guard_has_closed_the_door(behind: Be
 
 def test_the_deployment_takes_browsers_tls_itself_again(behind: Behind) -> None:
     clone, other = behind.clone, behind.other
-    clone.set_local(TLS="", TRUSTED_PROXIES="", LISTEN_PORT="", HUB_PORT=str(clone.port), HUB_HOST=other.here)
+    clone.set_local(TLS=None, TRUSTED_PROXIES=None, LISTEN_PORT=None, HUB_PORT=str(clone.port), HUB_HOST=other.here)
     told = clone.up()
     assert "TRUSTED_PROXIES" in told
     asked = Person(clone.url, "octocat", clone.settings.certificate_path).call(

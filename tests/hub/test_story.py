@@ -98,3 +98,19 @@ def _who_sudo_makes(person: Person) -> tuple[str, str]:
     exit_code, _, name = kernel.run(f"{code}; print(r.returncode, r.stdout)").strip().partition(" ")
     kernel.close()
     return exit_code, name
+
+
+def test_who_loses_the_flag_in_userlist_is_no_admin_any_more(hub: Clone) -> None:
+    others = (hub.root / "userlist").read_text()
+    hub.write_userlist(f"{others}climber admin\n")
+    hub.up()
+    person = hub.person("climber")
+    assert person.log_in(hub.admin_password).status_code == 200
+    person.take_token()
+    assert person.call("GET", "/hub/api/users").status_code == 200
+    hub.write_userlist(f"{others}climber\n")
+    hub.up()
+    assert person.call("GET", "/hub/api/users").status_code == 403
+    assert person.log_in(hub.admin_password).status_code == 403
+    hub.write_userlist(others)
+    hub.up()
