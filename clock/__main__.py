@@ -44,13 +44,14 @@ class Clock:
         results.write(self._results, file)
 
     def look(self) -> list[Future[None]]:
-        """Begins every job whose time has come, and what failed if somebody has asked for a job; these end later."""
-        repaired = results.take_that_somebody_asked(self._file)
+        """Begins every job whose time has come, and what is not well if somebody has asked for a job; these
+        end later."""
+        asked_beside = results.take_that_somebody_asked(self._file)
         with self._lock:
             due = [
                 job for job in self._jobs
                 if results.is_due(job, self._results[job.name], self._now())
-                or (repaired and self._results[job.name].well is False)
+                or (asked_beside and not self._results[job.name].well)
             ]  # fmt: skip
             begun = [job for job in due if job.name not in self._running]
             self._running |= {job.name for job in begun}

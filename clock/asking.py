@@ -1,12 +1,12 @@
 """Asks the filter for a job now, and prints what it found: `python3 -m clock.asking JOB`. The exit code is the job's. The clock
-then looks again at what failed before."""
+then looks at what was not well before, or was not looked at yet."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from contract.documents import Job, Jobs, from_bytes
+from contract.documents import UNDER_WAY, Job, Jobs, from_bytes
 
 from clock import results
 from filter import question
@@ -25,6 +25,7 @@ if __name__ == "__main__":
         code, words = asked(known[sys.argv[1]])
     except OSError as error:
         code, words = 1, f"the filter does not answer: {error}"
-    results.tell_that_somebody_asked()
+    if code != UNDER_WAY:
+        results.tell_that_somebody_asked()
     print(words)
     sys.exit(code)

@@ -52,7 +52,7 @@ def is_late(job: Job, last: Result, now: float) -> bool:
 
 
 def tell_that_somebody_asked(file: Path = FILE) -> None:
-    """Somebody has asked for a job beside the clock: what failed before may be well now."""
+    """Somebody has asked for a job beside the clock: what was not well before may be now."""
     _asked(file).touch()
 
 
