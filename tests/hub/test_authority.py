@@ -253,7 +253,7 @@ def test_an_order_that_fails_is_told_taken_out_and_made_again_after_the_repair(s
 
 def test_a_rehearsal_finds_what_only_the_authority_sees_before_it_is_asked(signed: Signed) -> None:
     authority = signed.authority
-    signed.change(HUB_HOST=REHEARSED, ACME_STAGING=authority.staging)
+    signed.clone.set_local(HUB_HOST=REHEARSED, ACME_STAGING=authority.staging)
     authority.resolve(REHEARSED, ADDRESS)
     authority.dns.resolve(REHEARSED, CLOSED)
     orders = authority.orders
@@ -266,11 +266,11 @@ def test_a_rehearsal_finds_what_only_the_authority_sees_before_it_is_asked(signe
     assert signed.serial(REHEARSED) is not None
     assert signed.routes() == {"acme.json", "acme.lock", "acme.toml"}
     # A staging server that is away keeps nobody from ordering.
-    signed.change(HUB_HOST=AGAIN, ACME_STAGING=f"https://127.0.0.1:{free_port()}/dir")
+    signed.clone.set_local(HUB_HOST=AGAIN, ACME_STAGING=f"https://127.0.0.1:{free_port()}/dir")
     authority.resolve(AGAIN, ADDRESS)
     assert "no rehearsal: https://127.0.0.1:" in signed.clone.up()
     assert signed.serial(AGAIN) is not None
-    signed.change(HUB_HOST=HOST, ACME_STAGING=None)
+    signed.clone.set_local(HUB_HOST=HOST, ACME_STAGING=None)
     signed.clone.up()
 
 
