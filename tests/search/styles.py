@@ -20,11 +20,10 @@ _ENDS = ("", "", "", " ", "\t", " # and why", " #", ' # it\'s "so" $far')
 
 def ways(value: str, shell: Mapping[str, str]) -> list[str]:
     """Every text behind `KEY=` that gives the value; always at least one. `shell` are variables that it may use."""
-    found = (
-        [_double(value), _double(value).replace("\\n", "\n").replace("\\t", "\t")]
-        if "\\" not in value
-        else [_double(value)]
-    )
+    found = [_double(value)]
+    # The line end of a file may be two characters, the first of which would join an escaped one.
+    if "\\" not in value and "\r" not in value:
+        found.append(_double(value).replace("\\n", "\n").replace("\\t", "\t"))
     if "\r" not in value and not _HALF_ESCAPE.search(value):
         found.append("'" + value.replace("'", "\\'") + "'")
     if _is_plain(value):
