@@ -17,7 +17,7 @@ from tests.hub.clone import Clone
 
 def trouble(clone: Clone, port: int, *, with_certificate: bool = True) -> str:
     """What a browser meets that looks for the clone at a port of this machine."""
-    settings = dataclasses.replace(clone.settings, hub_port=port)
+    settings = dataclasses.replace(clone.settings, listen_port=port)
     pair = selection.from_files(clone.settings) if with_certificate else None
     return reachability.trouble(Engine(clone.environ), settings, pair)
 
@@ -29,7 +29,7 @@ def test_a_deployment_that_is_up_is_reached_with_its_own_certificate_and_name(hu
 def test_a_port_where_nobody_answers_is_named(hub: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     assert trouble(hub, 9) == "nobody answers with TLS at 127.0.0.1 port 9: Connection refused"
     monkeypatch.setattr(reachability, "_WITHIN", 0.2)
-    settings, pair = dataclasses.replace(hub.settings, hub_port=9), selection.from_files(hub.settings)
+    settings, pair = dataclasses.replace(hub.settings, listen_port=9), selection.from_files(hub.settings)
     assert pair is not None
     with pytest.raises(NotReady, match="nobody answers with TLS"):
         reachability.confirm(Engine(hub.environ), settings, pair)
