@@ -17,7 +17,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,8 +27,8 @@ from contract.documents import UNDER_WAY
 from cryptography import x509
 from dns.exception import DNSException
 
-from clock import preflight, rehearsal
-from clock.preflight import SHOWN, Found, Shown, Token
+from clock import preflight
+from clock.preflight import SHOWN, Found, Route, Shown, Token
 
 # Seconds that an order may take, and from a failure to the next order: an authority counts failures by the hour and by the week.
 ORDER_WITHIN = 120.0
@@ -193,7 +193,10 @@ def main(
             proxy = Proxy(order.parent, address, int(http_port), host)
             beforehand = _preflight(proxy, server, servers)
             if staging and servers != NOBODY and not beforehand.refused:
-                beforehand += rehearsal.rehearse(staging, host, proxy.showing)
+                # Its packages take longer to load than all else, and most runs order nothing.
+                from clock.rehearsal import rehearse
+
+                beforehand += rehearse(staging, host, proxy.showing)
             found = looked(found, beforehand)
         _replace(remembered, json.dumps(asdict(found.state)))
         if found.order is True:
@@ -222,16 +225,15 @@ class Proxy:
     host: str
 
     @contextmanager
-    def routed(self, name: str, route: str, wrong: Callable[[str, str, int], str]) -> Iterator[str]:
-        """The route of this name is there; gives how the proxy still answers, as `wrong(address, host, port)` says, which is
-        empty or raises OSError."""
-        path = self.routes / f"{name}.toml"
-        _replace(path, route)
+    def routed(self, route: Route) -> Iterator[str]:
+        """The route is there; gives in words how somebody else still answers, empty if the proxy does."""
+        path = self.routes / f"{route.name}.toml"
+        _replace(path, route.route)
         try:
             deadline = time.monotonic() + _WITHIN
             while True:
                 try:
-                    answered = wrong(self.address, self.host, self.port)
+                    answered = route.answer(self.address, self.host, self.port)
                 except OSError as error:
                     answered = f"({error})"
                 if not answered or time.monotonic() > deadline:
@@ -244,12 +246,11 @@ class Proxy:
     @contextmanager
     def showing(self, token: str, content: str) -> Iterator[None]:
         """The proxy answers a challenge. Raises OSError if it does not."""
-        shown = Shown(token, content)
         file = self.routes / SHOWN / token
         file.parent.mkdir(exist_ok=True)
         file.write_text(content)
         try:
-            with self.routed(shown.name, shown.route, shown.answer) as wrong:
+            with self.routed(Shown(token, content)) as wrong:
                 if wrong:
                     raise OSError(
                         f"the proxy does not show the challenge at port {self.port} of {self.address} {wrong}"
@@ -271,7 +272,7 @@ def _preflight(proxy: Proxy, server: str, servers: str) -> Found:
     except DNSException as error:
         return Found(doubtful=(f"this machine has no name server to ask: {error}",))
     token = Token()
-    with proxy.routed(token.name, token.route, token.answer) as wrong:
+    with proxy.routed(token) as wrong:
         if wrong:
             return Found(refused=(f"the proxy does not answer at port {proxy.port} of {proxy.address} {wrong}",))
         return preflight.look(proxy.host, server, token, asked, datetime.now(UTC), proxy.port)

@@ -11,12 +11,13 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from secrets import token_hex
 from typing import Any
 
@@ -54,24 +55,26 @@ class Found:
         return Found(self.refused + other.refused, self.doubtful + other.doubtful, self.well + other.well)
 
 
-class Token:
-    """What this proxy alone can answer, for a few seconds. `route` goes into a file of its own in the dynamic directory."""
+class Route(ABC):
+    """A route of this proxy alone, for a few seconds. `route` goes into a file of its own in the dynamic directory. `service`
+    answers at `path`, through a middleware of a kind of Traefik's with one setting."""
 
-    def __init__(self) -> None:
-        self.name, self._proof = f"preflight-{token_hex(8)}", token_hex(16)
-        self.path = f"/.well-known/hubdeploy/{self.name}"
+    def __init__(self, path: str, service: str, kind: str, key: str, value: str) -> None:
+        self.name, self.path = f"preflight-{token_hex(8)}", path
+        self._service, self._middleware = service, (kind, key, value)
 
     @property
     def route(self) -> str:
+        kind, key, value = self._middleware
         # Before the redirection to https.
         return f"""[http.routers.{self.name}]
 rule = "Path(`{self.path}`)"
 entryPoints = ["http"]
 priority = 1000
 middlewares = ["{self.name}"]
-service = "noop@internal"
-[http.middlewares.{self.name}.headers.customResponseHeaders]
-{_HEADER} = "{self._proof}"
+service = "{self._service}"
+[http.middlewares.{self.name}.{kind}]
+{key} = "{value}"
 """
 
     def answer(self, address: str, host: str, port: int = PORT) -> str:
@@ -79,47 +82,42 @@ service = "noop@internal"
         connection = HTTPConnection(address, port, timeout=_WITHIN)
         try:
             connection.request("GET", self.path, headers={"Host": host})
-            reply = connection.getresponse()
+            return self._other(connection.getresponse())
         except HTTPException:
             return "which does not speak HTTP"
         finally:
             connection.close()
+
+    @abstractmethod
+    def _other(self, reply: HTTPResponse) -> str:
+        """How somebody else answers, in words; empty if it is this proxy's answer."""
+
+
+class Token(Route):
+    """What this proxy alone can answer: a random word in a header."""
+
+    def __init__(self) -> None:
+        self._proof = token_hex(16)
+        path = f"/.well-known/hubdeploy/{token_hex(8)}"
+        super().__init__(path, "noop@internal", "headers.customResponseHeaders", _HEADER, self._proof)
+
+    def _other(self, reply: HTTPResponse) -> str:
         if reply.getheader(_HEADER) == self._proof:
             return ""
         server = "".join(one for one in reply.getheader("Server", "") if one.isprintable())[:60]
         return f"which answers {reply.status}{f' as {server}' if server else ''}"
 
 
-class Shown:
+class Shown(Route):
     """A challenge of a rehearsal, which the proxy answers with a file of the folder SHOWN in its dynamic directory."""
 
     def __init__(self, token: str, content: str) -> None:
-        self.name, self._content = f"preflight-{token_hex(8)}", content
-        self._path, self._file = f"/.well-known/acme-challenge/{token}", f"/{SHOWN}/{token}"
+        self._content = content
+        path = f"/.well-known/acme-challenge/{token}"
+        super().__init__(path, "pages@file", "replacePath", "path", f"/{SHOWN}/{token}")
 
-    @property
-    def route(self) -> str:
-        return f"""[http.routers.{self.name}]
-rule = "Path(`{self._path}`)"
-entryPoints = ["http"]
-priority = 1000
-middlewares = ["{self.name}"]
-service = "pages@file"
-[http.middlewares.{self.name}.replacePath]
-path = "{self._file}"
-"""
-
-    def answer(self, address: str, host: str, port: int = PORT) -> str:
-        """How somebody else answers, in words; empty if this proxy does. Raises OSError if nobody does."""
-        connection = HTTPConnection(address, port, timeout=_WITHIN)
-        try:
-            connection.request("GET", self._path, headers={"Host": host})
-            reply = connection.getresponse()
-            body = reply.read(_LONGEST_CHALLENGE).decode(errors="replace")
-        except HTTPException:
-            return "which does not speak HTTP"
-        finally:
-            connection.close()
+    def _other(self, reply: HTTPResponse) -> str:
+        body = reply.read(_LONGEST_CHALLENGE).decode(errors="replace")
         return "" if body == self._content else f"which answers {reply.status}"
 
 

@@ -41,11 +41,9 @@ def rehearse(server: str, host: str, show: Show) -> Found:
         return _refused(server, "; ".join(_reason(one) for one in failed.failed_authzrs))
     except messages.Error as error:
         told = f"{error.code or error.typ}: {error.detail}"
-        return (
-            Found(doubtful=(f"no rehearsal: {server} says {told}",))
-            if error.code in _NO_ANSWER
-            else _refused(server, told)
-        )
+        if error.code in _NO_ANSWER:
+            return Found(doubtful=(f"no rehearsal: {server} says {told}",))
+        return _refused(server, told)
     except requests.RequestException:
         return Found(doubtful=(f"no rehearsal: {server} does not answer this machine",))
     except errors.TimeoutError:
