@@ -85,7 +85,7 @@ def show(deployment: Deployment) -> None:
         )
     table = Table("snapshot", "taken", "MB", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for one in found["snapshots"]:
-        taken = datetime.fromisoformat(one["time"][:19] + one["time"][-6:].replace("Z", "+00:00")[-6:])
+        taken = datetime.fromisoformat(one["time"])
         table.add_row(one["id"], f"{taken.astimezone():%Y-%m-%d %H:%M}", f"{one['bytes'] / _MB:.0f}")
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
 
@@ -137,7 +137,7 @@ def running_images(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
 
 
 def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:
-    """The volumes of backups, and a password, which is told once."""
+    """Makes the volumes of backups, and a password, and says once to keep that elsewhere."""
     settings = deployment.settings
     own = {settings.backup_volume, settings.backup_documents_volume}
     for step in volume_steps((one for one in draw.volumes(settings) if one.name in own), snapshot):

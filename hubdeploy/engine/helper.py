@@ -18,12 +18,10 @@ from docker.types import Mount as EngineMount
 from hubdeploy.blueprint.specs import Mount
 from hubdeploy.contract import labels, logs
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act
+from hubdeploy.engine import act, oneoff
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.errors import DeployError, EngineError
 
-_MEMORY = 1024**3
-_PIDS = 256
 # Seconds that it has to end in peace: restic takes its lock away.
 _END_WITHIN = 20
 _TMP = "mode=1777,size=64m"
@@ -91,7 +89,7 @@ def _taken(name: str) -> DeployError:
 
 def _is_young(created: str) -> bool:
     """Whether a container was made within the last minute; the engine writes nanoseconds."""
-    age = datetime.now(UTC) - datetime.fromisoformat(f"{created[:19]}+00:00")
+    age = datetime.now(UTC) - datetime.fromisoformat(created)
     return age < timedelta(minutes=1)
 
 
@@ -110,19 +108,15 @@ def _create(connection: Connection, helper: Helper) -> str:
             user="0:0",
             healthcheck={"test": ["NONE"]},
             use_config_proxy=False,
-            host_config=connection.api.create_host_config(
+            host_config=oneoff.confined(
+                connection,
                 mounts=[
                     EngineMount(one.target, one.source, type=one.kind, read_only=one.read_only) for one in helper.mounts
                 ],
                 network_mode=helper.network,
-                cap_drop=["ALL"],
                 cap_add=list(helper.capabilities),
-                security_opt=["no-new-privileges"],
                 read_only=True,
                 tmpfs={"/tmp": _TMP},
-                mem_limit=_MEMORY,
-                memswap_limit=_MEMORY,
-                pids_limit=_PIDS,
                 log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
             ),
         )

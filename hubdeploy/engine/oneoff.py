@@ -11,6 +11,7 @@ from __future__ import annotations
 import tarfile
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import docker.errors
 from docker.types import LogConfig, Mount
@@ -91,15 +92,11 @@ def run_once(
             healthcheck={"test": ["NONE"]},
             # The operator's proxies may have a password in them.
             use_config_proxy=False,
-            host_config=connection.api.create_host_config(
+            host_config=confined(
+                connection,
                 network_mode=network,
                 # An engine that gives containers users of their own shares its host's network with no other.
                 userns_mode="host" if network == "host" else None,
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-                mem_limit=_MEMORY,
-                memswap_limit=_MEMORY,
-                pids_limit=_PIDS,
                 log_config=LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
             ),
         )["Id"]
@@ -154,19 +151,15 @@ def run_in_hub(
             user=made["Config"]["User"],
             healthcheck={"test": ["NONE"]},
             use_config_proxy=False,
-            host_config=connection.api.create_host_config(
+            host_config=confined(
+                connection,
                 mounts=[
                     Mount(target, volumes[target], type="volume", read_only=not writes)
                     for target, writes in mounts.items()
                 ],
                 network_mode="none",
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
                 read_only=True,
                 tmpfs={"/tmp": "mode=1777,size=16m"},
-                mem_limit=_MEMORY,
-                memswap_limit=_MEMORY,
-                pids_limit=_PIDS,
                 log_config=LogConfig(type="none"),
             ),
         )["Id"]
@@ -181,6 +174,20 @@ def run_in_hub(
             fix="run ./invoke up, which brings the hub up to date, then try again",
         )
     return output
+
+
+def confined(connection: Connection, **more: Any) -> dict[str, Any]:
+    """The engine's own part of a container that works for a while: no capability but those that `more` adds, no way to more
+    rights, and a limit of memory and processes. `more` is as in docker's create_host_config."""
+    found: dict[str, Any] = connection.api.create_host_config(
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        mem_limit=_MEMORY,
+        memswap_limit=_MEMORY,
+        pids_limit=_PIDS,
+        **more,
+    )
+    return found
 
 
 def _heard_within(connection: Connection, container: str, within: float) -> tuple[int, str, str]:
