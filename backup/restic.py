@@ -31,7 +31,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """`said` are the lines of standard output that are no JSON, `errors` those of standard error."""
+    """`said` is standard output without its lines of JSON, `errors` is standard error."""
 
     code: int
     said: str
@@ -125,7 +125,7 @@ class Restic:
         return self.must("list", "locks", "--no-lock").split()
 
     def snapshots(self) -> list[dict[str, Any]]:
-        """Those of this deployment, the oldest first."""
+        """The snapshots of this deployment, the oldest first."""
         found: list[dict[str, Any]] = (
             json.loads(self.must("snapshots", "--json", "--no-lock", "--host", self.host)) or []
         )

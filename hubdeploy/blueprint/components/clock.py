@@ -34,7 +34,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """The filter's socket for it, and those of its backups."""
+    """The filter's socket for it; backups, and the documents that they need."""
     named = {
         settings.clock_volume: "clock-volume",
         settings.backup_volume: "backup-volume",
