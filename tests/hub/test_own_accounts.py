@@ -30,7 +30,7 @@ def hub(new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Clone:
 
 
 class Admin:
-    """A page of the admin's, and the table of passwords and links on it; `tokens` gathers the token of each link that it showed."""
+    """A page of the admin's, and the table of passwords and links on it; `tokens` holds the token of each link it showed."""
 
     def __init__(self, page: Page, hub: Clone) -> None:
         self.page, self.hub, self.tokens = page, hub, list[str]()
