@@ -12,6 +12,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -179,9 +180,11 @@ class Clone:
         """Removes containers, networks, volumes and images' names; layers that the next clone can use stay."""
         # The guard last and in peace: it takes its rules with it once no server is left.
         for container in sorted(self.containers(), key=lambda one: one.labels.get(labels.ROLE) == "guard"):
-            if container.labels.get(labels.ROLE) == "guard":
-                container.stop(timeout=10)
-            container.remove(force=True, v=True)
+            # The hub, which goes on until its turn comes, may have removed a server meanwhile.
+            with suppress(docker.errors.NotFound):
+                if container.labels.get(labels.ROLE) == "guard":
+                    container.stop(timeout=10)
+                container.remove(force=True, v=True)
         for network in self.client.networks.list(filters=self._own):
             network.reload()
             # The tests' browser, which outlives the clone.
