@@ -231,6 +231,30 @@ def backups(c: Context) -> None:
     backup.show(deployment.load())
 
 
+@task(
+    help={
+        "user": "this user's files alone, beside the present ones",
+        "path": "of these files this one, or this folder",
+        "at": "the newest backup of a day or time, or an id from ./invoke backups",
+        "of": "another deployment's backups, where several are in one repository",
+        "replace": "put a user's files in place of the present ones, after the name is typed back",
+    }
+)
+def restore(c: Context, user: str = "", path: str = "", at: str = "", of: str = "", replace: bool = False) -> None:
+    """Bring all back, or one user's files (--user)."""
+    from hubdeploy.commands import deployment, restore
+
+    restore.restore(deployment.load(), user=user, path=path, at=at, of=of, replace=replace)
+
+
+@task
+def drill(c: Context) -> None:
+    """Prove that the newest backup makes a hub."""
+    from hubdeploy.commands import deployment, drill
+
+    drill.drill(deployment.load())
+
+
 @task
 def setup(c: Context) -> None:
     """Make this machine ready: engine, base image."""
@@ -243,5 +267,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, access,
-    audit, invite, backup, backups, setup,
+    audit, invite, backup, backups, restore, drill, setup,
 )  # fmt: skip

@@ -1,6 +1,7 @@
-"""`python3 -m backup take` or `list`, in a helper. It prints a line for operators; with `json` as well, lines of JSON instead.
+"""`python3 -m backup take`, `daily`, `list`, `look` or `restore`, in a helper. It prints a line for operators; with `json` as
+well, lines of JSON instead. `daily 03:00` takes none where one was begun since that time of day came last.
 
-Ends with 0 where all is well, with 1 where nothing was taken or files are missing.
+Ends with 0 where all is well, with 1 where nothing was done or files are missing.
 """
 
 from __future__ import annotations
@@ -14,28 +15,47 @@ from pathlib import Path
 from typing import Any
 
 from contract import backups
-from contract.documents import Backup, from_bytes
+from contract.documents import Backup, Restore, from_bytes
 
+from backup import returning
 from backup.restic import Failed, Restic
+from backup.returning import Returning
 from backup.taking import SIZE, Taking
 
 _MB = 10**6
 
 
 def main(words: list[str], documents: Path = Path(backups.DOCUMENTS)) -> int:
-    wanted = from_bytes(Backup, (documents / backups.WANTED).read_bytes())
-    restic, is_json = Restic(wanted), "json" in words
-    signal.signal(signal.SIGTERM, lambda number, frame: restic.end())
+    is_json = "json" in words
     try:
-        if words[0] == "list":
-            print(json.dumps({backups.RESULT: _listed(restic, documents)}))
-            return 0
-        receipt = Taking(wanted, restic, _tell if is_json else lambda said: None).run()
+        result = _done(words, documents, _tell if is_json else lambda said: None)
     except Failed as failed:
         print(failed, file=sys.stdout if not is_json else sys.stderr)
         return 1
-    print(json.dumps({backups.RESULT: receipt}) if is_json else sentence(receipt))
-    return 1 if receipt["missed"] else 0
+    print(json.dumps({backups.RESULT: result}) if is_json else sentence(result))
+    return 1 if result.get("missed") else 0
+
+
+def _done(words: list[str], documents: Path, tell: Any) -> dict[str, Any]:
+    word = words[0]
+    if word in ("take", "daily", "list"):
+        wanted = from_bytes(Backup, (documents / backups.WANTED).read_bytes())
+        restic = _restic(wanted)
+        if word == "list":
+            return _listed(restic, documents)
+        last = _receipt(documents)
+        if word == "daily" and last and last["at"] >= last_time(words[1], time.time()):
+            return last
+        return Taking(wanted, restic, tell).run()
+    asked = from_bytes(Restore, (documents / backups.WANTED).read_bytes())
+    restic = _restic(asked)
+    return Returning(asked, restic, tell).run() if word == "restore" else _looked_at(asked, restic, documents)
+
+
+def _restic(wanted: Backup | Restore) -> Restic:
+    restic = Restic(wanted.deployment, wanted.repository)
+    signal.signal(signal.SIGTERM, lambda number, frame: restic.end())
+    return restic
 
 
 def _tell(said: Mapping[str, Any]) -> None:
@@ -44,13 +64,45 @@ def _tell(said: Mapping[str, Any]) -> None:
 
 def _listed(restic: Restic, documents: Path) -> dict[str, Any]:
     """Snapshots, and the receipt of the last run."""
+    return {"snapshots": _shown(restic.snapshots()), "last": _receipt(documents)}
+
+
+def last_time(at: str, now: float) -> float:
+    """When a time of day, such as 03:00, came last, in the zone that the variable TZ names."""
+    hour, minute = map(int, at.split(":"))
+    day = time.localtime(now)
+    todays = time.mktime((day.tm_year, day.tm_mon, day.tm_mday, hour, minute, 0, 0, 0, -1))
+    before = time.mktime((day.tm_year, day.tm_mon, day.tm_mday - 1, hour, minute, 0, 0, 0, -1))
+    return todays if todays <= now else before
+
+
+def _receipt(documents: Path) -> dict[str, Any] | None:
+    """What the last backup did; None if there was none."""
     file = documents / backups.RECEIPT
-    last = json.loads(file.read_text()) if file.exists() else None
-    snapshots = [
-        {"id": one["short_id"], "time": one["time"], "bytes": _size(one.get("tags") or ())}
-        for one in restic.snapshots()
+    return dict(json.loads(file.read_text())) if file.exists() else None
+
+
+def _shown(snapshots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one["short_id"],
+            "time": one["time"],
+            "bytes": _size(one.get("tags") or ()),
+            "deployment": one["hostname"],
+        }
+        for one in snapshots
     ]
-    return {"snapshots": snapshots, "last": last}
+
+
+def _looked_at(asked: Restore, restic: Restic, documents: Path) -> dict[str, Any]:
+    """A snapshot, what it says of itself, and whose snapshots there are. The operator's files lie in the documents then."""
+    found = restic.snapshots()
+    whose = sorted({one["hostname"] for one in found})
+    if len(whose) > 1:
+        return {"deployments": whose}
+    one = returning.chosen(found, asked.snapshot)
+    restic.restore(one["id"], [str(documents / backups.FILES)], "/")
+    return {"deployments": whose, **_shown([one])[0], "manifest": returning.manifest(restic, one["id"], documents)}
 
 
 def _size(tags: Sequence[str]) -> int:
@@ -58,7 +110,7 @@ def _size(tags: Sequence[str]) -> int:
 
 
 def sentence(receipt: Mapping[str, Any]) -> str:
-    """One line that says what was done."""
+    """One line that says what a backup did."""
     line = (
         f"snapshot {receipt['snapshot'][:8]} of {time.strftime('%Y-%m-%d %H:%M', time.localtime(receipt['at']))}: "
         f"{receipt['volumes']} volumes, {receipt['bytes'] / _MB:.0f} MB, "

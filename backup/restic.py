@@ -10,13 +10,13 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from contract import backups
-from contract.documents import Backup
 
 # Exit code: a snapshot exists, and some files could not be read.
 SOME_UNREAD = 3
@@ -43,15 +43,17 @@ class Ended:
 
 
 class Restic:
-    """Restic on one repository, in the name of one deployment."""
+    """Restic on one repository, in the name of one deployment; without a name, for all whose snapshots lie there. `address` is
+    as restic writes it; empty, the repository is a volume."""
 
-    def __init__(self, wanted: Backup, folder: Path = Path(backups.DOCUMENTS), program: str = "restic") -> None:
-        self.host, self._program = wanted.deployment, program
-        repository = wanted.repository or backups.REPOSITORY
+    def __init__(
+        self, deployment: str, address: str, folder: Path = Path(backups.DOCUMENTS), program: str = "restic"
+    ) -> None:
+        self.host, self._program = deployment, program
         self._environment = {
             **os.environ,
             **_access(folder / backups.VARIABLES),
-            "RESTIC_REPOSITORY": repository,
+            "RESTIC_REPOSITORY": address or backups.REPOSITORY,
             "RESTIC_PASSWORD_FILE": str(folder / backups.PASSWORD),
             # One that is beside the files needs no copy of its index.
             "RESTIC_CACHE_DIR": str(folder / "cache"),
@@ -60,7 +62,7 @@ class Restic:
             # Half of what Go would take before it looks for what it can free.
             "GOGC": "50",
         }
-        self._general = ["--no-cache"] if not wanted.repository else ["--cleanup-cache"]
+        self._general = ["--no-cache"] if not address else ["--cleanup-cache"]
         self._running: subprocess.Popen[bytes] | None = None
 
     def run(self, *arguments: str, hear: Callable[[_Said], None] | None = None) -> Ended:
@@ -125,11 +127,31 @@ class Restic:
         return self.must("list", "locks", "--no-lock").split()
 
     def snapshots(self) -> list[dict[str, Any]]:
-        """The snapshots of this deployment, the oldest first."""
+        """The snapshots of whole deployments, the oldest first."""
+        whose = ["--host", self.host] if self.host else []
         found: list[dict[str, Any]] = (
-            json.loads(self.must("snapshots", "--json", "--no-lock", "--host", self.host)) or []
+            json.loads(self.must("snapshots", "--json", "--no-lock", "--tag", backups.WHOLE, *whose)) or []
         )
-        return sorted(found, key=lambda one: str(one["time"]))
+        return sorted(found, key=lambda one: datetime.fromisoformat(one["time"]))
+
+    def restore(self, snapshot: str, paths: Iterable[str], target: str, *, verify: bool = False) -> None:
+        """Puts these paths of a snapshot below `target`, with all that is below them; with `verify` each file is read again and
+        compared. Raises Failed."""
+        included = [f"--include={escaped(path)}" for path in paths]
+        self.must("restore", snapshot, "--no-lock", "--target", target, *(["--verify"] if verify else []), *included)
+
+    def nodes(self, snapshot: str) -> list[dict[str, Any]]:
+        """Each file of a snapshot: path, type, uid, gid, mode (as Go has it; none is 0), mtime, size. Raises Failed."""
+        found: list[dict[str, Any]] = []
+        ended = self.run("ls", "--json", "--no-lock", snapshot, hear=lambda said: found.append(dict(said)))
+        if ended.code != 0:
+            raise Failed(f"restic ls: {ended.words}")
+        return [one for one in found if one["struct_type"] == "node"]
+
+
+def escaped(path: str) -> str:
+    """A path as a pattern of restic's."""
+    return "".join(f"\\{one}" if one in "*?[\\" else one for one in path).replace("$", "$$")
 
 
 def _listen(stream: IO[bytes], hear: Callable[[_Said], None] | None, rest: list[str]) -> None:
@@ -141,14 +163,14 @@ def _listen(stream: IO[bytes], hear: Callable[[_Said], None] | None, rest: list[
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[dict[str, Any] | None, str]]:
-    """Each line, and the object in it if there is one."""
+    """Each line, and the object in it if it tells something."""
     for raw in stream:
         line = raw.decode(errors="replace").rstrip("\n")
         try:
             found = json.loads(line)
         except ValueError:
             found = None
-        yield found if isinstance(found, dict) and "message_type" in found else None, line
+        yield found if isinstance(found, dict) and {"message_type", "struct_type"} & found.keys() else None, line
 
 
 def _access(file: Path) -> dict[str, str]:

@@ -18,14 +18,15 @@ from contract import backups
 from contract.documents import Backup
 
 from backup import databases, survey
-from backup.restic import SOME_UNREAD, Failed, Restic
+from backup.names import NAMES
+from backup.restic import SOME_UNREAD, Failed, Restic, escaped
 from backup.survey import Survey
 
 # Where a run that has begun and not ended says so.
 _BEGUN = "begun"
 _KNOWN = "repository.json"
-# What a snapshot of a whole deployment is tagged with, and how a tag with its bytes begins.
-TAG, SIZE = "hub", "bytes="
+# How a tag with the bytes of a snapshot begins.
+SIZE = "bytes="
 Tell = Callable[[Mapping[str, Any]], None]
 
 
@@ -99,11 +100,11 @@ class Taking:
             try:
                 databases.copy(database, target / database.name)
             except (sqlite3.Error, OSError) as error:
-                raise Failed(f"{database.name} in the volume {self._wanted.data_volume}: {error}") from error
+                raise Failed(f"{database.name} in the volume {self._data.name}: {error}") from error
 
     @property
     def _data(self) -> Path:
-        return self._volumes / self._wanted.data_volume
+        return self._volumes / self._wanted.parts[backups.DATA]
 
     def _keep_manifest(self, seen: Mapping[str, Survey]) -> None:
         """What a restoration needs to know beside the files, and the operator's files that are no longer there removed."""
@@ -113,7 +114,7 @@ class Taking:
                 path.unlink()
         manifest = {
             "deployment": self._wanted.deployment,
-            "data_volume": self._wanted.data_volume,
+            "parts": self._wanted.parts,
             "user_volumes": self._wanted.user_volumes,
             "images": self._wanted.images,
             "volumes": {name: {"files": one.files, "bytes": one.size} for name, one in seen.items()},
@@ -137,8 +138,10 @@ class Taking:
 
         paths = [str(self._volumes), *(str(self._documents / name) for name in _BESIDE_VOLUMES)]
         ended = self._restic.run(
-            "backup", "--json", "--host", self._restic.host, "--tag", f"{TAG},{SIZE}{total}",
-            *(f"--exclude={_escaped(path)}" for path in left_out), *paths, hear=hear,
+            "backup", "--json", "--host", self._restic.host, "--tag", f"{backups.WHOLE},{SIZE}{total}",
+            *(f"--exclude={escaped(path)}" for path in left_out),
+            # What a restoration that was cut left, or somebody made under its name.
+            *(f"--exclude={escaped(str(self._volumes))}/*/{name}" for name in NAMES), *paths, hear=hear,
         )  # fmt: skip
         if ended.code not in (0, SOME_UNREAD) or not self._summary:
             raise Failed(f"restic backup: {ended.words}")
@@ -156,7 +159,16 @@ class Taking:
         """Applies what is to be kept. Why nothing was removed, where somebody else uses the repository; else empty."""
         keep = [word for one in self._wanted.keep for word in _option(one)]
         ended = self._restic.run(
-            "forget", "--json", "--host", self._restic.host, "--tag", TAG, "--group-by", "host", *keep, "--prune"
+            "forget",
+            "--json",
+            "--host",
+            self._restic.host,
+            "--tag",
+            backups.WHOLE,
+            "--group-by",
+            "host",
+            *keep,
+            "--prune",
         )
         if ended.code == 0 and always:
             ended = self._restic.run("prune")
@@ -175,11 +187,6 @@ def _option(kept: str) -> tuple[str, str]:
     """Restic's option for such as `7 daily`."""
     count, what = kept.split()
     return f"--keep-{what}", count
-
-
-def _escaped(path: str) -> str:
-    """A path as a pattern of restic's."""
-    return "".join(f"\\{one}" if one in "*?[\\" else one for one in path).replace("$", "$$")
 
 
 def _together(seen: Mapping[str, Survey]) -> Survey:

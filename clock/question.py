@@ -27,7 +27,7 @@ def lines(jobs: Jobs, found: Mapping[str, Result]) -> Iterator[str]:
 
 def timed(jobs: Jobs) -> list[Job]:
     """Those that the clock runs by itself."""
-    return [job for job in jobs.jobs if job.every is not None]
+    return [job for job in jobs.jobs if job.every is not None or job.at]
 
 
 def late(jobs: Jobs, found: Mapping[str, Result], now: float) -> list[Job]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from contract.documents import Job
 
 # In the small file system that the container has for itself.
 FILE = Path("/tmp/results.json")
-# Seconds from the clock's start to the first run, when the others have come up, and from a bad end to the next run.
-FIRST, AGAIN = 30.0, 60.0
+# Seconds from the clock's start to the first run, when the others have come up, and from a bad end to the next run; of
+# one that runs daily the last.
+FIRST, AGAIN, AGAIN_DAILY = 30.0, 60.0, 3600.0
 # Seconds that a run may be late. The clock looks every second.
 LATE = 60.0
 
@@ -35,10 +37,21 @@ class Result:
 
 def pause(job: Job, last: Result) -> float:
     """Seconds from the end of the last run to the next one."""
-    assert job.every is not None
+    every = float(job.every) if job.every is not None else _until(job.at, last.at)
     if last.well is None:
-        return min(FIRST, job.every)
-    return job.every if last.well else min(AGAIN, job.every)
+        return min(FIRST, every)
+    again = AGAIN if job.every is not None else AGAIN_DAILY
+    return every if last.well else min(again, every)
+
+
+def _until(at: str, after: float) -> float:
+    """Seconds from a moment to the next time of day, such as 03:00, in TIMEZONE, which the container has as TZ."""
+    hour, minute = map(int, at.split(":"))
+    day = time.localtime(after)
+    todays = time.mktime((day.tm_year, day.tm_mon, day.tm_mday, hour, minute, 0, 0, 0, -1))
+    if todays > after:
+        return todays - after
+    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, hour, minute, 0, 0, 0, -1)) - after
 
 
 def is_due(job: Job, last: Result, now: float) -> bool:

@@ -80,7 +80,8 @@ GROUPS = (
     Group(
         "remote-engine",
         ("tests/hub/test_remote_engine.py",),
-        (*_DEPLOYMENT, "tests/hub/test_remote_engine.py", "tests/hub/remote_story.py", "tests/hub/walls.py"),
+        (*_DEPLOYMENT, "tests/hub/test_remote_engine.py", "tests/hub/remote.py", "tests/hub/remote_story.py",
+         "tests/hub/walls.py"),
         8,
     ),
     Group(
@@ -133,6 +134,18 @@ GROUPS = (
             "tests/hub/conftest.py", "tests/hub/clone.py",
         ),
         8,
+    ),
+    Group(
+        "restore",
+        ("tests/hub/test_restore.py",),
+        (*_DEPLOYMENT, "tests/hub/test_restore.py", "tests/hub/sftp.py", "tests/hub/remote.py", "tests/hub/remote_story.py"),
+        8,
+    ),
+    Group(
+        "returning",
+        ("tests/unit/backup/test_returning.py",),
+        ("backup", "hubdeploy/contract", "requirements-dev.lock", "tests/hub_modules.py", "tests/unit/backup/test_returning.py"),
+        6,
     ),
     Group("search-1", (_SEARCH_HALF.format("one half"),), _SEARCHED, 6),
     Group("search-2", (_SEARCH_HALF.format("other half"),), _SEARCHED, 6),

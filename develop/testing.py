@@ -22,8 +22,8 @@ from hubdeploy.machine import debian
 
 # Debian's package for each program that tests run, and for the library that the browser's driver is linked to.
 _LIBRARIES = {"atomic": "libatomic1"}
-# Unit tests compare with openssl how cert.conf is read.
-_CHECKERS = {"shellcheck": "shellcheck", "git": "git", "openssl": "openssl"}
+# Unit tests compare with openssl how cert.conf is read, and bring files back by restic.
+_CHECKERS = {"shellcheck": "shellcheck", "git": "git", "openssl": "openssl", "restic": "restic"}
 # The engine asks ps what runs in a container.
 _PROGRAMS = {"/bin/busybox": "busybox-static", "/usr/bin/mmdebstrap": "mmdebstrap", "/bin/ps": "procps"}
 # Unit tests need processors only, so they share out all of them; those on the engine would wait too long for each other.

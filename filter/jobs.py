@@ -9,7 +9,7 @@ import json
 from http import HTTPStatus
 
 from contract import jobs
-from contract.documents import Job, Jobs
+from contract.documents import UNDER_WAY, Job, Jobs
 
 from filter.engine import Answer, Engine
 from filter.reading import Refused
@@ -44,10 +44,13 @@ class Desk(Side):
 
     async def _run(self, job: Job) -> tuple[int, str]:
         name = jobs.container_name(self.made_from, job)
+        if job.users_at and await self._runs(name):
+            return UNDER_WAY, "somebody began it by hand, and it runs"
         await self._remove(name)
         log = await self._log(job.reads_log, 200) if job.reads_log else ""
+        users = await self._users() if job.users_at else ()
         made = await self.engine.ask(
-            "POST", "/containers/create", {"name": name}, jobs.creation(self.made_from, job, log)
+            "POST", "/containers/create", {"name": name}, jobs.creation(self.made_from, job, log, users)
         )
         if not made.found:
             return 1, f"the engine does not make its container: {made.content['message']}"
@@ -65,6 +68,16 @@ class Desk(Side):
             return ended.content["StatusCode"], words[-LONGEST:]
         finally:
             await self._remove(name)
+
+    async def _runs(self, name: str) -> bool:
+        found = await self.engine.ask("GET", f"/containers/{name}/json")
+        return found.found and found.content["State"]["Running"]
+
+    async def _users(self) -> list[str]:
+        """The volumes of all users."""
+        found = await self.engine.ask("GET", "/volumes")
+        there = {one["Name"]: one["Labels"] or {} for one in found.content["Volumes"] or ()} if found.found else {}
+        return sorted(name for name, carried in there.items() if jobs.is_users(self.made_from, name, carried))
 
     async def _log(self, container: str, lines: int) -> str:
         """The last lines that it printed; empty if there is no such container."""

@@ -11,6 +11,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "jupyterhub"
 # The image gets the library's contract as a package of its own.
 _SHARED = (
     "contract",
+    "contract.backups",
     "contract.labels",
     "contract.logs",
     "contract.documents",

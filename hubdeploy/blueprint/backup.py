@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hubdeploy.blueprint import draw
 from hubdeploy.blueprint.specs import Mount
 from hubdeploy.contract import backups
-from hubdeploy.contract.documents import Backup, Secret, to_bytes
+from hubdeploy.contract.documents import Backup, Restore, Secret, to_bytes
 from hubdeploy.settings.declarations import Settings
 
 # What restic needs for a repository elsewhere, below jupyterhub/secrets/.
 ACCESS = {"ssh_key", "known_hosts", "variables"}
 
 
-def kept(settings: Settings) -> tuple[str, ...]:
-    """The volumes beside users' that hold what cannot be made again."""
-    brought = (settings.secrets_volume,) if settings.secrets_volume else ()
-    return (*(one.name for one in draw.volumes(settings) if one.kept), *brought)
+# What reading all files takes, whoever owns them.
+READING = ("DAC_READ_SEARCH",)
 
 
 def mounts(settings: Settings, taken: Iterable[str]) -> tuple[Mount, ...]:
@@ -40,23 +37,30 @@ def documents(
     files: Mapping[str, Secret[bytes]],
     access: Mapping[str, Secret[bytes]],
     images: Mapping[str, tuple[str, ...]],
+    parts: Mapping[str, str],
 ) -> dict[str, Secret[bytes]]:
     """Path in the helper -> content. `files` are the operator's by their paths in the checkout, `access` what restic needs for
-    the repository, by name, `images` as in the document. Needs the password."""
+    the repository, by name, `images` and `parts` as in the document. Needs the password."""
     assert settings.backup_password is not None
     wanted = Backup(
         deployment=settings.name,
         repository=settings.backup_repository or "",
         keep=settings.backup_keep,
-        data_volume=settings.data_volume,
+        parts=parts,
         user_volumes=settings.volume_templates,
         files=tuple(sorted(files)),
         images=images,
     )
+    taken = {f"{backups.DOCUMENTS}/{backups.FILES}/{path}": content for path, content in files.items()}
+    return told(wanted, settings.backup_password, access) | taken
+
+
+def told(
+    wanted: Backup | Restore, password: Secret[str], access: Mapping[str, Secret[bytes]]
+) -> dict[str, Secret[bytes]]:
     return {
         f"{backups.DOCUMENTS}/{backups.WANTED}": Secret(to_bytes(wanted)),
-        f"{backups.DOCUMENTS}/{backups.PASSWORD}": Secret(settings.backup_password.reveal().encode()),
-        **{f"{backups.DOCUMENTS}/{backups.FILES}/{path}": content for path, content in files.items()},
+        f"{backups.DOCUMENTS}/{backups.PASSWORD}": Secret(password.reveal().encode()),
         **{
             f"{backups.DOCUMENTS}/{backups.VARIABLES.rpartition('/')[0]}/{name}": content
             for name, content in access.items()

@@ -25,7 +25,8 @@ class Facts:
     container has now (role -> path -> bytes); `new_password` what stands in where no earlier password is held; `logo` the
     picture of HUB_LOGO, empty without one; `bridges` the names of the bridges of the networks that are there already;
     `socket_group` the group that may use the engine's socket, None where it is not known, or is root's; `acme_authorities`
-    the certificates of ACME_CA_BUNDLE; `provider` what the login's provider says of itself, None without one.
+    the certificates of ACME_CA_BUNDLE; `provider` what the login's provider says of itself, None without one;
+    `kept` the volumes that a backup takes beside users', which `draw` finds out.
     """
 
     engine_memory: int
@@ -39,6 +40,7 @@ class Facts:
     socket_group: int | None = None
     acme_authorities: bytes = field(default=b"", repr=False)
     provider: Provider | None = None
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 def _none(settings: Settings) -> tuple[()]:

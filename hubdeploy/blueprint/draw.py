@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from hubdeploy.blueprint import images
 from hubdeploy.blueprint.component import Component, Facts
 from hubdeploy.blueprint.components import COMPONENTS, guard
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, NetworkSpec, VolumeSpec
+from hubdeploy.contract import backups
 from hubdeploy.settings.declarations import Settings
 
 _Named = TypeVar("_Named", NetworkSpec, VolumeSpec)
@@ -16,6 +18,7 @@ _Named = TypeVar("_Named", NetworkSpec, VolumeSpec)
 
 def draw(settings: Settings, facts: Facts) -> Blueprint:
     """Everything that should exist."""
+    facts = replace(facts, kept=kept(settings))
     containers = tuple(_container(component, settings, facts) for component in _in_order(settings))
     return Blueprint(
         deployment=settings.name,
@@ -52,6 +55,12 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     """The volumes of all components, each once."""
     return _once(one for component in COMPONENTS for one in component.volumes(settings))
+
+
+def kept(settings: Settings) -> dict[str, str]:
+    """The volumes beside users' that hold what cannot be made again, by what backups call them."""
+    brought = {backups.BROUGHT: settings.secrets_volume} if settings.secrets_volume else {}
+    return {one.kept: one.name for one in volumes(settings) if one.kept} | brought
 
 
 def container_name(settings: Settings, role: str) -> str:

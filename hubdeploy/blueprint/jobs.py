@@ -5,11 +5,11 @@ clock asks for it, and `status` shows what it found last.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from hubdeploy.blueprint import routing
-from hubdeploy.contract import labels
+from hubdeploy.blueprint import backup, routing
+from hubdeploy.contract import backups, labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER, Job, Jobs, Volume, plain
 from hubdeploy.settings.declarations import Settings
 
@@ -18,11 +18,13 @@ PYTHON = "/usr/bin/python3"
 DISK = "/disk"
 # What looks after the certificate of an authority, and the same for `up`: it orders whenever the last order failed.
 CERTIFICATE, CERTIFICATE_NOW = "certificate", "certificate-now"
+BACKUP = "backup"
 _ROUTES = "/routes"
 
 
-def jobs(settings: Settings) -> Jobs:
-    """Every job of the deployment, in the order in which `status` shows them."""
+def jobs(settings: Settings, kept: Mapping[str, str]) -> Jobs:
+    """Every job of the deployment, in the order in which `status` shows them. `kept` are the volumes that a backup takes beside
+    users'."""
     image = settings.image_reference("hub")
     return Jobs(
         {labels.DEPLOYMENT: settings.name},
@@ -35,7 +37,10 @@ def jobs(settings: Settings) -> Jobs:
             # Any volume shows the disk of them all; this one holds no secret.
             Job("free-disk", image, (PYTHON, "-m", "clock.free_disk", DISK), every=300, within=30,
                 volumes=(Volume(settings.routes_volume, DISK),)),
+            *(_backup(settings, settings.backup_at, kept) if settings.backup_at else ()),
         ),
+        settings.timezone,
+        settings.volume_templates,
     )  # fmt: skip
 
 
@@ -55,9 +60,20 @@ def _certificate(settings: Settings) -> Iterator[Job]:
     yield replace(job, name=CERTIFICATE_NOW, command=(*command, "now"), every=None)
 
 
-def as_variable(settings: Settings) -> str:
+def _backup(settings: Settings, at: str, kept: Mapping[str, str]) -> Iterator[Job]:
+    """What `backup` does by hand, in a container of the same name. It finds its documents where `up` put them."""
+    taken = backup.mounts(settings, kept.values())
+    yield Job(
+        BACKUP, settings.image_reference("hub"), (PYTHON, "-m", "backup", "daily", at), every=None, at=at, within=12 * 3600,
+        network=backup.network(settings), users_at=backups.VOLUMES, capabilities=backup.READING, memory=backups.MEMORY,
+        volumes=tuple(Volume(one.source, one.target) for one in taken if one.read_only),
+        writes=tuple(Volume(one.source, one.target) for one in taken if not one.read_only),
+    )  # fmt: skip
+
+
+def as_variable(settings: Settings, kept: Mapping[str, str]) -> str:
     """All of them in one variable of the environment, for filter and clock."""
-    return json.dumps(plain(jobs(settings)), separators=(",", ":"), sort_keys=True)
+    return json.dumps(plain(jobs(settings, kept)), separators=(",", ":"), sort_keys=True)
 
 
 def login_page_question(settings: Settings) -> tuple[str, ...]:

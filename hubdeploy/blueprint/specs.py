@@ -73,8 +73,8 @@ class ImageSpec:
 @dataclass(frozen=True)
 class NetworkSpec:
     """`owned` is false if the operator set the name: the network is then used as it is. `key` is the setting that names
-    it. `internal`: it has no way out. Any other network keeps the lower half of its subnet for fixed addresses. `bridge` is
-    the name of its bridge on the engine's host where it is made by us; None leaves it to the engine."""
+    it. `internal`: it has no way out. A network that is not, or has a `bridge`, keeps the lower half of its subnet for fixed
+    addresses. `bridge` is the name of its bridge on the engine's host where it is made by us; None leaves it to the engine."""
 
     name: str
     labels: Mapping[str, str]
@@ -87,14 +87,14 @@ class NetworkSpec:
 @dataclass(frozen=True)
 class VolumeSpec:
     """`owned` and `key` as in NetworkSpec. `remembers_servers`: the hub finds running servers in it; with another volume
-    in its place it knows none. `kept`: it holds what cannot be made again, so backups take it."""
+    in its place it knows none. `kept`: what backups call it, as it holds what cannot be made again; empty for any other."""
 
     name: str
     labels: Mapping[str, str]
     owned: bool
     key: str
     remembers_servers: bool = False
-    kept: bool = False
+    kept: str = ""
 
 
 @dataclass(frozen=True)

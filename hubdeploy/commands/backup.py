@@ -9,7 +9,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,11 +18,13 @@ from rich.table import Table
 
 from hubdeploy.blueprint import backup as drawn
 from hubdeploy.blueprint import draw, jobs
+from hubdeploy.blueprint.specs import Mount
+from hubdeploy.commands import daily
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import backups, labels
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import Helper
-from hubdeploy.errors import DeployError, EngineError, Interrupted, indented, read_file
+from hubdeploy.engine import Ended, Helper
+from hubdeploy.errors import DeployError, EngineError, Interrupted, indented
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.reconcile import volume_steps
 from hubdeploy.plan.snapshot import Snapshot
@@ -33,6 +35,8 @@ from hubdeploy.settings.declarations import Settings, keys_of_fields
 # Seconds between two lines of progress, where no terminal shows it in one.
 _BETWEEN = 10.0
 _MB = 10**6
+# Is told how far a program is.
+Hear = Callable[[Mapping[str, Any]], None]
 _KINDS = {
     "sockets": "sockets, which a program makes anew",
     "links": "symbolic links whose target is no UTF-8: it comes back changed",
@@ -47,14 +51,14 @@ def take(deployment: Deployment) -> None:
     _prepare(deployment, snapshot)
     settings = deployment.settings
     display = deployment.display
-    progress = _Progress(deployment)
+    progress = Progress(deployment)
     taken = volumes(settings, snapshot)
-    code, receipt, errors = _run(deployment, ("take", "json"), snapshot, taken, progress)
+    ended, receipt = _run(deployment, "take", snapshot, taken, progress)
     progress.close()
     if not receipt:
         raise EngineError(
             wanted="a snapshot of everything that cannot be made again",
-            found=f"the backup ended with code {code}:\n{indented(errors)}",
+            found=f"the backup ended with code {ended.code}:\n{indented(ended.errors)}",
             fix="run ./invoke backup again: it goes on from what is in the repository",
         )
     for line in _report(receipt):
@@ -76,17 +80,20 @@ def show(deployment: Deployment) -> None:
         deployment.display.line("there is no backup yet: ./invoke backup takes one")
         return
     snapshot = deployment.observe(files=False)
-    code, found, errors = _run(deployment, ("list", "json"), snapshot, (), lambda said: None)
+    ended, found = _run(deployment, "list", snapshot, (), lambda said: None)
     if not found:
         raise EngineError(
             wanted="the list of backups",
-            found=f"it ended with code {code}:\n{indented(errors)}",
+            found=f"it ended with code {ended.code}:\n{indented(ended.errors)}",
             fix="see whether the repository can be reached, and BACKUP_PASSWORD",
         )
-    table = Table("snapshot", "taken", "MB", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    proof = daily.proof(deployment.engine, settings, snapshot)
+    table = Table("snapshot", "taken", "MB", "proved", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for one in found["snapshots"]:
         taken = datetime.fromisoformat(one["time"])
-        table.add_row(one["id"], f"{taken.astimezone():%Y-%m-%d %H:%M}", f"{one['bytes'] / _MB:.0f}")
+        table.add_row(
+            one["id"], f"{taken.astimezone():%Y-%m-%d %H:%M}", f"{one['bytes'] / _MB:.0f}", proof.get(one["id"], "")
+        )
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
 
 
@@ -97,43 +104,9 @@ def volumes(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
         for name, one in snapshot.volumes.items()
         if one.is_users and one.labels.get(labels.DEPLOYMENT, settings.name) == settings.name
     )
-    kept = [name for name in drawn.kept(settings) if name in snapshot.volumes or name == settings.secrets_volume]
+    parts = draw.kept(settings).values()
+    kept = [name for name in parts if name in snapshot.volumes or name == settings.secrets_volume]
     return tuple(sorted({*kept, *users}))
-
-
-def operators_files(settings: Settings) -> dict[str, Secret[bytes]]:
-    """The files of this machine that a backup takes, by their paths in the checkout."""
-    root = settings.root
-    bundles = [path for path in (settings.extra_ca_bundle, settings.acme_ca_bundle, settings.hub_logo) if path]
-    wanted = [
-        root / ".env", settings.local_path, root / "userlist", root / "servers.yml", root / "jupyterhub" / "cert.conf",
-        settings.certificate_path, settings.key_path, *(path for path in bundles if path.is_relative_to(root)),
-    ]  # fmt: skip
-    return {
-        str(path.relative_to(root)): Secret(read_file(path, path.name, "a file that can be read"))
-        for path in wanted
-        if path.is_file()
-    }
-
-
-def access(settings: Settings) -> dict[str, Secret[bytes]]:
-    """What restic needs for a repository elsewhere: a key of SSH, known hosts, the keys of an object store."""
-    folder = settings.root / "jupyterhub" / "secrets" / "backup"
-    return {
-        name: Secret(read_file(folder / name, name, "a file that can be read"))
-        for name in sorted(drawn.ACCESS)
-        if (folder / name).is_file()
-    }
-
-
-def running_images(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
-    """Container -> the id of its image, and what a registry calls it."""
-    digests = {image.id: image.digests for image in snapshot.images.values()}
-    return {
-        one.name: (one.image_id, *digests.get(one.image_id, ())[:1])
-        for one in (*snapshot.containers.values(), *snapshot.servers)
-        if one.role not in (labels.ONE_OFF, labels.JOB)
-    }
 
 
 def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:
@@ -144,7 +117,7 @@ def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:
         deployment.apply(step.operation)
     if settings.backup_password is not None:
         return
-    password = generated.backup_password()
+    password = Secret(generated.password_of_backups())
     key = keys_of_fields()["backup_password"]
     made = op.SecretsRemembered(settings.local_path, {key: password}, "generated: the password of all backups")
     deployment.show_and_do(Plan((Step(made, "nobody set it"),)))
@@ -155,13 +128,36 @@ def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:
 
 
 def _run(
+    deployment: Deployment, word: str, snapshot: Snapshot, taken: tuple[str, ...], progress: Hear
+) -> tuple[Ended, dict[str, Any]]:
+    settings = deployment.settings
+    files = daily.documents(settings, snapshot)
+    mounts = drawn.mounts(settings, taken)
+    try:
+        return run_program(deployment, program(word), mounts, files, capabilities=drawn.READING, progress=progress)
+    except KeyboardInterrupt:
+        raise Interrupted("no snapshot was taken; what was read is in the repository or is read again") from None
+
+
+def program(word: str) -> tuple[str, ...]:
+    """The command of one of backup/'s programs."""
+    return (jobs.PYTHON, "-m", "backup", word, "json")
+
+
+def run_program(
     deployment: Deployment,
-    words: tuple[str, ...],
-    snapshot: Snapshot,
-    taken: tuple[str, ...],
-    progress: Any,
-) -> tuple[int, dict[str, Any], str]:
-    """The helper's exit code, what it tells at its end (nothing where it failed), and its standard error."""
+    command: tuple[str, ...],
+    mounts: tuple[Mount, ...],
+    files: Mapping[str, Secret[bytes]],
+    *,
+    capabilities: tuple[str, ...] = (),
+    progress: Hear = lambda said: None,
+    gives: str = "",
+    tmpfs: tuple[str, ...] = (),
+    network: str = "",
+) -> tuple[Ended, dict[str, Any]]:
+    """Runs one of backup/'s programs in its helper: how it ended, and what it tells at its end (nothing where it failed).
+    `network` is the repository's, unless another is named."""
     settings, result = deployment.settings, dict[str, Any]()
 
     def hear(line: str) -> None:
@@ -174,24 +170,22 @@ def _run(
     helper = Helper(
         name=backups.helper_name(settings.name),
         image=settings.image_reference("hub"),
-        command=(jobs.PYTHON, "-m", "backup", *words),
+        command=command,
         deployment=settings.name,
-        mounts=drawn.mounts(settings, taken),
-        files=drawn.documents(settings, operators_files(settings), access(settings), running_images(snapshot)),
-        capabilities=("DAC_READ_SEARCH",),
-        network=drawn.network(settings),
+        mounts=mounts,
+        files=files,
+        capabilities=capabilities,
+        network=network or drawn.network(settings),
         environment={"TZ": settings.timezone},
+        gives=gives,
+        tmpfs=tmpfs,
     )
     # Without the checkout's lock, which would stop every other command for hours: the helper's name is taken once.
-    try:
-        code, errors = deployment.engine.run_helper(helper, hear)
-    except KeyboardInterrupt:
-        raise Interrupted("no snapshot was taken; what was read is in the repository or is read again") from None
-    return code, result, errors
+    return deployment.engine.run_helper(helper, hear), result
 
 
-class _Progress:
-    """How far a backup is: one line that changes on a terminal, else a line now and then."""
+class Progress:
+    """How far a backup or a restoration is: one line that changes on a terminal, else a line now and then."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._display, self._last, self._shown = deployment.display, 0.0, False
@@ -201,8 +195,8 @@ class _Progress:
         if not self._display.terminal and now - self._last < _BETWEEN:
             return
         self._last = now
-        left = f", {_duration(said['left'])} left" if said["left"] is not None else ""
-        volume = f"volume {said['volume'] + 1} of {said['of']}, " if said["volume"] is not None else ""
+        left = f", {_duration(said['left'])} left" if said.get("left") is not None else ""
+        volume = f"volume {said['volume'] + 1} of {said['of']}, " if said.get("volume") is not None else ""
         line = f"{volume}{said['bytes'] / _MB:.0f} of {said['total'] / _MB:.0f} MB{left}"
         if self._display.terminal:
             print(f"\r\033[K{line}", end="", flush=True)

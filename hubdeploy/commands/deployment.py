@@ -19,7 +19,7 @@ from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import Blueprint
-from hubdeploy.commands import discovery, execution, image_probe, local_files
+from hubdeploy.commands import daily, discovery, execution, image_probe, local_files
 from hubdeploy.commands.display import Display
 from hubdeploy.contract.documents import Contract, Secret
 from hubdeploy.engine import Engine, context_paths
@@ -101,6 +101,7 @@ class Deployment:
             plan, finding = without_serving(whole, blueprint, snapshot, pair.certificate, expired)
             about_pair = (finding,)
         served = pair if plan is whole else None
+        plan = dataclasses.replace(plan, steps=(*plan.steps, *daily.steps(settings, snapshot, steps, self.engine)))
         return Drawn(plan, blueprint, snapshot, settings, pair, about_pair, served, about_provider, about_port)
 
     def blueprint(

@@ -110,18 +110,22 @@ class Display:
 
     def confirm(self, plan: Plan, name: str, *, yes: bool) -> None:
         """Asks before a session or data is lost; the default is no. Raises Declined without a yes, DeployError without a
-        terminal. Data is removed only if the deployment's name is typed back: no option replaces that."""
+        terminal. Data is removed only if the deployment's name is typed back."""
         if any(step.consequence.severity is Severity.DATA_IS_LOST for step in plan.steps):
-            self._refuse_without_terminal("the deployment's name typed back", "run it on a terminal")
-            typed = self._answer(f"This removes users' data for ever. Type {name} to go on: ")
-            if typed.lower() in _NO:
-                raise Declined
-            if typed != name:
-                raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
+            self.typed_back(name, "This removes users' data for ever.")
         elif plan.loses and not yes:
             self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
             if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
                 raise Declined
+
+    def typed_back(self, name: str, loss: str) -> None:
+        """Asks for a name, after a sentence that says what is lost; no option replaces that. Raises as `confirm` does."""
+        self._refuse_without_terminal(f"{name} typed back", "run it on a terminal")
+        typed = self._answer(f"{loss} Type {name} to go on: ")
+        if typed.lower() in _NO:
+            raise Declined
+        if typed != name:
+            raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
 
     def _answer(self, question: str) -> str:
         try:

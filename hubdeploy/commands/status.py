@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hubdeploy.blueprint import draw
 from hubdeploy.blueprint.components import COMPONENTS
-from hubdeploy.commands import authority, reachability
+from hubdeploy.commands import authority, daily, reachability
 from hubdeploy.commands.named import NamedDeployment
 from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
@@ -29,7 +29,8 @@ _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "bold red"}
 
 
 def show(deployment: NamedDeployment) -> None:
-    """Tables and a line for each fact. Raises DeployError if containers run and a browser would not get the login page."""
+    """Tables and a line for each fact. Raises DeployError if containers run and a browser would not get the login page, or if
+    a daily backup failed or is too old."""
     snapshot, settings = deployment.observe(), deployment.settings
     # A program that reads it gets whole lines; a terminal has its own width.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
@@ -46,6 +47,7 @@ def show(deployment: NamedDeployment) -> None:
         console.print(signed, markup=False)
     console.print(_certificate(settings, pair), markup=False)
     names = [draw.container_name(settings, one.role) for one in COMPONENTS]
+    wrong = None
     if any(name in snapshot.containers and snapshot.containers[name].running for name in names):
         wrong = reachability.trouble(deployment.engine, settings, pair)
         own = f"{settings.own_address} port {settings.listen_port}"
@@ -54,8 +56,14 @@ def show(deployment: NamedDeployment) -> None:
         if settings.behind:
             front = reachability.trouble_in_front(settings) or f"leads here from {settings.public_url}"
             console.print(f"proxy in front: {front}", markup=False)
-        if wrong:
-            raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
+    backups = daily.state(deployment.engine, settings, snapshot)
+    for line in backups.lines:
+        console.print(line, markup=False)
+    if wrong:
+        raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
+    if backups.wrong:
+        fix = "run ./invoke backup, which shows what stands in its way"
+        raise DeployError(wanted="a backup of the last day", found=backups.wrong, fix=fix)
 
 
 def _components(snapshot: Snapshot, deployment: NamedDeployment) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hubdeploy.commands import authority, reachability
+from hubdeploy.commands import authority, daily, reachability
 from hubdeploy.commands.deployment import Deployment, Drawn
 from hubdeploy.engine import Engine
 from hubdeploy.errors import Caution, Interrupted
@@ -61,3 +61,5 @@ def show_plan(deployment: Deployment) -> None:
     deployment.display.plan(drawn.plan)
     if signed := authority.state(deployment.engine, drawn.settings, drawn.snapshot):
         deployment.display.line(signed)
+    for line in daily.where(drawn.settings):
+        deployment.display.line(line)

@@ -8,10 +8,20 @@ DOCUMENTS = "/documents"
 # the last run did.
 WANTED, PASSWORD, VARIABLES = "backup.json", "password", "access/variables"
 FILES, DATABASES, MANIFEST, RECEIPT = "files", "databases", "manifest.json", "receipt.json"
+# What decides what a backup does, as one digest: so `up` knows whether all of it is there.
+TOLD = "told"
+# The receipt of the last drill.
+PROOF = "proof.json"
 # The volume with the repository, where that is a volume.
 REPOSITORY = "/repository"
+# What backups call the volume with the hub's databases, and one with a certificate that somebody brought.
+DATA, BROUGHT = "data", "brought"
 # Each volume lies below, read-only, under its own name.
 VOLUMES = "/volumes"
+# What the snapshot of a whole deployment is tagged with.
+WHOLE = "hub"
+# Bytes: restic keeps the index of a repository there, 100 MB of it for 2 GB of small files.
+MEMORY = 1024**3
 # What the helper prints is lines of JSON, with one of these keys.
 PROGRESS, RESULT = "progress", "receipt"
 

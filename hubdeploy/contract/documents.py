@@ -197,8 +197,13 @@ class Job:
     """Something that happens between two calls of `up`: a container that runs once, as nobody. It ends with 0 where all is
     well, with UNDER_WAY where that is not known yet, and its last line says what it found. `every` and `within` are seconds:
     from the end of one to the beginning of the next (None: only when somebody asks), and the longest that it may take.
-    `network` is none or host; `volumes` are mounted read-only. `writes` are not, and it is root then, without a capability, as
-    their files are. `reads_log`: the name of a container whose log it gets, in the variable LOG.
+    `network` is none, host or bridge; `volumes` are mounted read-only. `writes` are not, and it is root then, without a
+    capability but `capabilities`, as their files are. `reads_log`: the name of a container whose log it gets, in the variable
+    LOG. `memory` is in bytes.
+
+    One with `at` (such as 03:00) is asked for once a day at that time, soon after the clock's start, and an hour after a bad end:
+    it knows itself whether anything is due. `users_at`: the folder below which it has the volumes of all users, read-only, each
+    under its name. Its container may be somebody else's, who began the same by hand.
     """
 
     name: str
@@ -210,6 +215,10 @@ class Job:
     volumes: tuple[Volume, ...] = ()
     writes: tuple[Volume, ...] = ()
     reads_log: str | None = None
+    at: str = ""
+    users_at: str = ""
+    capabilities: tuple[str, ...] = ()
+    memory: int = 256 * 1024**2
 
 
 # A job's exit code: it has begun something, and asked again it will know more (EX_TEMPFAIL of sysexits.h).
@@ -222,21 +231,49 @@ class Jobs:
 
     labels: Mapping[str, str]
     jobs: tuple[Job, ...]
+    timezone: str = "UTC"
+    user_volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Backup:
     """What a backup's helper is to do. `repository` is restic's name of it; empty, it is a volume. `keep` are such as `7 daily`.
-    `data_volume` holds the hub's databases. `user_volumes` are the templates of users' volumes. `files` are the operator's, by
-    their paths in the checkout; `images` what runs: container -> the image's id, and its name in a registry if it has one."""
+    `parts` are the volumes beside users', by what backups call them, `user_volumes` the templates of users'. `files` are the
+    operator's, by their paths in the checkout; `images` what runs: container -> the image's id, and its name in a registry if it
+    has one."""
 
     deployment: str
     repository: str
     keep: tuple[str, ...]
-    data_volume: str
+    parts: Mapping[str, str]
     user_volumes: tuple[str, ...]
     files: tuple[str, ...]
     images: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Return:
+    """How a volume comes back from a snapshot, in which it has the name `volume`. With `folder` into a new folder of that name,
+    beside what is there; else in place of what is there. `paths` are below the volume; none is all of it."""
+
+    volume: str
+    folder: str = ""
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Restore:
+    """What a restoration's helper is to do. `deployment` is whose snapshots; empty, those of all. `repository` is as in Backup.
+    `snapshot` is an id, or a time (ISO 8601) at which it was the newest; empty, the newest. The hub's databases go into the
+    volume `databases`, where that comes back. With `proves`, a user's volume, all that came back is compared with the
+    snapshot, and a file of that volume is chosen for a kernel to read."""
+
+    deployment: str
+    repository: str
+    snapshot: str = ""
+    returns: tuple[Return, ...] = ()
+    databases: str = ""
+    proves: str = ""
 
 
 @dataclass(frozen=True)

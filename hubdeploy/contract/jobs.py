@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import labels, logs
-from .documents import Job, Jobs
+from .documents import Job, Jobs, Volume
+from .servers import may_name
 
 # Nobody's, on the host and in every image.
 USER = "65534:65534"
 ROOT = "0:0"
 # Characters; a variable has at most 128 KiB.
 LONGEST_LOG = 30_000
-MEMORY = 256 * 1024**2
 PIDS = 64
 
 
@@ -25,16 +26,28 @@ def carried(jobs: Jobs) -> dict[str, str]:
     return {**jobs.labels, labels.ROLE: labels.JOB}
 
 
-def creation(jobs: Jobs, job: Job, log: str = "") -> dict[str, Any]:
-    """The body of the engine's request that makes the job's container. `log` is for one that reads a log."""
+def is_users(jobs: Jobs, name: str, carried: Mapping[str, str]) -> bool:
+    """Whether a volume is a user's: by its labels, or by its name where no deployment made it."""
+    owner = carried.get(labels.DEPLOYMENT)
+    if owner is None:
+        return any(may_name(template, name) for template in jobs.user_volumes)
+    return owner == jobs.labels[labels.DEPLOYMENT] and labels.UID in carried
+
+
+def creation(jobs: Jobs, job: Job, log: str = "", users: Iterable[str] = ()) -> dict[str, Any]:
+    """The body of the engine's request that makes the job's container. `log` is for one that reads a log, `users` are the volumes
+    of users for one that has them."""
     program, *arguments = job.command
-    mounts = [(one, True) for one in job.volumes] + [(one, False) for one in job.writes]
+    everybodys = [Volume(name, f"{job.users_at}/{name}") for name in users] if job.users_at else []
+    mounts = [(one, True) for one in (*job.volumes, *everybodys)] + [(one, False) for one in job.writes]
     return {
         "Image": job.image,
         "Entrypoint": [program],
         "Cmd": arguments,
         "User": ROOT if job.writes else USER,
-        "Env": [f"LOG={log[-LONGEST_LOG:]}"] if job.reads_log else [],
+        "Env": [f"TZ={jobs.timezone}", *([f"LOG={log[-LONGEST_LOG:]}"] if job.reads_log else [])],
+        # Locks in a repository name it.
+        "Hostname": jobs.labels[labels.DEPLOYMENT],
         "Healthcheck": {"Test": ["NONE"]},
         "Labels": carried(jobs),
         "HostConfig": {
@@ -42,10 +55,12 @@ def creation(jobs: Jobs, job: Job, log: str = "") -> dict[str, Any]:
             # An engine that gives containers users of their own shares its host's network with no other.
             **({"UsernsMode": "host"} if job.network == "host" else {}),
             "CapDrop": ["ALL"],
+            **({"CapAdd": list(job.capabilities)} if job.capabilities else {}),
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": True,
-            "Memory": MEMORY,
-            "MemorySwap": MEMORY,
+            "Tmpfs": {"/tmp": "mode=1777,size=64m"},
+            "Memory": job.memory,
+            "MemorySwap": job.memory,
             "PidsLimit": PIDS,
             "LogConfig": {"Type": logs.DRIVER, "Config": dict(logs.OPTIONS)},
             "RestartPolicy": {"Name": "no"},

@@ -71,6 +71,26 @@ def escaped(user: str) -> str:
     return "".join(one if one in _UNESCAPED else "".join(f"-{byte:02x}" for byte in one.encode()) for one in user)
 
 
+def unescaped(name: str) -> str:
+    """The user's name of which `escaped` gives this. Raises ValueError where it can give no such name."""
+    found = re.sub(rb"-([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), name.encode()).decode()
+    if escaped(found) != name:
+        raise ValueError(f"{name} is no escaped name")
+    return found
+
+
+def around_user(template: str) -> tuple[str, str]:
+    """What a template of names has before and after the user's name."""
+    before, _, rest = template.partition("{")
+    return before, rest.partition("}")[2]
+
+
+def may_name(template: str, volume: str) -> bool:
+    """True if the template gives some user this volume."""
+    before, after = around_user(template)
+    return volume.startswith(before) and volume.endswith(after) and len(volume) > len(before + after)
+
+
 def filled(template: str, user: str) -> str:
     """A template of names, filled for a user."""
     return template.format(username=escaped(user), raw_username=user)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import act, helper, images, observe, oneoff
 from hubdeploy.engine.connection import Connection
-from hubdeploy.engine.helper import Helper
+from hubdeploy.engine.helper import Ended, Helper
 from hubdeploy.engine.observe import context_paths
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
@@ -21,7 +21,7 @@ from hubdeploy.plan.snapshot import Snapshot
 if TYPE_CHECKING:
     from hubdeploy.engine.build import Builder
 
-__all__ = ["Engine", "Helper", "context_paths"]
+__all__ = ["Ended", "Engine", "Helper", "context_paths"]
 
 
 class Engine:
@@ -67,9 +67,9 @@ class Engine:
         """Path -> content of every file below `root` in a container; None if there is no such directory."""
         return observe.read_files(self.connection, container, root)
 
-    def read_volume(self, volume: str) -> dict[str, Secret[bytes]]:
-        """Name -> content of every file in a volume; nothing where there is no such volume."""
-        return observe.read_volume(self.connection, volume)
+    def read_volume(self, volume: str, below: str = "") -> dict[str, Secret[bytes]]:
+        """Name -> content of every file in a volume, see observe.read_volume."""
+        return observe.read_volume(self.connection, volume, below)
 
     def volume_owners(self, volumes: Sequence[str], *, deployment: str) -> dict[str, int]:
         """The user id that owns each volume's root."""
@@ -102,8 +102,8 @@ class Engine:
         """What a program of the hub's image prints on the hub's data, see oneoff.run_in_hub."""
         return oneoff.run_in_hub(self.connection, hub, command, mounts=mounts, deployment=deployment, within=within)
 
-    def run_helper(self, wanted: Helper, hear: Callable[[str], None]) -> tuple[int, str]:
-        """The exit code of a helper, and its standard error, see helper.run."""
+    def run_helper(self, wanted: Helper, hear: Callable[[str], None]) -> Ended:
+        """A helper's end, see helper.run."""
         return helper.run(self.connection, wanted, hear)
 
     def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:

@@ -71,7 +71,7 @@ def remove_image(connection: Connection, operation: op.ImageGone, progress: Prog
 def create_network(connection: Connection, operation: op.NetworkExists, progress: Progress) -> None:
     spec = operation.spec
     with translated(str(operation)):
-        if spec.internal:
+        if spec.internal and spec.bridge is None:
             connection.api.create_network(
                 spec.name, driver="bridge", internal=True, labels=dict(spec.labels), check_duplicate=True
             )
@@ -81,7 +81,7 @@ def create_network(connection: Connection, operation: op.NetworkExists, progress
         options = {observe.BRIDGE_NAME: spec.bridge} if spec.bridge else {}
         create = partial(
             connection.api.create_network, spec.name, driver="bridge", options=options, labels=dict(spec.labels),
-            check_duplicate=True,
+            internal=spec.internal, check_duplicate=True,
         )  # fmt: skip
         create()
         subnet = connection.api.inspect_network(spec.name)["IPAM"]["Config"][0]["Subnet"]
@@ -203,6 +203,13 @@ def publish_files(connection: Connection, operation: op.FilesPublished, progress
                 raise EngineError(wanted=str(operation), found=found, fix="run it again")
 
 
+def put_into_volume(connection: Connection, operation: op.VolumeHolds, progress: Progress) -> None:
+    with translated(str(operation)), observe.mounting(connection, operation.volume, read_only=False) as container:
+        *first, last = [(f"{observe.VOLUME}/{path}", content) for path, content in operation.files.items()]
+        for some in (first, [last]):
+            put(connection, container, dict(some), (observe.VOLUME,))
+
+
 def put(connection: Connection, container: str, files: Mapping[str, Secret[bytes]], mounts: Sequence[str]) -> None:
     """One archive for each volume that files belong in, and for what is outside of all: into a volume the engine copies also
     where the file system is read-only. A file with the name of a mount point would empty that volume, so it is refused."""
@@ -319,6 +326,7 @@ _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
     op.ContainerCreated: create_container,
     op.FilesPut: put_files,
     op.FilesPublished: publish_files,
+    op.VolumeHolds: put_into_volume,
     op.ContainerStarted: start,
     op.ContainerHealthy: await_health,
 }

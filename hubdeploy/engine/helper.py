@@ -18,7 +18,7 @@ from docker.types import Mount as EngineMount
 from hubdeploy.blueprint.specs import Mount
 from hubdeploy.contract import labels, logs
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act, oneoff
+from hubdeploy.engine import act, observe, oneoff
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.errors import DeployError, EngineError
 
@@ -29,7 +29,9 @@ _TMP = "mode=1777,size=64m"
 
 @dataclass(frozen=True)
 class Helper:
-    """`files` are put into its volumes before it starts: path -> content. `network` is none, bridge or host."""
+    """`files` are put into its volumes before it starts: path -> content. A mount without a source is a volume of its own, which
+    goes with it. `network` is none, bridge, host, or a network's name. `gives` is a folder whose files are read at its end,
+    `tmpfs` are further folders that it may write, in memory."""
 
     name: str
     image: str
@@ -40,10 +42,21 @@ class Helper:
     capabilities: tuple[str, ...]
     network: str
     environment: Mapping[str, str]
+    gives: str = ""
+    tmpfs: tuple[str, ...] = ()
 
 
-def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> tuple[int, str]:
-    """The exit code, and what it said on standard error. `hear` gets each line of standard output.
+@dataclass(frozen=True)
+class Ended:
+    """`errors` is what it printed on standard error; `files` are path -> content of what it gives."""
+
+    code: int
+    errors: str
+    files: Mapping[str, Secret[bytes]]
+
+
+def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> Ended:
+    """Runs it to its end. `hear` gets each line of standard output.
 
     Raises DeployError if one of that name runs already, EngineError if the engine fails. An interrupt ends it in peace.
     """
@@ -56,7 +69,9 @@ def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> 
             heard = connection.api.attach(container, stream=True, demux=True)
             connection.api.start(container)
             errors = _listen(heard, hear)
-            return int(connection.api.wait(container)["StatusCode"]), errors
+            code = int(connection.api.wait(container)["StatusCode"])
+            files = observe.read_files(connection, container, helper.gives) if helper.gives else None
+            return Ended(code, errors, files or {})
         except BaseException:
             with contextlib.suppress(docker.errors.APIError):
                 connection.api.stop(container, timeout=_END_WITHIN)
@@ -81,8 +96,8 @@ def _make_room(connection: Connection, name: str) -> None:
 
 def _taken(name: str) -> DeployError:
     return DeployError(
-        wanted="one backup at a time",
-        found=f"a backup runs already, in the container {name}",
+        wanted="one backup, or one restoration, at a time",
+        found=f"one runs already, in the container {name}",
         fix=f"wait for its end, or stop it: docker stop {name}",
     )
 
@@ -111,12 +126,13 @@ def _create(connection: Connection, helper: Helper) -> str:
             host_config=oneoff.confined(
                 connection,
                 mounts=[
-                    EngineMount(one.target, one.source, type=one.kind, read_only=one.read_only) for one in helper.mounts
+                    EngineMount(one.target, one.source or None, type=one.kind, read_only=one.read_only)
+                    for one in helper.mounts
                 ],
                 network_mode=helper.network,
                 cap_add=list(helper.capabilities),
                 read_only=True,
-                tmpfs={"/tmp": _TMP},
+                tmpfs={"/tmp": _TMP} | dict.fromkeys(helper.tmpfs, _TMP),
                 log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
             ),
         )

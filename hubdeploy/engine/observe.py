@@ -39,6 +39,8 @@ from hubdeploy.plan.snapshot import (
 
 # The driver's option that names a network's bridge; without it the name follows from the network's id.
 BRIDGE_NAME = "com.docker.network.bridge.name"
+# Where a throw-away container mounts a volume.
+VOLUME = "/volume"
 
 
 def context_paths(folder: Path) -> list[str]:
@@ -173,8 +175,9 @@ def read_files(connection: Connection, container: str, root: str) -> dict[str, S
         return {f"{parent}/{member.name}": Secret(tar.extractfile(member).read()) for member in tar if member.isreg()}  # type: ignore[union-attr]
 
 
-def read_volume(connection: Connection, volume: str) -> dict[str, Secret[bytes]]:
-    """Name -> content of every file in a volume; nothing where there is no such volume."""
+def read_volume(connection: Connection, volume: str, below: str = "") -> dict[str, Secret[bytes]]:
+    """Name -> content of every file in a volume, or in a folder of it, or of one file; nothing where there is no such
+    volume."""
     try:
         with translated(f"volume {volume} can be read"):
             connection.api.inspect_volume(volume)
@@ -182,16 +185,17 @@ def read_volume(connection: Connection, volume: str) -> dict[str, Secret[bytes]]
         if isinstance(error.__cause__, docker.errors.NotFound):
             return {}
         raise
-    with _reading(connection, volume) as container:
-        files = read_files(connection, container, "/volume") or {}
-    return {path.removeprefix("/volume/"): content for path, content in files.items()}
+    with mounting(connection, volume) as container:
+        files = read_files(connection, container, f"{VOLUME}/{below}".rstrip("/")) or {}
+    return {path.removeprefix(f"{VOLUME}/"): content for path, content in files.items()}
 
 
 @contextmanager
-def _reading(connection: Connection, volume: str) -> Iterator[str]:
-    """A container that mounts the volume and never runs, so any image will do."""
+def mounting(connection: Connection, volume: str, *, read_only: bool = True) -> Iterator[str]:
+    """A container that mounts the volume at VOLUME and never runs, so any image will do."""
     with translated(f"volume {volume} can be read"):
-        host = connection.api.create_host_config(binds={volume: {"bind": "/volume", "mode": "ro"}})
+        mode = "ro" if read_only else "rw"
+        host = connection.api.create_host_config(binds={volume: {"bind": VOLUME, "mode": mode}})
         remove_reader(connection, volume)
         # The image may have labels of a deployment; this container belongs to none.
         nobody = {labels.DEPLOYMENT: "", labels.ROLE: "reader"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hubdeploy.contract.documents import Secret
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.steps import Step
-from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.declarations import Settings, keys_of_fields
 from hubdeploy.tls.certificates import Pair
 
 
@@ -16,7 +16,10 @@ def secret_steps(settings: Settings, made: Mapping[str, Secret[str]]) -> tuple[S
     if not made:
         return ()
     reason = f"generated: the passwords of the {settings.authenticator} login"
-    return (Step(op.SecretsRemembered(settings.local_path, made, reason), "nobody set them"),)
+    cause = "nobody set them"
+    if (key := keys_of_fields()["backup_password"]) in made:
+        reason, cause = "generated", f"nobody set them. Keep {key} elsewhere too: without it nobody can read a backup"
+    return (Step(op.SecretsRemembered(settings.local_path, made, reason), cause),)
 
 
 def certificate_steps(settings: Settings, pair: Pair | None, cause: str | None) -> tuple[Step, ...]:

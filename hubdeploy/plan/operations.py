@@ -148,6 +148,19 @@ class FilesPublished(_Files):
         return f"container {self.container} has its new files"
 
 
+@dataclass(frozen=True)
+class VolumeHolds:
+    """Files in a volume that no container of ours mounts for long: path in it -> content. Several calls: a throw-away container
+    takes them, the last one by itself. `what` is what an operator reads of them."""
+
+    volume: str
+    files: Mapping[str, Secret[bytes]]
+    what: str
+
+    def __str__(self) -> str:
+        return f"volume {self.volume} holds {self.what}"
+
+
 class ContainerStarted(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is started"
@@ -173,6 +186,7 @@ EngineOperation = (
     | ContainerCreated
     | FilesPut
     | FilesPublished
+    | VolumeHolds
     | ContainerStarted
     | ContainerHealthy
 )

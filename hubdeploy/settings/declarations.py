@@ -432,6 +432,13 @@ class Settings:
         more="The words are last, hourly, daily, weekly, monthly and yearly. Older ones are removed after each backup."
     )  # fmt: skip
 
+    backup_at: str | None = setting(
+        "BACKUP_AT", "time of day at which a backup is taken by itself, in TIMEZONE; or none", readers.time_of_day_or_none,
+        derive=lambda _: None, derivation="none", example="03:00", since="1.2",
+        more="A backup that fails is tried again each hour. status says how the last one went, and ends with 1 where it failed"
+        " or is too old."
+    )  # fmt: skip
+
     users: tuple[User, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()

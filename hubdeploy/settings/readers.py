@@ -61,6 +61,7 @@ _SYSTEM_USERS = frozenset(
 )  # fmt: skip
 _BACKUP_REPOSITORY = re.compile(r"(?:sftp|rest|s3|b2|azure|gs|swift):[!-~]{1,500}")
 _AGES = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_TIME_OF_DAY = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _KEPT = re.compile(rf"([0-9]{{1,4}}) +({'|'.join(_AGES)})")
 _OWN_PATHS = (
     "/srv/jupyterhub",
@@ -405,6 +406,16 @@ def kept(text: str) -> tuple[str, ...]:
         wanted = f"numbers and words with commas between, such as 7 daily, 4 weekly; the words are {', '.join(_AGES)}"
         raise Unfit("does not say which backups stay", wanted, "correct it")
     return tuple(found)
+
+
+def time_of_day_or_none(text: str) -> str | None:
+    """A time such as 03:00; None for the word none."""
+    if text == NONE:
+        return None
+    found = _TIME_OF_DAY.fullmatch(text)
+    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
+        raise Unfit("is not a time of day", "a time from 00:00 to 23:59, or none", "write such as 03:00")
+    return f"{int(found[1]):02}:{found[2]}"
 
 
 def days(text: str) -> float:

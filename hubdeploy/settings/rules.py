@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hubdeploy import family
+from hubdeploy.contract.servers import may_name
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers, volume_names
 from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields
@@ -229,7 +230,7 @@ def _names(s: Settings) -> _Contradictions:
         if template == volume_names.NONE:
             continue
         for key, volume in others:
-            if volume and volume_names.may_name(template, volume):
+            if volume and may_name(template, volume):
                 found = f"{volume} is the name of a user's volume ({own}={template})"
                 yield _Contradiction(f"{key} {own} DOCKER_MACHINE_NAME", found, *_OTHER_NAME)
         unfit = volume_names.unfit_users(template, users)

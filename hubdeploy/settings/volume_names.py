@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from hubdeploy.contract.servers import escaped
+from hubdeploy.contract.servers import around_user, escaped, may_name, unescaped
 from hubdeploy.settings.readers import Unfit
 
 ESCAPED, RAW = "{username}", "{raw_username}"
@@ -40,10 +40,16 @@ def template_or_none(text: str) -> str:
         raise Unfit(unfit.found, f"{unfit.wanted}; or {NONE}", unfit.fix) from None
 
 
-def may_name(template: str, volume: str) -> bool:
-    """True if the template gives some user this volume."""
-    before, after = _around_user(template)
-    return volume.startswith(before) and volume.endswith(after) and len(volume) > len(before + after)
+def user_of(template: str, volume: str) -> str | None:
+    """The user to whom the template gives this volume; None if it gives it to nobody."""
+    before, after = around_user(template)
+    if not may_name(template, volume):
+        return None
+    name = volume[len(before) : len(volume) - len(after)]
+    try:
+        return name if RAW in template else unescaped(name)
+    except ValueError:
+        return None
 
 
 def may_be_named(templates: Collection[str], volume: str) -> bool:
@@ -53,15 +59,9 @@ def may_be_named(templates: Collection[str], volume: str) -> bool:
 
 def may_meet(one: str, other: str) -> bool:
     """True if two templates may give the same name, to one user or to two."""
-    (before, after), (also_before, also_after) = _around_user(one), _around_user(other)
+    (before, after), (also_before, also_after) = around_user(one), around_user(other)
     starts = before.startswith(also_before) or also_before.startswith(before)
     return starts and (after.endswith(also_after) or also_after.endswith(after))
-
-
-def _around_user(template: str) -> tuple[str, str]:
-    """What stands before and after the user's name."""
-    before, _, rest = template.partition("{")
-    return before, rest.partition("}")[2]
 
 
 def unfit_users(template: str, users: tuple[str, ...]) -> tuple[str, ...]:

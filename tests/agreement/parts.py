@@ -127,16 +127,24 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
             yield Reading("what makes a container anew", f"container[{role}].Labels.{labels.SHAPE}.{part}", text)
 
 
+def _kept(s: Settings) -> dict[str, str | None]:
+    return {"proxy": f"{s.name}-proxy", "data": s.data_volume, "brought": s.secrets_volume}
+
+
+def _users(s: Settings) -> tuple[str, ...]:
+    return (*(() if s.home_volume == "none" else (s.home_volume,)), s.user_volume)
+
+
 def backup(s: Settings, leaves: Leaves) -> Readings:
     """What a backup's helper gets."""
-    taken = [s.data_volume, f"{s.name}-proxy", *([s.secrets_volume] if s.secrets_volume else [])]
+    taken = list(filter(None, _kept(s).values()))
     mounts = [*(f"{one} at /volumes/{one}" for one in taken), f"{s.name}-backup-documents at /documents"]
     mounts += [] if s.backup_repository else [f"{s.name}-backup at /repository"]
-    homes = () if s.home_volume == "none" else (s.home_volume,)
     yield Reading("DOCKER_MACHINE_NAME", "backup.deployment", s.name)
     yield Reading("DATA_VOLUME_HOST SECRETS_VOLUME BACKUP_REPOSITORY", "backup.mounts", tuple(sorted(mounts)))
-    yield Reading("DATA_VOLUME_HOST", "backup.data_volume", s.data_volume)
-    yield Reading("HOME_VOLUME USER_VOLUME", "backup.user_volumes", (*homes, s.user_volume))
+    for part, name in _kept(s).items():
+        yield Reading("DATA_VOLUME_HOST SECRETS_VOLUME", f"backup.parts.{part}", name or ABSENT)
+    yield Reading("HOME_VOLUME USER_VOLUME", "backup.user_volumes", _users(s))
     yield Reading("BACKUP_REPOSITORY", "backup.repository", s.backup_repository or "")
     yield Reading("BACKUP_REPOSITORY", "backup.network", "bridge" if s.backup_repository else "none")
     yield Reading("BACKUP_KEEP", "backup.keep", s.backup_keep)
@@ -230,6 +238,9 @@ def _jobs(s: Settings, at: str) -> Readings:
     keys = "TLS BIND_ADDRESS LISTEN_PORT HUB_HOST HUB_PATH DOCKER_MACHINE_NAME"
     yield from _job(s, f"{at}.jobs.login-page", keys, (*python, "clock.login_page", *asked), network="host")
     yield from _job(s, f"{at}.jobs.free-disk", "the disk", (*python, "clock.free_disk", "/disk"), reads="/disk")
+    yield Reading("TIMEZONE", f"{at}.timezone", s.timezone)
+    yield Reading("HOME_VOLUME USER_VOLUME", f"{at}.user_volumes", _users(s))
+    yield from _backup_job(s, f"{at}.jobs.backup")
     for name, more in {"certificate": (), "certificate-now": ("now",)}.items():
         job = f"{at}.jobs.{name}"
         if s.acme_email is None:
@@ -250,23 +261,55 @@ def _jobs(s: Settings, at: str) -> Readings:
         )
 
 
+def _backup_job(s: Settings, at: str) -> Readings:
+    if s.backup_at is None:
+        yield Reading("BACKUP_AT", f"{at}.command", ABSENT)
+        return
+    command = ("/usr/bin/python3", "-m", "backup", "daily", s.backup_at)
+    network = "bridge" if s.backup_repository else "none"
+    yield from _any_job(s, at, "BACKUP_AT", command, network=network, every=None, within=12 * 3600, at_time=s.backup_at)
+    yield Reading("where a backup finds users' volumes", f"{at}.users_at", "/volumes")
+    yield Reading("what reading all files takes", f"{at}.capabilities", ("DAC_READ_SEARCH",))
+    yield Reading("the memory of a job", f"{at}.memory", 1024**3)
+    for number, name in enumerate(filter(None, _kept(s).values())):
+        yield Reading("DATA_VOLUME_HOST SECRETS_VOLUME", f"{at}.volumes[{number}].name", name)
+        yield Reading("DATA_VOLUME_HOST SECRETS_VOLUME", f"{at}.volumes[{number}].target", f"/volumes/{name}")
+    written = {s.backup_documents_volume: "/documents"} | (
+        {} if s.backup_repository else {s.backup_volume: "/repository"}
+    )
+    for number, (name, target) in enumerate(written.items()):
+        yield Reading("BACKUP_REPOSITORY", f"{at}.writes[{number}].name", name)
+        yield Reading("where a backup finds its own", f"{at}.writes[{number}].target", target)
+
+
 def _job(
     s: Settings, at: str, keys: str, command: tuple[str, ...], *, network: str = "none", reads: str = "",
     writes: str = "", log: str | None = None, every: int | None = 300, within: int = 30,
 ) -> Readings:  # fmt: skip
-    yield Reading(keys, f"{at}.command", command)
-    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.image", f"{s.image_namespace}/hub:{s.image_tag}")
-    yield Reading("jobs by name", f"{at}.name", at.rpartition(".")[2])
-    yield Reading("the network of a job", f"{at}.network", network)
-    yield Reading("how often a job runs", f"{at}.every", ABSENT if every is None else every)
-    yield Reading("how long a job may take", f"{at}.within", within)
-    yield Reading("the proxy's name", f"{at}.reads_log", ABSENT if log is None else log)
+    yield from _any_job(s, at, keys, command, network=network, every=every, within=within, log=log)
+    yield Reading("where a backup finds users' volumes", f"{at}.users_at", "")
+    yield Reading("what reading all files takes", f"{at}.capabilities", ())
+    yield Reading("the memory of a job", f"{at}.memory", 256 * 1024**2)
     for field, target in (("volumes", reads), ("writes", writes)):
         if not target:
             yield Reading("the volume of routes", f"{at}.{field}", ())
             continue
         yield Reading("the volume of routes", f"{at}.{field}[0].name", s.routes_volume)
         yield Reading("where a job finds routes", f"{at}.{field}[0].target", target)
+
+
+def _any_job(
+    s: Settings, at: str, keys: str, command: tuple[str, ...], *, network: str, every: int | None, within: int,
+    log: str | None = None, at_time: str = "",
+) -> Readings:  # fmt: skip
+    yield Reading(keys, f"{at}.command", command)
+    yield Reading("BACKUP_AT", f"{at}.at", at_time)
+    yield Reading("IMAGE_NAMESPACE IMAGE_TAG", f"{at}.image", f"{s.image_namespace}/hub:{s.image_tag}")
+    yield Reading("jobs by name", f"{at}.name", at.rpartition(".")[2])
+    yield Reading("the network of a job", f"{at}.network", network)
+    yield Reading("how often a job runs", f"{at}.every", ABSENT if every is None else every)
+    yield Reading("how long a job may take", f"{at}.within", within)
+    yield Reading("the proxy's name", f"{at}.reads_log", ABSENT if log is None else log)
 
 
 def _proxy(s: Settings) -> Readings:

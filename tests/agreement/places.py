@@ -13,7 +13,7 @@ from itertools import pairwise
 from json import loads
 from typing import Any
 
-from hubdeploy.blueprint import backup
+from hubdeploy.blueprint import backup, draw
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
@@ -49,9 +49,9 @@ def _backup(settings: Settings) -> Leaves:
     """What a backup's helper gets: its mounts, its network, and what it is to do. No step of `up` brings it."""
     password = settings.backup_password or Secret("made-by-the-first-backup")
     whole = dataclasses.replace(settings, backup_password=password)
-    put_there = backup.documents(whole, {}, {}, {})
+    put_there = backup.documents(whole, {}, {}, {}, draw.kept(settings))
     held = {path.rpartition("/")[2]: content.reveal() for path, content in put_there.items()}
-    mounts = sorted(f"{one.source} at {one.target}" for one in backup.mounts(settings, backup.kept(settings)))
+    mounts = sorted(f"{one.source} at {one.target}" for one in backup.mounts(settings, draw.kept(settings).values()))
     wanted = flat({**loads(held["backup.json"]), "mounts": mounts, "network": backup.network(settings)}, "backup")
     return {**wanted, "backup.password": held["password"].decode()}
 

@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from hubdeploy.contract import jobs, labels
-from hubdeploy.contract.documents import Job, Jobs, Volume
+from hubdeploy.contract.documents import UNDER_WAY, Job, Jobs, Volume
 from tests.engine import filtering
 from tests.engine.project import BASE, ensure_base
 from tests.hub.waiting import until
@@ -50,11 +50,13 @@ def made_from(client: docker.DockerClient) -> Iterator[Jobs]:
             _job("looker", "read line < /disk/kept; echo $line", volumes=(Volume(f"{name}-routes", "/disk"),)),
             # Of two streams either may come last.
             _job("writer", "{ echo x > /here; } 2>/dev/null || echo refused"),
+            _job("everybodys", "cd /volumes; echo *", users_at="/volumes"),
             _job("host", _LINKS, network="host"),
             _job("alone", _LINKS),
             Job("absent", "hubdeploy-test/no-such-image:1", ("true",), 300, 20),
             Job("no-program", BASE, ("/bin/none",), 300, 20),
         ),
+        user_volumes=(f"{name}-user-{{username}}",),
     )
     for container in client.containers.list(all=True, filters={"label": f"{labels.DEPLOYMENT}={name}"}):
         container.remove(force=True)
@@ -134,6 +136,45 @@ def test_a_job_may_write_to_a_volume_and_read_a_log_where_its_template_says_so(a
     code, words = _run(ask, "keeper")
     assert (code, set(words.split())) == (0, {"out", "err"})
     assert _run(ask, "looker") == (0, "kept")
+
+
+@pytest.fixture
+def users(client: docker.DockerClient, made_from: Jobs) -> Iterator[str]:
+    """Volumes of two users, one of which an older deployment made, and of nobody; the deployment's name."""
+    name = made_from.labels[labels.DEPLOYMENT]
+    carried = {
+        f"{name}-user-ada": {**made_from.labels, labels.UID: "1000"},
+        f"{name}-user-bob": {},
+        f"{name}-user-of-others": {labels.DEPLOYMENT: "others", labels.UID: "1000"},
+        f"{name}-of-nobody": dict(made_from.labels),
+    }
+    made = [client.volumes.create(volume, labels=found) for volume, found in carried.items()]
+    yield name
+    for one in made:
+        one.remove()
+
+
+def test_a_job_has_the_volumes_of_all_users_where_its_template_says_so(ask: Ask, users: str) -> None:
+    assert _run(ask, "everybodys") == (0, f"{users}-user-ada {users}-user-bob")
+
+
+def test_what_somebody_began_by_hand_under_a_jobs_name_goes_on(
+    ask: Ask, users: str, client: docker.DockerClient, made_from: Jobs
+) -> None:
+    by_hand = client.containers.run(
+        BASE,
+        ["/bin/busybox", "sleep", "60"],
+        name=f"{users}-job-everybodys",
+        detach=True,
+        labels=jobs.carried(made_from),
+    )
+    try:
+        assert _run(ask, "everybodys") == (UNDER_WAY, "somebody began it by hand, and it runs")
+        by_hand.reload()
+        assert by_hand.status == "running"
+    finally:
+        by_hand.remove(force=True)
+    assert _run(ask, "everybodys")[0] == 0
 
 
 def test_a_log_of_a_container_that_does_not_exist_is_empty(ask: Ask) -> None:

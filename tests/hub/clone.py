@@ -59,8 +59,7 @@ class Clone:
         copy_checkout(root)
         clone = cls(root, name or f"hubtest-{secrets.token_hex(4)}", free_port(), client)
         (root / ".env").write_text(f"DOCKER_MACHINE_NAME={clone.name}\nHUB_PORT={clone.port}\n")
-        carried_over = declarations.masked(loading.load(CHECKOUT, os.environ))
-        clone.set_local(**{key: carried_over[key] for key in _CARRIED_OVER if carried_over[key] is not None} | local)
+        clone.set_local(**of_this_machine() | local)
         clone.write_userlist(userlist)
         return clone
 
@@ -204,6 +203,12 @@ class Clone:
     @property
     def _own(self) -> dict[str, str | list[str] | bool]:
         return {"label": f"{labels.DEPLOYMENT}={self.name}"}
+
+
+def of_this_machine() -> dict[str, str]:
+    """The settings of the checkout that images need to build here."""
+    known = declarations.masked(loading.load(CHECKOUT, os.environ))
+    return {key: known[key] for key in _CARRIED_OVER if known[key] is not None}
 
 
 def copy_checkout(target: Path) -> None:

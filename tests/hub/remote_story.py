@@ -56,6 +56,17 @@ def go_on(person: Person, kernel: str) -> dict[str, object]:
     return seen | {"kept": Kernel(person, kernel).run("print(kept + 1)")}
 
 
+def find(person: Person, path: str) -> dict[str, object]:
+    """What a kernel reads in a file of the user's."""
+    seen = enter(person)
+    person.take_token()
+    person.start_server()
+    kernel = person.open_kernel()
+    seen["found"] = kernel.run(f"print(open({path!r}).read())")
+    kernel.close()
+    return seen
+
+
 def _stop_server(person: Person) -> None:
     path = f"/hub/api/users/{person.name}"
     answer = person.call("DELETE", f"{path}/server")
@@ -72,5 +83,6 @@ if __name__ == "__main__":
         "tell": tell,
         "go-on": go_on,
         "settle": settle,
+        "find": find,
     }
     print(json.dumps(chapters[chapter](Person(url, name, CERTIFICATE), *arguments)))

@@ -53,8 +53,11 @@ def test_a_users_files_come_back_by_the_documents_commands(
     assert re.search(r"snapshot [0-9a-f]{8}: \d+ volumes, \d+ files", told)
     assert "It lies on the engine's own disk" in told
     assert len(re.findall(r"^[0-9a-f]{8} ", hub.invoke("backups"), re.MULTILINE)) == 1
-    # The kernel went on.
-    assert kernel.run("print(6 * 7)") == "42\n"
+    # The kernel went on, and sees them come back beside what is there now.
+    kernel.run("open('odd/linked', 'w').write('changed')")
+    found = re.search(r"are in (\S+/work/restored-\S+)$", hub.invoke("restore", "--user", "ada"), re.MULTILINE)
+    assert found is not None
+    assert kernel.run(f"print(open('odd/linked').read(), open('{found[1]}/odd/linked').read())") == "changed kept\n"
     kernel.close()
     assert password.reveal() not in told
 

@@ -6,22 +6,19 @@ have it; guard and filter must get round that.
 from __future__ import annotations
 
 import dataclasses
-import json
 import socket
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import docker
 import pytest
 
 from tests import nested
-from tests.hub.clone import Clone
+from tests.hub.remote import Chapter, RemoteClone
 from tests.hub.waiting import until
 from tests.hub.walls import reached_from, without_walls
-from tests.nested import Machine, SecondEngine
+from tests.nested import SecondEngine
 
 pytestmark = pytest.mark.nested
 
@@ -33,27 +30,8 @@ engine, body = client(), {"Image": "x", "Labels": {"hubdeploy.user": "ada"}}
 answer = engine.post(engine._url("/containers/create"), params={"name": "x"}, json=body)
 print(answer.status_code, answer.json()["message"])
 """
-_HUB_FOLDER = Path(__file__).parent
-_STORY = "/tmp/story"
 # Seconds a command may print nothing: one silent step of a build on a busy machine.
 _SILENCE = 1800
-
-Chapter = Callable[..., dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class RemoteClone(Clone):
-    """A clone whose commands work on the engine that `docker_host` names; `client` is connected to that one."""
-
-    docker_host: str = ""
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {**super().environ, "DOCKER_HOST": self.docker_host}
-
-    def identities(self) -> dict[str | None, tuple[str | None, str]]:
-        """Container -> its id and when it was started."""
-        return {one.name: (one.id, one.attrs["State"]["StartedAt"]) for one in self.containers()}
 
 
 @pytest.fixture(scope="module")
@@ -86,31 +64,7 @@ def remote(
 @pytest.fixture(scope="module")
 def read(remote: RemoteClone, tmp_path_factory: pytest.TempPathFactory) -> Chapter:
     """Runs a chapter of the story as a user of that host; gives what they saw."""
-    folder = tmp_path_factory.mktemp("story")
-    (folder / "password").write_text(remote.user_password)
-    files = {name: _HUB_FOLDER / name for name in ("person.py", "waiting.py", "remote_story.py")}
-    files |= {"password": folder / "password", "certificate.pem": remote.settings.certificate_path}
-
-    def chapter(name: str, *words: str) -> dict[str, Any]:
-        command = ["/opt/jupyter/bin/python", "-m", "tests.hub.remote_story", remote.url, name, *words]
-        container = remote.client.containers.create(
-            remote.settings.notebook_image,
-            command,
-            user="root",
-            network_mode="host",
-            userns_mode="host",
-            working_dir=_STORY,
-        )
-        try:
-            Machine(container).put(files, f"{_STORY}/tests/hub")
-            container.start()
-            failed = container.wait()["StatusCode"] != 0
-            assert not failed, f"{container.logs().decode()}\n{remote.condition()}"
-            return dict(json.loads(container.logs(stderr=False).splitlines()[-1]))
-        finally:
-            container.remove(force=True)
-
-    return chapter
+    return remote.reader(tmp_path_factory.mktemp("story"))
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,7 @@ EXAMPLES = {
     "organizations": f"{GITHUB}ALLOWED_ORGANIZATIONS=cryptic-labs, other:data-team\nADMIN_ORGANIZATIONS=Cryptic-Labs:staff",
     "a provider with groups": f"{OIDC}HUB_HOST=hub.example.org\nALLOWED_GROUPS=students, lab 3\nADMIN_GROUPS=teachers",
     "accounts of its own": "AUTHENTICATOR=accounts\nHUB_HOST=hub.example.org\n",
+    "a daily backup": "BACKUP_AT=3:05\n",
     "a callback URL with its port": f"{GITHUB}OAUTH_CALLBACK_URL=https://localhost:443/hub/oauth_callback",
 }  # fmt: skip
 LOGINS = {"passwords": "", "github": GITHUB, "oidc": OIDC, "accounts": "AUTHENTICATOR=accounts\n"}
@@ -77,7 +78,10 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         accepted(folder, text)
         for text in (
             *LOGINS.values(),
-            *(EXAMPLES[one] for one in ("a foreign image", "a signed certificate", "a provider with groups")),
+            *(
+                EXAMPLES[one]
+                for one in ("a foreign image", "a signed certificate", "a provider with groups", "a daily backup")
+            ),
         )
     ]
     return {reading.kind for one in found for reading in facts.readings(one, render(one))}

@@ -14,6 +14,7 @@ from jupyterhub import orm
 
 from hubdeploy.blueprint import documents
 from hubdeploy.contract.documents import User
+from hubdeploy.contract.servers import may_name
 from hubdeploy.settings import loading, readers, volume_names
 from hubdeploy.settings.declarations import Settings
 from tests.unit.hub import hub_image
@@ -77,7 +78,7 @@ def test_a_template_that_would_not_give_each_user_a_volume_is_refused(text: str)
     [("lab-user-data", True), ("lab-user-", False), ("lab-data", False), ("my-lab-user-data", False)],
 )
 def test_a_template_can_name_a_volume_with_its_beginning_and_end(volume: str, may: bool) -> None:
-    assert volume_names.may_name("lab-user-{username}", volume) is may
+    assert may_name("lab-user-{username}", volume) is may
 
 
 @pytest.fixture

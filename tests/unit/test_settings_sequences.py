@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from hubdeploy import family
 from hubdeploy.blueprint import images
-from hubdeploy.commands import local_files
+from hubdeploy.commands import daily, local_files
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import User
@@ -107,7 +107,12 @@ class Sequence(RuleBasedStateMachine):
         return pulls, self.drawn(s)
 
     def drawn(self, s: Settings) -> Plan:
-        with border.crossed(s), mock.patch.object(Deployment, "observe", return_value=self.held.seen_by(s)):
+        with (
+            border.crossed(s),
+            mock.patch.object(Deployment, "observe", return_value=self.held.seen_by(s)),
+            # What it compares are files of this machine, which a sequence does not write.
+            mock.patch.object(daily, "steps", return_value=()),
+        ):
             drawn = Deployment(s.root, border.ENVIRON).draw()
         found = checks.findings(Case(drawn.plan, drawn.blueprint, drawn.snapshot, Evidence()))
         problems = [one for one in found if isinstance(one, Problem)]

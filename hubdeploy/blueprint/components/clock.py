@@ -24,7 +24,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         consequence=CONSEQUENCE,
         mounts=(Mount(settings.clock_volume, filter.MOUNT_FOR_JOBS, read_only=True),),
         command=(jobs.PYTHON, "-m", "clock"),
-        environment={"JOBS": jobs.as_variable(settings), "TZ": settings.timezone},
+        environment={"JOBS": jobs.as_variable(settings, facts.kept), "TZ": settings.timezone},
         user=f"{UID}:{UID}",
         limits=Limits(memory=64 * _MIB, reserved=16 * _MIB, pids=64),
         network_mode="none",

@@ -44,7 +44,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         command=("/opt/hub/bin/python", "-m", "filter"),
         environment={
             "SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True),
-            "JOBS": jobs.as_variable(settings),
+            "JOBS": jobs.as_variable(settings, facts.kept),
             "TZ": settings.timezone,
         },
         user=None if facts.socket_group is None else f"{UID}:{facts.socket_group}",

@@ -16,6 +16,7 @@ from hubdeploy.blueprint.specs import (
     Severity,
     VolumeSpec,
 )
+from hubdeploy.contract import backups
 from hubdeploy.contract.documents import Secret, to_bytes
 from hubdeploy.settings.declarations import Settings
 
@@ -69,7 +70,7 @@ def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     owned = not settings.is_set("DATA_VOLUME_HOST")
     labels = own_labels(settings, "data-volume")
     return (
-        VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True, kept=True),
+        VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True, kept=backups.DATA),
         VolumeSpec(settings.hub_volume, own_labels(settings, "hub-volume"), True, "DOCKER_MACHINE_NAME"),
     )
 

@@ -137,7 +137,9 @@ def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     return (
         VolumeSpec(settings.routes_volume, own_labels(settings, "routes-volume"), True, "DOCKER_MACHINE_NAME"),
         # Certificates that an authority issued lie in it.
-        VolumeSpec(settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME", kept=True),
+        VolumeSpec(
+            settings.proxy_volume, own_labels(settings, "proxy-volume"), True, "DOCKER_MACHINE_NAME", kept="proxy"
+        ),
     )
 
 

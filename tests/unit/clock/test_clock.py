@@ -6,6 +6,7 @@ import importlib
 import os
 import threading
 from concurrent.futures import wait
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,28 @@ def test_a_job_is_due_where_the_hosts_time_went_back() -> None:
 
 def test_a_job_with_short_pauses_has_them_after_a_bad_end_too() -> None:
     assert results.is_due(Job("page", "", (), every=10, within=5), Result(0, 0, False), 10)
+
+
+def _at(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("last", "due"),
+    [
+        (Result(_at("2026-11-28T01:00"), 0), "2026-11-28T01:00:30"),
+        (Result(_at("2026-11-28T01:00"), 0, True), "2026-11-28T03:00"),
+        (Result(_at("2026-11-28T03:00:20"), 0, True), "2026-11-29T03:00"),
+        (Result(_at("2026-11-28T03:00:20"), 0, False), "2026-11-28T04:00:20"),
+        (Result(_at("2026-11-28T02:50"), 0, False), "2026-11-28T03:00"),
+        (Result(_at("2026-12-31T03:05"), 0, True), "2027-01-01T03:00"),
+    ],
+    ids=["after the start", "today", "tomorrow", "after a bad end", "whichever comes first", "next year"],
+)
+def test_a_daily_job_is_due_at_its_time_of_day(last: object, due: str) -> None:
+    daily = Job("backup", "", (), every=None, within=3600, at="03:00")
+    assert not results.is_due(daily, last, _at(due) - 1)
+    assert results.is_due(daily, last, _at(due))
 
 
 def test_it_is_told_since_when_all_is_well_or_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hubdeploy.blueprint import backup as drawn
-from hubdeploy.commands import backup
+from hubdeploy.commands import backup, daily
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret
 from hubdeploy.plan.snapshot import EngineFacts, Snapshot, VolumeState
@@ -53,7 +53,7 @@ def test_a_helper_may_write_its_documents_and_the_repository_alone() -> None:
 
 
 def test_no_secret_is_in_what_the_helper_is_told_to_do(tmp_path: Path) -> None:
-    found = drawn.documents(settings(), {".env.local": Secret(b"A=1")}, {"ssh_key": Secret(b"key")}, {})
+    found = drawn.documents(settings(), {".env.local": Secret(b"A=1")}, {"ssh_key": Secret(b"key")}, {}, {})
     assert found["/documents/password"].reveal() == b"p" * 16
     assert found["/documents/files/.env.local"].reveal() == b"A=1"
     assert found["/documents/access/ssh_key"].reveal() == b"key"
@@ -68,8 +68,8 @@ def test_the_operators_own_files_are_taken_if_they_are_there(tmp_path: Path) -> 
     for name in (*made, "other", "jupyterhub/secrets/backup/ssh_key", "jupyterhub/secrets/backup/other"):
         (tmp_path / name).write_text(name)
     found = settings(tmp_path, hub_logo=tmp_path / "logo.svg", extra_ca_bundle=Path("/etc/hosts"))
-    assert sorted(backup.operators_files(found)) == sorted(made)
-    assert list(backup.access(found)) == ["ssh_key"]
+    assert sorted(daily.operators_files(found)) == sorted(made)
+    assert list(daily.access(found)) == ["ssh_key"]
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def faults(given_texts: Mapping[str, str], folder: Path) -> list[str] | None:
 def test_settings_are_refused_or_let_in_those_whom_they_name(tmp_path: Path) -> None:
     counted: Counter[str] = Counter()
 
-    @profile(deadline=None, max_examples=200, derandomize=True, database=None)
+    @profile(deadline=None, max_examples=240, derandomize=True, database=None)
     @given(combinations())
     def each(drawn: dict[str, str]) -> None:
         found = faults(drawn, tmp_path)

@@ -1,0 +1,154 @@
+"""`python -m backup.proving URL USER FILE`, in the drill's helper, with the hub's own Python: is that user for a moment.
+
+It logs in, has the server started, and has a kernel read a file. It prints a line of JSON when the login page has come, and one
+at the end. The password comes from a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, CookieJar, TCPConnector
+from contract import backups
+from yarl import URL
+
+# Seconds: for the hub's first page, for a server, and for a cell.
+_PAGE_WITHIN, _SERVER_WITHIN, _CELL_WITHIN = 60, 120, 60
+_STEP = 0.2
+_HASH = """
+import hashlib, pathlib
+print(hashlib.sha256(pathlib.Path(PATH).read_bytes()).hexdigest())
+"""
+
+
+class Failed(Exception):
+    """What did not happen."""
+
+
+class Visitor:
+    """One user at one hub, which has a certificate that nobody signed."""
+
+    def __init__(self, session: ClientSession, url: str, user: str) -> None:
+        self._session, self._url, self._user = session, URL(url), user
+        self._token = ""
+
+    async def come_to_the_login_page(self) -> None:
+        async def comes() -> bool:
+            async with self._session.get(self._url / "hub" / "login") as answer:
+                return answer.status == 200
+
+        await _until(comes, _PAGE_WITHIN, "the login page comes")
+
+    async def log_in(self, password: str) -> None:
+        form = {"username": self._user, "password": password, "_xsrf": self._xsrf("/hub/")}
+        async with self._session.post(self._url / "hub" / "login", data=form) as answer:
+            if answer.status != 200 or answer.url.path == "/hub/login":
+                raise Failed(f"{self._user} cannot log in: {answer.status}")
+        headers = {"X-XSRFToken": self._xsrf("/hub/"), "Referer": str(self._url / "hub" / "token")}
+        where = self._url / "hub" / "api" / "users" / self._user / "tokens"
+        async with self._session.post(where, json={}, headers=headers) as answer:
+            if answer.status != 201:
+                raise Failed(f"{self._user} gets no token: {answer.status}")
+            self._token = (await answer.json())["token"]
+
+    async def start_server(self) -> None:
+        account = self._url / "hub" / "api" / "users" / self._user
+        async with self._session.post(account / "server", headers=self._headers) as answer:
+            if answer.status not in (201, 202):
+                raise Failed(f"{self._user}'s server does not start: {await answer.text()}")
+
+        async def is_ready() -> bool:
+            async with self._session.get(account, headers=self._headers) as answer:
+                found: dict[str, Any] = await answer.json()
+                return bool(found["servers"].get("", {}).get("ready"))
+
+        await _until(is_ready, _SERVER_WITHIN, f"{self._user}'s server is ready")
+
+    async def run(self, code: str) -> str:
+        """What the code prints in a new kernel. Raises Failed."""
+        kernels = self._url / "user" / self._user / "api" / "kernels"
+        async with self._session.post(kernels, json={"name": "python3"}, headers=self._headers) as answer:
+            if answer.status != 201:
+                raise Failed(f"{self._user} gets no kernel: {answer.status}")
+            kernel = (await answer.json())["id"]
+        async with self._session.ws_connect(kernels / kernel / "channels", headers=self._headers) as socket:
+            request = uuid.uuid4().hex
+            header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": request}
+            content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+            await socket.send_json(
+                {
+                    "header": {**header, "version": "5.3", "date": ""}, "parent_header": {}, "metadata": {},
+                    "content": content, "channel": "shell",
+                }
+            )  # fmt: skip
+            async with asyncio.timeout(_CELL_WITHIN):
+                return await _printed(socket, request)
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"token {self._token}"}
+
+    def _xsrf(self, path: str) -> str:
+        return self._session.cookie_jar.filter_cookies(self._url.with_path(path))["_xsrf"].value
+
+
+async def _printed(socket: Any, request: str) -> str:
+    printed = ""
+    while True:
+        said = await socket.receive_json()
+        if said["parent_header"].get("msg_id") != request:
+            continue
+        if said["msg_type"] == "error":
+            raise Failed(f"the kernel cannot read the file: {said['content']['evalue']}")
+        if said["msg_type"] == "stream":
+            printed += said["content"]["text"]
+        if said["msg_type"] == "status" and said["content"]["execution_state"] == "idle":
+            return printed.strip()
+
+
+async def _until(holds: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    if await holds():
+                        return
+                except ClientError:
+                    pass
+                await asyncio.sleep(_STEP)
+    except TimeoutError:
+        raise Failed(f"after {seconds} s it was not so: {what}") from None
+
+
+async def prove(url: str, user: str, path: str, password: str) -> str:
+    """The SHA-256 that the kernel finds; empty without a path."""
+    jar = CookieJar(unsafe=True)
+    async with ClientSession(connector=TCPConnector(ssl=False), cookie_jar=jar) as session:
+        visitor = Visitor(session, url, user)
+        await visitor.come_to_the_login_page()
+        print(json.dumps({backups.PROGRESS: {"login_page": True}}), flush=True)
+        await visitor.log_in(password)
+        await visitor.start_server()
+        return await visitor.run(_HASH.replace("PATH", repr(path)) if path else "print('')")
+
+
+def main(words: list[str]) -> int:
+    url, user, path = words
+    password = Path(backups.DOCUMENTS, backups.PASSWORD).read_text()
+    try:
+        found = asyncio.run(prove(url, user, path, password))
+    except (Failed, ClientError, TimeoutError) as error:
+        print(error or type(error).__name__, file=sys.stderr)
+        return 1
+    print(json.dumps({backups.RESULT: {"sha256": found}}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

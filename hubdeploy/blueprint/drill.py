@@ -1,0 +1,44 @@
+"""The throw-away deployment of a drill: made like the real one, with a name and a login of its own, and cut off. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hubdeploy.blueprint import routing
+from hubdeploy.blueprint.specs import Blueprint
+from hubdeploy.contract.documents import User
+from hubdeploy.settings import generated, volume_names
+from hubdeploy.settings.declarations import Settings, defaults
+
+# What images and users' servers follow from. All else is a drill's own, or derived.
+_CARRIED = (
+    "root", "image_namespace", "image_tag", "base_image", "nb_user", "nb_uid", "notebook_dir", "notebook_image", "spawn_command",
+    "timezone", "python_distribution", "builder", "extra_ca_bundle", "memory_limit", "cpu_limit", "pids_limit", "data_mount",
+)  # fmt: skip
+
+
+def name(settings: Settings) -> str:
+    return f"{settings.name}-drill"
+
+
+def settings_of(settings: Settings, user: str) -> Settings:
+    """The throw-away deployment's settings: `user` alone may log in, with a password that nobody knows beforehand."""
+    carried = {field: getattr(settings, field) for field in _CARRIED}
+    if settings.home_volume == volume_names.NONE:
+        carried["home_volume"] = volume_names.NONE
+    made = defaults(
+        **carried, name=name(settings), authenticator="shared-password", http_port=None, users=(User(user),)
+    )
+    return generated.completed(made)[0]
+
+
+def cut_off(blueprint: Blueprint) -> Blueprint:
+    """The blueprint without a way out of its networks, and without a port that others reach."""
+    networks = tuple(dataclasses.replace(one, internal=True) for one in blueprint.networks)
+    containers = tuple(dataclasses.replace(one, published=()) for one in blueprint.containers)
+    return dataclasses.replace(blueprint, networks=networks, containers=containers)
+
+
+def address(settings: Settings) -> str:
+    """Where a container on the users' network finds the proxy of such a deployment."""
+    return f"https://{settings.proxy_name}:{routing.HTTPS_PORT}"

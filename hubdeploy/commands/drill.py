@@ -1,0 +1,171 @@
+"""`drill`: proves the newest backup. It comes back into a throw-away deployment that reaches nothing; one of its users logs in
+there, and a kernel reads a file. All of it is removed, and a receipt stays.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from hubdeploy.blueprint import drill as drawn
+from hubdeploy.blueprint import restoring
+from hubdeploy.blueprint.specs import Mount
+from hubdeploy.commands import backup, execution, restore
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.commands.restore import Found
+from hubdeploy.contract import backups
+from hubdeploy.contract.documents import Return, Secret
+from hubdeploy.contract.servers import filled
+from hubdeploy.errors import DeployError, EngineError, indented
+from hubdeploy.plan import operations as op
+from hubdeploy.plan import removal
+from hubdeploy.plan.reconcile import reconcile
+from hubdeploy.plan.steps import Plan, Step
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.volume_names import user_of
+from hubdeploy.tls import selection
+
+_MB = 10**6
+_PYTHON = "/opt/hub/bin/python"
+
+
+def drill(deployment: Deployment) -> None:
+    """Prints the receipt. Raises DeployError if the backup is not proved; the throw-away deployment is gone either way."""
+    settings, display = deployment.settings, deployment.display
+    found = restore.look(deployment, at="", of="")
+    user = _user(found.manifest)
+    thrown_away = copy.copy(deployment)
+    thrown_away.settings = drawn.settings_of(settings, user)
+    begun = time.monotonic()
+    display.line(
+        f"{found.title} comes back as {thrown_away.settings.name}, which reaches nothing and is removed afterwards"
+    )
+    with _removed_afterwards(thrown_away):
+        told = _bring_back(deployment, thrown_away.settings, found, user)
+        display.line(f"  {told['compared']['files']} files are as the snapshot has them; the hub comes up")
+        _come_up(thrown_away)
+        page, digest = _visit(deployment, thrown_away.settings, user, told["file"], begun)
+    if told["file"] and digest != told["file"]["sha256"]:
+        raise DeployError(
+            wanted=f"{told['file']['path']} as {user} wrote it",
+            found="a kernel reads something else",
+            fix="keep this backup, take another one, and run ./invoke drill again",
+        )
+    receipt = {
+        "at": time.time(),
+        "snapshot": found.id,
+        "taken": found.taken.timestamp(),
+        "to_login_page": round(page, 1),
+        "seconds": round(time.monotonic() - begun, 1),
+        "user": user,
+        "path": told["file"].get("path", ""),
+        "compared": told["compared"],
+    }
+    content = Secret(json.dumps(receipt, indent=1).encode())
+    deployment.apply(op.VolumeHolds(settings.backup_documents_volume, {backups.PROOF: content}, "the drill's receipt"))
+    for line in _report(receipt, found):
+        display.line(line)
+
+
+def _user(manifest: Mapping[str, Any]) -> str:
+    """A user with files, the one with the fewest bytes; a name that nobody has where there is none."""
+    template = manifest["user_volumes"][-1]
+    sizes = {
+        user: known["bytes"]
+        for name, known in manifest["volumes"].items()
+        if known["bytes"] and (user := user_of(template, name)) is not None
+    }
+    return min(sizes, key=lambda one: (sizes[one], one), default="drill")
+
+
+def _bring_back(deployment: Deployment, wanted: Settings, found: Found, user: str) -> dict[str, Any]:
+    targets = restoring.targets(wanted, found.manifest)
+    own = filled(wanted.user_volume, user)
+    proves = next((name for name, one in targets.items() if one.name == own), restore.data_of(found.manifest))
+    returns = tuple(Return(name) for name in targets)
+    told = restore.bring(deployment, found, targets, returns, databases=restore.data_of(found.manifest), proves=proves)
+    compared = told["compared"]
+    if compared["different"]:
+        raise DeployError(
+            wanted="every file as the snapshot has it",
+            found=f"{compared['different']} differ:\n{indented(chr(10).join(compared['differences']))}",
+            fix="see whether the disk is well, take another backup, and run ./invoke drill again",
+        )
+    return told
+
+
+def _come_up(deployment: Deployment) -> None:
+    snapshot = deployment.observe()
+    pair, _ = selection.make(deployment.settings, "for a drill")
+    blueprint = drawn.cut_off(deployment.blueprint(deployment.settings, snapshot, pair))
+    _do(deployment, reconcile(blueprint, snapshot))
+
+
+def _visit(
+    deployment: Deployment, wanted: Settings, user: str, file: Mapping[str, str], begun: float
+) -> tuple[float, str]:
+    """Seconds from the drill's begin to the login page, and the SHA-256 that the user's kernel finds."""
+    came: list[float] = []
+    path = f"{wanted.notebook_dir}/{file['path']}" if file else ""
+    assert wanted.user_password is not None
+    ended, told = backup.run_program(
+        deployment,
+        (_PYTHON, "-m", "backup.proving", drawn.address(wanted), user, path),
+        (Mount("", backups.DOCUMENTS),),
+        {f"{backups.DOCUMENTS}/{backups.PASSWORD}": Secret(wanted.user_password.reveal().encode())},
+        progress=lambda said: came.append(time.monotonic() - begun),
+        network=wanted.network_name,
+    )
+    if not told:
+        raise EngineError(
+            wanted=f"{user} at work on what came back",
+            found=f"it ended with code {ended.code}:\n{indented(ended.errors)}",
+            fix="run ./invoke drill again; if it fails again, the backup does not make a hub that works",
+        )
+    return came[0], told["sha256"]
+
+
+@contextmanager
+def _removed_afterwards(deployment: Deployment) -> Iterator[None]:
+    """Also what a drill left that was killed."""
+    _remove(deployment)
+    try:
+        yield
+    finally:
+        _remove(deployment)
+
+
+def _remove(deployment: Deployment) -> None:
+    snapshot = deployment.engine.observe(deployment.settings.name, names=(), directories={})
+    _do(deployment, removal.removal(snapshot, deployment.settings.name, volumes=True))
+
+
+def _do(deployment: Deployment, plan: Plan) -> None:
+    execution.carry_out(plan.steps, deployment.apply, _Silent())
+
+
+class _Silent:
+    """Nobody needs to read each step of what is thrown away."""
+
+    def begun(self, step: Step) -> None: ...
+    def printed(self, step: Step, line: str) -> None: ...
+    def done(self, step: Step, seconds: float) -> None: ...
+    def building(self, steps: Any) -> None: ...
+    def built(self) -> None: ...
+
+
+def _report(receipt: Mapping[str, Any], found: Found) -> list[str]:
+    hours = (datetime.now().astimezone() - found.taken).total_seconds() / 3600
+    read = f", and read {receipt['path']} in a kernel" if receipt["path"] else ""
+    compared = receipt["compared"]
+    return [
+        f"proved: snapshot {receipt['snapshot']}, {hours:.0f} hours old",
+        f"  {compared['files']} files, {compared['bytes'] / _MB:.0f} MB: contents, owners, modes and times agree with it",
+        f"  {receipt['to_login_page']:.0f} s from nothing to the login page; {receipt['user']} logged in, started a server{read}",
+        f"  {receipt['seconds']:.0f} s in all; nothing of it is left",
+    ]
