@@ -6,8 +6,11 @@ pages, light and dark, and goes on by itself when there is an answer. Without Ja
 
 from __future__ import annotations
 
+import base64
 import html
 from string import Template
+
+from hubdeploy.contract import pictures
 
 # Name of the file -> title, text, and the text after a minute of waiting.
 _TEXTS = {
@@ -39,6 +42,7 @@ _PAGE = Template("""\
 body { margin: 0; color: var(--text); background: var(--page); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto,
   "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif }
 header { padding: 1rem; background: var(--bar); font-size: 1.25rem }
+header img { height: 28px; margin-right: .5rem; vertical-align: middle }
 main { max-width: 36rem; margin: 3rem auto; padding: 0 1rem; text-align: center }
 h1, p { text-wrap: balance }
 h1 { font-size: 1.75rem; font-weight: 500; line-height: 1.2 }
@@ -57,7 +61,7 @@ document.documentElement.dataset.theme = chosen === "dark" || chosen === "light"
 </script>
 </head>
 <body>
-<header>$hub</header>
+<header>$logo$hub</header>
 <main>
 <h1>$title</h1>
 <div role="status"><p id="text">$text</p></div>
@@ -89,9 +93,18 @@ setTimeout(look, 200);
 """)
 
 
-def pages(hub: str) -> dict[str, bytes]:
-    """Name of a file -> its content. `hub` is what the hub calls itself, as text."""
+def pages(hub: str, logo: bytes = b"") -> dict[str, bytes]:
+    """Name of a file -> its content. `hub` is what the hub calls itself, as text; `logo` the picture of HUB_LOGO, empty without
+    one."""
+    texts = {"hub": html.escape(hub), "logo": _picture(logo)}
     return {
-        name: _PAGE.substitute(hub=html.escape(hub), name=name, title=title, text=text, later=later).encode()
+        name: _PAGE.substitute(texts, name=name, title=title, text=text, later=later).encode()
         for name, (title, text, later) in _TEXTS.items()
     }
+
+
+def _picture(logo: bytes) -> str:
+    """The picture as an element that holds it; an SVG runs no script there."""
+    if not logo:
+        return ""
+    return f'<img src="data:{pictures.kind(logo)};base64,{base64.b64encode(logo).decode()}" alt="">'

@@ -4,6 +4,7 @@ and what matters of a build's context.
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -51,6 +52,8 @@ def render(put: Mapping[str, bytes]) -> Leaves:
             # "What is wrong - the hub's title"
             (title,) = re.findall("<title>(.*)</title>", content.decode())
             leaves[f"proxy.{name}.hub"] = html.unescape(title.partition(" - ")[2])
+            pictures = re.findall('<img src="data:[^,]*,([^"]*)"', content.decode())
+            leaves[f"proxy.{name}.logo"] = digest([base64.b64decode(picture) for picture in pictures])
         elif name == "acme-ca.pem":
             leaves["proxy.acme-ca"] = digest([content])
         elif path == LOGO:

@@ -72,6 +72,7 @@ def proxy(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("HUB_PORT HUB_HOST SECRETS_VOLUME ACME_EMAIL TLS", remembered, 2_592_000 if alone else ABSENT)
     for page in ("hub", "server"):
         yield Reading("HUB_TITLE", f"proxy.{page}.html.hub", s.hub_title)
+        yield Reading("HUB_LOGO", f"proxy.{page}.html.logo", _logo(s))
     users = ("".join((routing.API_USER, ":{SHA}", hashed)),)
     yield Reading("the proxy's API password", "proxy.api.toml.http.middlewares.hub-only.basicAuth.users", users)
     yield from _authority(s, at)
@@ -160,7 +161,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("HUB_TITLE", "pages.title", s.hub_title)
     yield Reading("HUB_ANNOUNCEMENT", "pages.announcement", s.hub_announcement or ABSENT)
     yield Reading("HUB_HELP_URL", "pages.help_url", s.hub_help_url or ABSENT)
-    yield Reading("HUB_LOGO", "logo", digest([s.hub_logo.read_bytes() if s.hub_logo else b""]))
+    yield Reading("HUB_LOGO", "logo", _logo(s))
     traits = _traits(s, s.authenticator)
     yield Reading("AUTHENTICATOR", "contract.login.traits", ABSENT if traits else ())
     for login in ("github", "oidc"):
@@ -176,6 +177,10 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
         yield Reading(key, f"secrets.login.{name}", _absent_or(_password(s, leaves, key) if shared else None))
     yield Reading("GITHUB_CLIENT_SECRET OIDC_CLIENT_SECRET", "secrets.login.client_secret", _client_secret(s))
+
+
+def _logo(s: Settings) -> str:
+    return digest([s.hub_logo.read_bytes() if s.hub_logo else b""])
 
 
 def _traits(s: Settings, login: str) -> dict[str, tuple[str, Any]]:

@@ -65,7 +65,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         ),
         published=_published(settings),
         files=_files(settings, facts),
-        live_files=_pages(settings.hub_title)
+        live_files=_pages(settings.hub_title, facts.logo)
         | {path: _live_file(path, content) for path, content in dynamic.items()}
         | _no_order(settings, facts),
         environment={"TZ": settings.timezone, **({"DOOR": door.note} if door else {})},
@@ -119,10 +119,10 @@ def _no_order(settings: Settings, facts: Facts) -> dict[str, LiveFile]:
     return {} if held.reveal() in orders else {path: LiveFile(Secret(b""), "no order of a certificate")}
 
 
-def _pages(title: str) -> dict[str, LiveFile]:
+def _pages(title: str, logo: bytes) -> dict[str, LiveFile]:
     return {
         f"{PAGES_DIRECTORY}/{name}": LiveFile(Secret(page), _SUBJECTS["pages.toml"])
-        for name, page in pages.pages(title).items()
+        for name, page in pages.pages(title, logo).items()
     }
 
 

@@ -18,6 +18,7 @@ from hubdeploy.tls.certificates import Pair
 
 PROXY = Path(__file__).parents[3] / "proxy"
 PASSWORD = "a-long-random-password"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
 def files(
@@ -133,8 +134,19 @@ def test_the_proxys_image_serves_the_pages_where_traefik_asks_for_them() -> None
 
 @pytest.mark.parametrize("name", pages.pages("lab"))
 def test_a_page_needs_no_other_file(name: str) -> None:
-    page = pages.pages("<lab> & co")[name].decode()
-    assert "<header>&lt;lab&gt; &amp; co</header>" in page
-    assert not re.search(r"""\b(src|href|url)\b\s*[=(]\s*["'/]""", page)
+    page = pages.pages("<lab> & co", PNG)[name].decode()
+    assert "&lt;lab&gt; &amp; co</header>" in page
+    assert not re.search(r"""\b(src|href|url)\b\s*[=(]\s*["'/](?!data:)""", page)
     assert "$" not in page
     assert 'role="status"' in page
+
+
+@pytest.mark.parametrize("name", pages.pages("lab"))
+def test_a_page_shows_the_operators_logo_and_without_one_the_title_alone(name: str) -> None:
+    (picture,) = re.findall(r'<header><img src="data:image/png;base64,([^"]*)" alt="">', _page(name, PNG))
+    assert base64.b64decode(picture) == PNG
+    assert "<header>lab</header>" in _page(name, b"")
+
+
+def _page(name: str, logo: bytes) -> str:
+    return pages.pages("lab", logo)[name].decode()
