@@ -42,6 +42,11 @@ _HUB_ANSWERS_WITHIN = 2.0
 _SEND_AT_LEAST_EVERY = 60.0
 # Memory in steps of a hundredth of the limit: smaller changes are sent to no page.
 _STEPS = 100
+_KERNEL_WAS_GIVEN_UP = (
+    "A kernel ended each time as soon as it was started. Something in your home may be the reason: a start-up file in"
+    ' ~/.ipython, or a package that you installed.\nFile > Hub Control Panel has the button "Stop my server and start it'
+    ' safely": same files, your settings and packages left aside. reset-my-packages, in a terminal, puts the packages aside.'
+)
 
 
 class Notices:
@@ -58,6 +63,8 @@ class Notices:
         # Kills that were seen, and those among them that a message explains.
         self._seen = self._explained = self._memory.kills if self._memory else 0
         self._watched: set[str] = set()
+        # Kernels that ran out of memory.
+        self._out_of_memory: set[str] = set()
         self._page_asked = asyncio.Event()
         self._sent: tuple[int, float] = (-1, 0.0)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,8 +134,8 @@ class Notices:
     def _watch_new_kernels(self) -> None:
         running = set(self._kernels.list_kernel_ids())
         for kernel in running - self._watched:
-            for end in ("restart", "dead"):
-                self._kernels.add_restart_callback(kernel, partial(self._kernel_died, kernel), end)
+            self._kernels.add_restart_callback(kernel, partial(self._kernel_died, kernel), "restart")
+            self._kernels.add_restart_callback(kernel, partial(self._kernel_was_given_up, kernel), "dead")
         self._watched = running
 
     def _kernel_died(self, kernel: str) -> None:
@@ -136,7 +143,13 @@ class Notices:
         self._memory = memory.read()
         if self._memory and self._memory.kills > self._explained and _was_killed(self._kernels.get_kernel(kernel)):
             self._explained = self._memory.kills
+            self._out_of_memory.add(kernel)
             self._keep(self._explain(kernel, self._memory.limit))
+
+    def _kernel_was_given_up(self, kernel: str) -> None:
+        """Called by Jupyter Server after a kernel has ended six times in a row within seconds."""
+        if kernel not in self._out_of_memory and home.SAFE_START not in os.environ:
+            self.board.post(Notice("kernel-given-up", _KERNEL_WAS_GIVEN_UP, "warning"))
 
     async def _explain(self, kernel: str, limit: int) -> None:
         try:
