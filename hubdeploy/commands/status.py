@@ -128,6 +128,10 @@ def _health(state: ContainerState, deployment: NamedDeployment) -> Text:
     health = state.health
     if health == "starting" and state.running and deployment.engine.health(state.name)[0]:
         health = "healthy"
+    return _coloured(health)
+
+
+def _coloured(health: str) -> Text:
     return Text(health, style=_STYLES.get(health, ""))
 
 
