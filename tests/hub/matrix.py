@@ -12,7 +12,11 @@ from dataclasses import dataclass
 # Dimension -> value -> the settings that make it.
 DIMENSIONS: dict[str, dict[str, dict[str, str]]] = {
     "user": {"derived": {}, "other": {"NB_USER": "ada_l-2", "NB_UID": "1815"}},
-    "folder": {"derived": {}, "nested": {"DOCKER_NOTEBOOK_DIR": "/home/{user}/lab.2026/@notebooks"}},
+    "folder": {
+        "derived": {},
+        "nested": {"DOCKER_NOTEBOOK_DIR": "/home/{user}/lab.2026/@notebooks"},
+        "home": {"DOCKER_NOTEBOOK_DIR": "/home/{user}"},
+    },
     "name": {
         "short": {"DOCKER_MACHINE_NAME": "hubtest-{token}"},
         "longest": {"DOCKER_MACHINE_NAME": "0-hubtest-{token}--forty-letters-in-all"},
@@ -77,16 +81,16 @@ ROWS = (
     _row(2, quick=True, folder="nested", name="longest", network="given", tag="other", image="docker-stacks",
          certificate="volume", path="other"),
     _row(3, quick=True, user="other", name="longest", network="given", port="other", login="github", sudo="all"),
-    _row(4, quick=True, user="other", folder="nested", port="other", image="docker-stacks", login="github",
+    _row(4, quick=True, user="other", folder="home", port="other", image="docker-stacks", login="github",
          authorities="one more", sudo="listed", path="other"),
-    _row(5, quick=True, name="longest", network="given", data="other", certificate="volume"),
+    _row(5, quick=True, folder="home", name="longest", network="given", data="other", certificate="volume"),
     _row(6, folder="nested", name="longest", network="given", data="other", image="docker-stacks", sudo="all"),
-    _row(7, user="other", network="given", certificate="volume", sudo="listed"),
+    _row(7, user="other", folder="nested", network="given", certificate="volume", sudo="listed"),
     _row(8, user="other", data="other", tag="other", authorities="one more", sudo="all", path="other"),
-    _row(9, folder="nested", name="longest", port="other", tag="other", certificate="volume", sudo="listed"),
-    _row(10, user="other", name="longest", port="other", image="docker-stacks", login="github", certificate="volume",
-         authorities="one more"),
-    _row(11, folder="nested", network="given", data="other", port="other", tag="other", image="docker-stacks",
-         login="github", authorities="one more", sudo="listed"),
-    _row(12, tag="other", login="github", certificate="volume", sudo="all"),
+    _row(9, name="longest", port="other", tag="other", certificate="volume", sudo="listed"),
+    _row(10, user="other", folder="nested", name="longest", port="other", image="docker-stacks", login="github",
+         certificate="volume", authorities="one more"),
+    _row(11, network="given", data="other", port="other", tag="other", image="docker-stacks", login="github",
+         authorities="one more", sudo="listed"),
+    _row(12, folder="home", tag="other", login="github", certificate="volume", sudo="all"),
 )  # fmt: skip
