@@ -66,6 +66,7 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "end_of_server": lambda reader: ServerSpawner.end_of_server,
         "listed_users": [user.name for user in contract.users],
         "operators": lambda reader: pages.shown(),
+        "own_logo": lambda reader: bool(pages.logo()),
         "first_visit": assets.first_visit,
         "ended_membership": lambda reader: membership.ended.get(),
         "own_accounts": contract.login.name == OWN_ACCOUNTS,

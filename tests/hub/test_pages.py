@@ -21,25 +21,44 @@ from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _STOPS_WITHIN = 30
-# WCAG's least contrast of text and what lies below it, and its formula.
-_CONTRAST = 4.5
-_CONTRAST_OF_BUTTONS = """() => {
+# WCAG's least contrast of text and what lies below it, and of pictures.
+_CONTRAST, _CONTRAST_OF_PICTURES = 4.5, 3
+# What a page looks like to an eye: JavaScript for the functions below.
+_SEEN = """
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = (color) => {
-    const [r, g, b] = numbers(color).map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    const [r, g, b] = color.map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const below = (one) => {
-    const color = getComputedStyle(one).backgroundColor;
-    return (numbers(color)[3] ?? 1) > 0 || !one.parentElement ? color : below(one.parentElement);
+    const color = numbers(getComputedStyle(one).backgroundColor);
+    return (color[3] ?? 1) > 0 || !one.parentElement ? color : below(one.parentElement);
   };
-  const contrast = (one) => {
-    const [dark, bright] = [light(getComputedStyle(one).color), light(below(one))].sort((a, b) => a - b);
+  const contrast = (one, other) => {
+    const [dark, bright] = [light(one), light(other)].sort((a, b) => a - b);
     return (bright + 0.05) / (dark + 0.05);
   };
+"""
+_CONTRAST_OF_BUTTONS = f"""() => {{
+  {_SEEN}
   const seen = [...document.querySelectorAll(".btn")].filter((one) => one.checkVisibility() && !one.disabled);
-  return seen.map((one) => [one.textContent.trim() || one.value || one.className, contrast(one)]);
-}"""
+  return seen.map((one) => [
+    one.textContent.trim() || one.value || one.className, contrast(numbers(getComputedStyle(one).color), below(one)),
+  ]);
+}}"""
+# The contrast of each pixel of the logo that hides what lies below it.
+_CONTRAST_OF_LOGO = f"""() => {{
+  {_SEEN}
+  const image = document.querySelector("img.jpy-logo");
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext("2d");
+  context.filter = getComputedStyle(image).filter;
+  context.drawImage(image, 0, 0);
+  const data = [...context.getImageData(0, 0, canvas.width, canvas.height).data];
+  const pixels = Array.from({{ length: data.length / 4 }}, (_, at) => data.slice(4 * at, 4 * at + 4));
+  return pixels.filter(([, , , alpha]) => alpha === 255).map((pixel) => contrast(pixel.slice(0, 3), below(image)));
+}}"""
 
 
 @pytest.fixture
@@ -138,38 +157,50 @@ def test_an_announcement_is_on_every_page_without_a_restart(hub: Clone, page: Pa
     assert hub.container(hub.settings.hub_name).attrs["State"]["StartedAt"] == started
 
 
+@pytest.mark.parametrize("width", [390, 1366])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_can_be_read_on_a_phone_and_by_everybody(
-    hub: Clone, page: Page, scheme: Literal["light", "dark"], artifacts: Path
+    hub: Clone, page: Page, scheme: Literal["light", "dark"], width: int, artifacts: Path
 ) -> None:
     page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 390, "height": 800})
+    page.set_viewport_size({"width": width, "height": 800})
     window.log_in(page, hub.url, "boss", "wrong")
     expect(page.get_by_role("alert").filter(has_text="Invalid username or password")).to_be_visible()
-    _assert_readable(page)
+    _assert_readable(page, width)
+    page.screenshot(path=artifacts / f"login-{width}-{scheme}.png", full_page=True)
     window.log_in(page, hub.url, "boss", hub.admin_password)
     page.goto(f"{hub.url}/hub/token")
     page.get_by_role("button", name="Request new API token").click()
     expect(page.locator("#token-result")).not_to_be_empty()
-    for path, shown in {
-        "home": page.get_by_role("button", name="Start My Server", exact=True),
-        "token": page.get_by_role("button", name="revoke").first,
-        "admin": window.user_row(page, "boss"),
-        "nothing": page.get_by_role("heading", name="There is no such page"),
+    for name, (path, shown) in {
+        "home": ("hub/home", page.get_by_role("button", name="Start My Server", exact=True)),
+        "token": ("hub/token", page.get_by_role("button", name="revoke").first),
+        "admin": ("hub/admin", window.user_row(page, "boss")),
+        "nothing": ("hub/nothing", page.get_by_role("heading", name="There is no such page")),
+        "not-running": ("user/boss/lab", page.get_by_role("button", name="Launch Server")),
     }.items():
-        page.goto(f"{hub.url}/hub/{path}")
+        page.goto(f"{hub.url}/{path}")
         expect(shown).to_be_visible()
-        _assert_readable(page)
-        if path == "admin":
+        _assert_readable(page, width)
+        if name == "admin":
             page.get_by_role("button", name="Details of boss").click()
             expect(page.get_by_text("last_activity").first).to_be_visible()
-            _assert_readable(page)
-        page.screenshot(path=artifacts / f"{path}-390-{scheme}.png", full_page=True)
+            _assert_readable(page, width)
+        page.screenshot(path=artifacts / f"{name}-{width}-{scheme}.png", full_page=True)
 
 
-def _assert_readable(page: Page) -> None:
+def test_the_hubs_own_logo_can_be_seen_in_the_dark(hub: Clone, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{hub.url}/hub/login")
+    expect(page.locator("img.jpy-logo")).to_be_visible()
+    pixels = sorted(page.evaluate(_CONTRAST_OF_LOGO))
+    # All but those at the edges, which are a mixture.
+    assert pixels[len(pixels) // 20] >= _CONTRAST_OF_PICTURES
+
+
+def _assert_readable(page: Page, width: int) -> None:
     """Nothing is wider than the window, buttons stand out from what they say, and each has a name."""
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390, page.url
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
     buttons = page.evaluate(_CONTRAST_OF_BUTTONS)
     assert buttons
     assert [one for one in buttons if one[1] < _CONTRAST] == []

@@ -48,10 +48,13 @@ def test_the_logo_is_the_operators_and_cannot_run_scripts(hub: LiveHub) -> None:
     answer = requests.get(f"{hub.url}/hub/logo", timeout=30)
     assert (answer.content, answer.headers["Content-Type"]) == (SVG, "image/svg+xml")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
+    # JupyterHub's own gets other colours in the dark.
+    assert 'class="jpy-logo"' in page(hub, "/login")
     (hub.folder / LOGO_FILE).write_bytes(b"")
     answer = requests.get(f"{hub.url}/hub/logo", timeout=30)
     assert answer.content.startswith(b"\x89PNG")
     assert answer.headers["Content-Type"] == "image/png"
+    assert 'class="jpy-logo of-jupyterhub"' in page(hub, "/login")
 
 
 @pytest.mark.parametrize(
