@@ -17,7 +17,7 @@ from tests.hub.wheels import WHEEL_NAME, make_wheel
 
 pytestmark = pytest.mark.slow
 
-# An installer as Anaconda's is called: `-b -p PREFIX`. It brings Python, pip and a conda that prints its arguments.
+# An installer, called as Miniforge's is: `-b -p PREFIX`. It brings Python, pip and a conda that prints its arguments.
 STAND_IN = b"""#!/bin/bash
 [ "$1 $2" = "-b -p" ] || exit 9
 /usr/bin/python3 -m venv "$3"
@@ -31,16 +31,16 @@ WITHOUT_AUTHORITIES = (
 
 @pytest.fixture(scope="module")
 def built(client: docker.DockerClient, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
-    """A clone whose images were built on such a base, with the stand-in for Anaconda's installer."""
+    """A clone whose images were built on such a base, with the stand-in for Miniforge's installer."""
     clone = new_clone("ada admin\n")
     dockerfile = f"FROM {clone.settings.base_image}\nRUN {WITHOUT_AUTHORITIES}\n"
     base = f"{clone.name}/base:bare"
     client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=base, rm=True)
     installers = clone.root / "anaconda3" / "installers"
-    (installers / "Anaconda3-stand-in.sh").write_bytes(STAND_IN)
-    (installers / "SHA256SUMS").write_text(f"{hashlib.sha256(STAND_IN).hexdigest()}  Anaconda3-stand-in.sh\n")
+    (installers / "Miniforge3-stand-in.sh").write_bytes(STAND_IN)
+    (installers / "SHA256SUMS").write_text(f"{hashlib.sha256(STAND_IN).hexdigest()}  Miniforge3-stand-in.sh\n")
     with (clone.root / ".env").open("a") as env:
-        env.write(f"BASE_IMAGE={base}\nPYTHON_DISTRIBUTION=anaconda\n")
+        env.write(f"BASE_IMAGE={base}\nPYTHON_DISTRIBUTION=miniforge\n")
     kept = [
         line
         for line in (clone.root / ".env.local").read_text().splitlines()
