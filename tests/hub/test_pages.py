@@ -170,6 +170,7 @@ def test_pages_can_be_read_on_a_phone_and_by_everybody(
     page.screenshot(path=artifacts / f"login-{width}-{scheme}.png", full_page=True)
     window.log_in(page, hub.url, "boss", hub.admin_password)
     page.goto(f"{hub.url}/hub/token")
+    page.wait_for_function("window._jupyterhub_page_loaded")
     page.get_by_role("button", name="Request new API token").click()
     expect(page.locator("#token-result")).not_to_be_empty()
     for name, (path, shown) in {
