@@ -136,7 +136,11 @@ def state(engine: Engine, settings: Settings, snapshot: Snapshot) -> State:
         if settings.backup_at
         else "./invoke backup takes one, BACKUP_AT daily"
     )
-    lines = (f"backup: {failed or last or f'none yet: {none}'}", *(_proved(proof) if receipt else ()), *where(settings))
+    lines = (
+        f"backup: {failed or last or f'none yet: {none}'}",
+        *(_proved(proof) if receipt or proof else ()),
+        *where(settings),
+    )
     if failed:
         return State(lines, f"the daily backup {failed}")
     if settings.backup_at and receipt and _age(receipt) > _TOO_OLD:

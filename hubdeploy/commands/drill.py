@@ -164,7 +164,7 @@ def _report(receipt: Mapping[str, Any], found: Found) -> list[str]:
     read = f", and read {receipt['path']} in a kernel" if receipt["path"] else ""
     compared = receipt["compared"]
     return [
-        f"proved: snapshot {receipt['snapshot']}, {hours:.0f} hours old",
+        f"proved: snapshot {receipt['snapshot']}, {hours:.1f} hours old",
         f"  {compared['files']} files, {compared['bytes'] / _MB:.0f} MB: contents, owners, modes and times agree with it",
         f"  {receipt['to_login_page']:.0f} s from nothing to the login page; {receipt['user']} logged in, started a server{read}",
         f"  {receipt['seconds']:.0f} s in all; nothing of it is left",
