@@ -158,12 +158,20 @@ def config(c: Context, explain: str = "", reference: bool = False, template: boo
         config.show(deployment.load().settings)
 
 
-@task
-def status(c: Context) -> None:
+@task(help={"disk": "show what volumes take of the engine's disk as well"})
+def status(c: Context, disk: bool = False) -> None:
     """Show containers, servers, images, certificate."""
     from hubdeploy.commands import named, status
 
-    status.show(named.load())
+    status.show(named.load(), disk=disk)
+
+
+@task
+def usage(c: Context) -> None:
+    """Show what users, images and logs take of the disk."""
+    from hubdeploy.commands import deployment, usage
+
+    usage.show(deployment.load())
 
 
 @task(
@@ -266,6 +274,6 @@ def setup(c: Context) -> None:
 
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
-    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, logs, access,
+    minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, usage, logs, access,
     audit, invite, backup, backups, restore, drill, setup,
 )  # fmt: skip

@@ -40,7 +40,7 @@ def look(root: bytes) -> Survey:
     """A survey of everything below a folder; no symbolic link is followed."""
     survey = Survey()
     linked: set[tuple[int, int]] = set()
-    for path, found in _walk(root, survey):
+    for path, found in walk(root, survey.unread):
         survey.files += 1
         name = shown(path)
         if stat.S_ISSOCK(found.st_mode):
@@ -65,7 +65,8 @@ def shown(path: bytes) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def _walk(root: bytes, survey: Survey) -> Iterator[tuple[bytes, os.stat_result]]:
+def walk(root: bytes, unread: list[str]) -> Iterator[tuple[bytes, os.stat_result]]:
+    """Everything below a folder, but for what `unread` gets: folders that cannot be read, and why."""
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -82,7 +83,7 @@ def _walk(root: bytes, survey: Survey) -> Iterator[tuple[bytes, os.stat_result]]
         except FileNotFoundError:
             continue
         except OSError as error:
-            survey.unread.append(f"{shown(folder)}: {error.strerror}")
+            unread.append(f"{shown(folder)}: {error.strerror}")
 
 
 def _is_text(target: bytes) -> bool:

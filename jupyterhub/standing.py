@@ -1,5 +1,5 @@
 """Prints what the hub has on record of its users, as JSON, for `./invoke access`: whom an admin has added or made an admin,
-and each user's groups at the last login. It changes nothing.
+each user's groups at the last login, and when each account was active last. It changes nothing.
 """
 
 import json
@@ -20,12 +20,16 @@ join user_group_map on user_group_map.user_id = users.id join groups on groups.i
 def main(data: str) -> None:
     record = read_record(Path(data) / RECORD, [], {})
     groups: dict[str, list[str]] = {}
+    accounts: dict[str, str | None] = {}
     file = Path(data) / database.FILE
     if database.columns_of(file, "user_group_map"):
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=5)) as connected:
             for user, group in connected.execute(_GROUPS):
                 groups.setdefault(user, []).append(group)
-    print(json.dumps({"added": sorted(record.added), "promoted": sorted(record.promoted), "groups": groups}))
+            # In UTC, as SQLite holds it.
+            accounts = dict(connected.execute("select name, last_activity from users where name is not null"))
+    said = {"added": sorted(record.added), "promoted": sorted(record.promoted), "groups": groups, "accounts": accounts}
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from hubdeploy.errors import Caution, DeployError, read_text
 from hubdeploy.plan import access
 from hubdeploy.plan.access import Access, Heard
 from hubdeploy.settings import userlist
+from hubdeploy.settings.declarations import Settings
 
 _DAY = 86400
 
@@ -25,8 +26,7 @@ _DAY = 86400
 def show(deployment: Deployment, name: str) -> None:
     """The access of one person, in sentences, or a table of all whose names are known."""
     settings = deployment.settings
-    heard = _heard(deployment)
-    lines = userlist.lines(read_text(settings.root / "userlist", "userlist", "the users who may log in"))
+    heard, lines = hear(deployment), listed_at(settings)
     if name:
         _sentences(access.of(names.normalized(name), settings, heard, lines), access.groups(settings))
         return
@@ -55,7 +55,12 @@ def audit(deployment: Deployment, *, user: str, days: str) -> None:
         print(f"nothing in the last {days} days" + (f" with the name {wanted}" if wanted else ""))
 
 
-def _heard(deployment: Deployment) -> Heard:
+def listed_at(settings: Settings) -> dict[str, int]:
+    """Name -> the line of userlist that names it."""
+    return userlist.lines(read_text(settings.root / "userlist", "userlist", "the users who may log in"))
+
+
+def hear(deployment: Deployment) -> Heard:
     """What the hub has on record. Without a hub nothing is: then list and settings alone decide."""
     settings = deployment.settings
     try:
@@ -67,7 +72,14 @@ def _heard(deployment: Deployment) -> Heard:
         return Heard()
     found: Mapping[str, Any] = json.loads(printed)
     groups = {user: frozenset(mine) for user, mine in found["groups"].items()}
-    return Heard(frozenset(found["added"]), frozenset(found["promoted"]), groups)
+    return Heard(frozenset(found["added"]), frozenset(found["promoted"]), groups, _accounts(found.get("accounts")))
+
+
+def _accounts(found: Mapping[str, str | None] | None) -> dict[str, datetime | None] | None:
+    """As in Heard; a hub of an earlier version says nothing of them."""
+    if found is None:
+        return None
+    return {name: datetime.fromisoformat(one).replace(tzinfo=UTC) if one else None for name, one in found.items()}
 
 
 def _sentences(found: Access, groups: Mapping[str, Iterable[str]]) -> None:

@@ -21,7 +21,7 @@ from hubdeploy.blueprint import draw, jobs
 from hubdeploy.blueprint.specs import Mount
 from hubdeploy.commands import daily
 from hubdeploy.commands.deployment import Deployment
-from hubdeploy.contract import backups, labels
+from hubdeploy.contract import backups
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import Ended, Helper
 from hubdeploy.errors import DeployError, EngineError, Interrupted, indented
@@ -99,14 +99,9 @@ def show(deployment: Deployment) -> None:
 
 def volumes(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
     """Every volume that a backup takes, of those that are there."""
-    users = (
-        name
-        for name, one in snapshot.volumes.items()
-        if one.is_users and one.labels.get(labels.DEPLOYMENT, settings.name) == settings.name
-    )
     parts = draw.kept(settings).values()
     kept = [name for name in parts if name in snapshot.volumes or name == settings.secrets_volume]
-    return tuple(sorted({*kept, *users}))
+    return tuple(sorted({*kept, *snapshot.users_volumes(settings.name)}))
 
 
 def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:

@@ -25,7 +25,7 @@ class NamedDeployment:
 
     def __init__(self, root: Path, environ: Mapping[str, str], display: Display | None = None) -> None:
         self.name, self.settings, problems = loading.load_name(root, environ)
-        self.engine = Engine(environ)
+        self.environ, self.engine = environ, Engine(environ)
         self.display = display or Display()
         self.display.warnings(problems, f"going on with the deployment's name alone, {self.name}")
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from hubdeploy.blueprint import draw
 from hubdeploy.blueprint.components import COMPONENTS
-from hubdeploy.commands import authority, daily, reachability
+from hubdeploy.commands import authority, daily, reachability, usage
+from hubdeploy.commands.deployment import Deployment
 from hubdeploy.commands.named import NamedDeployment
 from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
@@ -28,9 +29,9 @@ _NAMES = ("container", "image")
 _STYLES = {"healthy": "green", "starting": "yellow", "unhealthy": "bold red"}
 
 
-def show(deployment: NamedDeployment) -> None:
-    """Tables and a line for each fact. Raises DeployError if containers run and a browser would not get the login page, or if
-    a daily backup failed or is too old."""
+def show(deployment: NamedDeployment, *, disk: bool = False) -> None:
+    """Tables and a line for each fact; with `disk` what volumes take too. Raises DeployError if containers run and a browser
+    would not get the login page, or if a daily backup failed or is too old."""
     snapshot, settings = deployment.observe(), deployment.settings
     # A program that reads it gets whole lines; a terminal has its own width.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
@@ -41,6 +42,9 @@ def show(deployment: NamedDeployment) -> None:
         console.print(line, markup=False)
     if settings is None:
         return
+    if disk:
+        whole = Deployment(settings.root, deployment.environ, deployment.display)
+        usage.show_volumes(whole, whole.observe(files=False))
     pair = None if settings.behind else selection.current(settings, deployment.engine.read_volume)
     console.print()
     if signed := authority.state(deployment.engine, settings, snapshot):

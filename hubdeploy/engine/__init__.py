@@ -5,7 +5,7 @@ It decides nothing. Errors of the engine become ours here, by class and status, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -117,6 +117,14 @@ class Engine:
     def image_id(self, reference: str) -> str | None:
         """The id of an image that is on the engine; None if it is not."""
         return observe.image_id(self.connection, reference)
+
+    def image_bytes(self, images: Iterable[str]) -> int:
+        """Bytes of images, by their ids; layers that they share count once."""
+        return observe.image_bytes(self.connection, images)
+
+    def log_bytes(self, containers: Iterable[str]) -> int | None:
+        """Bytes of containers' logs; None where they cannot be known."""
+        return observe.log_bytes(self.connection, containers)
 
     def health(self, container: str) -> tuple[bool, str]:
         """Whether the running container's own health check passes now, and what it prints."""

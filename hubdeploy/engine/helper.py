@@ -96,8 +96,8 @@ def _make_room(connection: Connection, name: str) -> None:
 
 def _taken(name: str) -> DeployError:
     return DeployError(
-        wanted="one backup, or one restoration, at a time",
-        found=f"one runs already, in the container {name}",
+        wanted="one such helper at a time",
+        found=f"a helper runs already, in the container {name}",
         fix=f"wait for its end, or stop it: docker stop {name}",
     )
 
@@ -138,7 +138,7 @@ def _create(connection: Connection, helper: Helper) -> str:
         )
     except docker.errors.ImageNotFound:
         raise EngineError(
-            wanted=f"the hub's image {helper.image}, which has the programs for backups",
+            wanted=f"the hub's image {helper.image}, which has the programs of helpers",
             found="it is not on the engine",
             fix="run ./invoke up, or ./invoke hub-image",
         ) from None

@@ -10,7 +10,7 @@ import os
 import socket
 import stat
 import tarfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -241,6 +241,32 @@ def image_id(connection: Connection, reference: str) -> str | None:
         if isinstance(error.__cause__, docker.errors.NotFound):
             return None
         raise
+
+
+def image_bytes(connection: Connection, images: Iterable[str]) -> int:
+    """Bytes of images, by their ids; layers that they share count once."""
+    layers: dict[tuple[Any, ...], int] = {}
+    with translated("the engine says how large images are"):
+        for image in images:
+            below: tuple[Any, ...] = ()
+            # The lowest is last. Equal down to the ground are the same: what a layer holds has no other name here.
+            for one in reversed(connection.api.history(image)):  # type: ignore[no-untyped-call]
+                below = (below, one["Created"], one["CreatedBy"], one["Size"])
+                layers[below] = one["Size"]
+    return sum(layers.values())
+
+
+def log_bytes(connection: Connection, containers: Iterable[str]) -> int | None:
+    """Bytes of containers' logs. The engine does not say: None where their files cannot be seen from here."""
+    found = 0
+    for container in containers if connection.local else ():
+        with translated("the engine says where logs lie"), already_gone():
+            path = Path(connection.api.inspect_container(container)["LogPath"] or "/")
+            try:
+                found += sum(one.stat().st_size for one in path.parent.iterdir() if one.name.startswith(path.name))
+            except OSError:
+                return None
+    return found if connection.local else None
 
 
 def logs(connection: Connection, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hubdeploy.contract.documents import GROUP_TRAITS
 from hubdeploy.settings.declarations import Settings, keys_of_fields
@@ -17,11 +18,13 @@ _ADDED, _PROMOTED = "added in the admin page", "made an admin in the admin page"
 @dataclass(frozen=True)
 class Heard:
     """What the hub has on record: the users whom an admin has `added` or `promoted`, and name -> the groups that the login's
-    provider named at the last login, of those that settings name."""
+    provider named at the last login, of those that settings name. `accounts`: name -> when it was active last, None where it
+    never was; None where no hub was asked."""
 
     added: frozenset[str] = frozenset()
     promoted: frozenset[str] = frozenset()
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    accounts: Mapping[str, datetime | None] | None = None
 
     @property
     def names(self) -> frozenset[str]:

@@ -139,3 +139,8 @@ class Snapshot:
     def components(self) -> tuple[ContainerState, ...]:
         """The deployment's containers beside users' servers, where only what carries its label was asked for."""
         return tuple(one for one in self.containers.values() if one.role not in (labels.ONE_OFF, labels.JOB))
+
+    def users_volumes(self, deployment: str) -> tuple[str, ...]:
+        """The names of users' volumes, in order; none of another deployment."""
+        found = (one for one in self.volumes.values() if one.is_users)
+        return tuple(sorted(one.name for one in found if one.labels.get(labels.DEPLOYMENT, deployment) == deployment))

@@ -1,0 +1,56 @@
+"""What takes the engine's disk, on a running deployment: what a user wrote, and what a user who left has left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hubdeploy.contract import labels
+from tests.hub.clone import Clone
+from tests.hub.person import Person
+
+_COLUMNS = re.compile(r" {2,}")
+
+
+@pytest.fixture
+def left(hub: Clone) -> Iterator[str]:
+    """The volume of a user who left."""
+    name = f"{hub.name}-user-long-2dgone"
+    carried = {labels.DEPLOYMENT: hub.name, labels.ROLE: labels.VOLUME, labels.UID: "1000"}
+    yield str(hub.client.volumes.create(name, labels=carried).name)
+    hub.client.volumes.get(name).remove()
+
+
+def rows(printed: str) -> dict[str, list[str]]:
+    """The first cell of each line -> the others."""
+    lines = (_COLUMNS.split(line.strip()) for line in printed.splitlines() if line.strip())
+    return {first: rest for first, *rest in lines}
+
+
+def test_what_a_user_wrote_is_theirs_and_who_left_is_named(
+    hub: Clone, logged_in: Callable[[str], Person], left: str
+) -> None:
+    grace = logged_in("grace")
+    grace.start_server()
+    kernel = grace.open_kernel()
+    before = rows(hub.invoke("usage"))["grace"]
+    code = "import os; os.makedirs('closed'); open('closed/file', 'wb').write(os.urandom(20_000_000)); os.chmod('closed', 0)"
+    kernel.run(f"{code}; open('empty', 'w').close(); os.sync()")
+    printed = hub.invoke("usage")
+    kernel.run("os.chmod('closed', 0o700); os.remove('closed/file')")
+    kernel.close()
+    found = rows(printed)
+    assert 20 <= float(found["grace"][0]) - float(before[0]) < 21
+    assert int(found["grace"][1]) == int(before[1]) + 2
+    assert found["long-gone"][-1] == "no account, and nobody lets them in"
+    assert "lets them in" not in found["grace"][-1]
+    assert float(found[f"{hub.name}-data"][0]) > 0
+    assert re.search(r"^images: \d+, \d+\.\d MB", printed, re.MULTILINE)
+    assert re.search(r"^free on the engine's disk: \d+\.\d of \d+\.\d MB$", printed, re.MULTILINE)
+
+    shown = hub.invoke("status", "--disk")
+    assert "long-gone" in rows(shown)
+    assert "login page: comes at" in shown
+    assert not hub.client.containers.list(all=True, filters={"name": f"{hub.name}-job-usage"})
