@@ -19,6 +19,7 @@ from hubdeploy.commands.deployment import Deployment
 from hubdeploy.commands.named import NamedDeployment
 from hubdeploy.contract import labels
 from hubdeploy.errors import DeployError
+from hubdeploy.plan import checks
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import selection
@@ -40,6 +41,9 @@ def show(deployment: NamedDeployment, *, disk: bool = False) -> None:
             console.print(_with_whole_names(table))
     for line in _notes(snapshot, deployment):
         console.print(line, markup=False)
+    if cautions := tuple(checks.prunable_volumes(snapshot, deployment.name)):
+        console.print()
+        deployment.display.cautions(cautions)
     if settings is None:
         return
     if disk:

@@ -23,7 +23,7 @@ from docker.utils.build import exclude_paths
 
 from hubdeploy import threads
 from hubdeploy.blueprint.components.filter import ENGINE_SOCKET
-from hubdeploy.contract import labels
+from hubdeploy.contract import labels, servers
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.errors import EngineError
@@ -41,6 +41,8 @@ from hubdeploy.plan.snapshot import (
 BRIDGE_NAME = "com.docker.network.bridge.name"
 # Where a throw-away container mounts a volume.
 VOLUME = "/volume"
+# The version of the engine's API from which on a prune leaves volumes that have a name; it came with engine 23.
+_SPARES_NAMED = (1, 42)
 
 
 def context_paths(folder: Path) -> list[str]:
@@ -70,7 +72,7 @@ def snapshot(
         listed = api.containers(all=True)
         states = [_container(one) for one in listed]
         mine = {one.name: one for one in states if _is_of(deployment, one)}
-        servers = {name: one for name, one in mine.items() if one.role == labels.SERVER}
+        users_servers = {name: one for name, one in mine.items() if one.role == labels.SERVER}
         asked_files = {
             name: threads.run(partial(read_files, connection, one.id, directories[one.role]))
             for name, one in mine.items()
@@ -83,17 +85,21 @@ def snapshot(
     ours = {
         one.name: replace(one, files=files.get(one.name))
         for one in states
-        if one.name not in servers and (one.name in mine or one.name in names)
+        if one.name not in users_servers and (one.name in mine or one.name in names)
     }
+    held = {mount.get("Name") for one in listed for mount in one.get("Mounts") or ()}
     wanted = {
-        one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]))
+        one["Name"]: VolumeState(one["Name"], one.get("Labels") or {}, is_users(one["Name"]), held=one["Name"] in held)
         for one in volumes
         if one["Name"] in names
         or is_users(one["Name"])
         or (one.get("Labels") or {}).get(labels.DEPLOYMENT) == deployment
     }
     return Snapshot(
-        engine=engine_facts(info, local=connection.local),
+        engine=replace(
+            engine_facts(info, local=connection.local),
+            prunes_named=servers.api_version(api.api_version) < _SPARES_NAMED,
+        ),
         images={reference: image for image in images for reference in (*image.references, *image.digests)},
         networks={
             name: state
@@ -102,7 +108,7 @@ def snapshot(
         },
         volumes=wanted,
         containers=ours,
-        servers=tuple(servers.values()),
+        servers=tuple(users_servers.values()),
         port_holders=_port_holders(listed),
         own_images=tuple(image for image in images if image.labels.get(labels.DEPLOYMENT) == deployment),
         neighbours=_neighbours(deployment, states, volumes),

@@ -271,6 +271,24 @@ def _limits_beyond_the_host(case: Case) -> Iterator[Finding]:
             yield Caution(found, "one server can take all CPUs: set less")
 
 
+def _prunable_volumes(case: Case) -> Iterator[Finding]:
+    return prunable_volumes(case.snapshot, case.blueprint.deployment)
+
+
+def prunable_volumes(snapshot: Snapshot, deployment: str) -> Iterator[Caution]:
+    """Volumes that a command which sounds like tidying would remove."""
+    there = snapshot.volumes.values()
+    own = [one for one in there if one.labels.get(labels.DEPLOYMENT, deployment) == deployment]
+    free = sorted(one.name for one in own if not one.held)
+    if free and snapshot.engine.prunes_named:
+        these = f"{len(free)} of this deployment's volumes, such as {free[0]}"
+        found = f"`docker volume prune` on this engine ({snapshot.engine.version}) would remove {these}"
+        fix = (
+            "never run it here, nor `docker system prune --volumes`; engines from 23 on leave volumes that have a name"
+        )
+        yield Caution(f"{found}, as no container holds them", fix)
+
+
 def _untried_walls(case: Case) -> Iterator[Finding]:
     """Engines on which the guard is a guess."""
     kind = case.snapshot.engine.special
@@ -313,6 +331,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _shared_cookies,
     _full_disk,
     _limits_beyond_the_host,
+    _prunable_volumes,
     _untried_walls,
     _selinux,
     _no_admin,

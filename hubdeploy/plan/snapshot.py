@@ -17,7 +17,7 @@ class EngineFacts:
     `cpus` is a number of CPUs, 0 where it is not known. `special` says in words what kind of engine it is where walls were not
     tried: rootless, or in a machine of its own; empty for any other.
     `socket_group` is the group that may use its socket; None where it is not known, or is root's. `selinux`: it labels
-    containers."""
+    containers. `prunes_named`: its `docker volume prune` takes volumes that have a name too."""
 
     version: str
     memory: int
@@ -27,6 +27,7 @@ class EngineFacts:
     special: str = ""
     socket_group: int | None = None
     selinux: bool = False
+    prunes_named: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class VolumeState:
-    """`users`: its name is one that the template of users' volumes can give."""
+    """`users`: its name is one that the template of users' volumes can give. `held`: a container mounts it, running or not."""
 
     name: str
     labels: Mapping[str, str]
     users: bool = False
+    held: bool = True
 
     @property
     def is_users(self) -> bool:

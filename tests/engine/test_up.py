@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
+import re
 import signal
 import socket
 import tarfile
@@ -21,7 +23,7 @@ from hubdeploy.blueprint.components import clock, filter, guard, hub, proxy
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.specs import NOTHING, SERVERS_STOP, Consequence
 from hubdeploy.commands import check_files, status
-from hubdeploy.contract import labels
+from hubdeploy.contract import labels, servers
 from hubdeploy.contract.documents import Contract, from_bytes
 from hubdeploy.errors import DeployError, Interrupted, NotReady, Refused
 from hubdeploy.family import FAMILY
@@ -670,3 +672,28 @@ def _tar(folder: Path) -> bytes:
         for path in folder.iterdir():
             tar.add(path, path.name)
     return content.getvalue()
+
+
+def test_volumes_that_a_prune_would_take_are_counted(
+    project: Project, client: docker.DockerClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.up()
+    takes_named = servers.api_version(client.version()["ApiVersion"]) < (1, 42)
+
+    def warned() -> list[str]:
+        """The number of volumes, as `plan` and `status` give it."""
+        capsys.readouterr()
+        project.show_plan()
+        with contextlib.suppress(DeployError):
+            # There is no login page here.
+            status.show(project.named())
+        return re.findall(r"would remove (\d+) of this deployment's volumes", capsys.readouterr().out)
+
+    # Those of backups.
+    assert warned() == ["2", "2"] * takes_named
+    carried = {labels.DEPLOYMENT: project.name, labels.ROLE: labels.VOLUME, labels.UID: "1000"}
+    volume = client.volumes.create(f"{project.name}-user-ada", labels=carried)
+    assert warned() == ["3", "3"] * takes_named
+    holder = client.containers.create(BASE, ["true"], volumes={volume.name: {"bind": "/v"}})
+    assert warned() == ["2", "2"] * takes_named
+    holder.remove()

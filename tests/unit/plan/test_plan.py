@@ -564,6 +564,24 @@ def test_users_volumes_that_are_taken_over_need_no_warning_of_other_deployments(
     )
 
 
+def test_volumes_that_a_prune_would_take_are_counted_where_the_engine_takes_them(found: Settings) -> None:
+    drawn = drawn_blueprint(found)
+    volumes = (
+        VolumeState("lab-user-ann", {}, users=True, held=False),
+        VolumeState("lab-user-bob", OWN, held=False),
+        VolumeState("lab-user-eve", OWN, held=True),
+        VolumeState("lab-user-of-others", {labels.DEPLOYMENT: "other"}, held=False),
+    )
+    snapshot = dataclasses.replace(up(drawn), volumes={**up(drawn).volumes, **{one.name: one for one in volumes}})
+    assert findings(drawn, snapshot) == []
+    prunes = dataclasses.replace(snapshot.engine, version="20.10", prunes_named=True)
+    (caution,) = findings(drawn, dataclasses.replace(snapshot, engine=prunes))
+    assert caution.startswith(
+        "`docker volume prune` on this engine (20.10) would remove 2 of this deployment's volumes, such as lab-user-ann,"
+    )
+    assert findings(drawn, dataclasses.replace(up(drawn), engine=prunes)) == []
+
+
 def test_a_list_without_an_admin_is_a_caution(found: Settings) -> None:
     drawn = drawn_blueprint(dataclasses.replace(found, users=found.users[1:]))
     (caution,) = findings(drawn, up(drawn))
