@@ -200,6 +200,14 @@ def access(c: Context, name: str) -> None:
     access.show(deployment.load(), name)
 
 
+@task
+def users(c: Context) -> None:
+    """Show everybody: last active, disk, let in by."""
+    from hubdeploy.commands import deployment, users
+
+    users.show(deployment.load())
+
+
 @task(help={"user": "this user alone", "days": "how many days back"})
 def audit(c: Context, user: str = "", days: str = "7") -> None:
     """Print logins, failures and changes of users."""
@@ -275,5 +283,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, usage, logs, access,
-    audit, invite, backup, backups, restore, drill, setup,
+    users, audit, invite, backup, backups, restore, drill, setup,
 )  # fmt: skip

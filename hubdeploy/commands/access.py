@@ -34,7 +34,7 @@ def show(deployment: Deployment, name: str) -> None:
         (one.name, _yes(one.enter), _yes(one.admin), _yes(one.sudo), ", ".join(dict.fromkeys((*one.enter, *one.sudo))))
         for one in access.everybody(settings, heard, lines)
     ]
-    _print(("user", "may log in", "admin", "sudo", "because of"), rows)
+    print_table(("user", "may log in", "admin", "sudo", "because of"), rows)
     for key, groups in access.groups(settings).items():
         print(f"and members of {', '.join(groups)}, as {key} says: the login's provider is asked at each login")
 
@@ -50,7 +50,7 @@ def audit(deployment: Deployment, *, user: str, days: str) -> None:
     entries = [json.loads(line) for line in printed.splitlines()]
     rows = [_row(one) for one in entries if not wanted or wanted in (one["user"], one["by"])]
     if rows:
-        _print(("time", "what", "user", "by", "address"), rows)
+        print_table(("time", "what", "user", "by", "address"), rows)
     else:
         print(f"nothing in the last {days} days" + (f" with the name {wanted}" if wanted else ""))
 
@@ -105,7 +105,7 @@ def _yes(reasons: Iterable[str]) -> str:
     return "yes" if any(reasons) else ""
 
 
-def _print(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+def print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
     """Without lines, and with whole cells."""
     table = Table(*(Column(name, overflow="fold") for name in columns), box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for row in rows:

@@ -64,11 +64,11 @@ def show(deployment: Deployment) -> None:
     show_volumes(deployment, snapshot)
     engine, line = deployment.engine, deployment.display.line
     images = {one.id for one in snapshot.own_images}
-    together = f"{_mb(engine.image_bytes(images))} MB, layers that they share counted once"
+    together = f"{mb(engine.image_bytes(images))} MB, layers that they share counted once"
     line(f"images: {len(images)}, {together}; ./invoke status lists them")
     logs = engine.log_bytes(one.id for one in (*snapshot.components, *snapshot.servers))
     if logs is not None:
-        line(f"logs of containers: {_mb(logs)} MB")
+        line(f"logs of containers: {mb(logs)} MB")
 
 
 def show_volumes(deployment: Deployment, snapshot: Snapshot) -> None:
@@ -76,11 +76,11 @@ def show_volumes(deployment: Deployment, snapshot: Snapshot) -> None:
     settings, disk = deployment.settings, look(deployment, snapshot.volumes)
     known = people.everybody(settings, snapshot, access.hear(deployment), access.listed_at(settings))
     rows = [(one.name, disk.of(one.volumes), one.missing) for one in known if one.volumes]
-    rows += [(one, disk.of([one]), "no user by its name") for one in people.without_a_user(settings, snapshot)]
+    rows += [(one, disk.of([one]), people.NOBODYS) for one in people.without_a_user(settings, snapshot)]
     _table("users' volumes", "user", rows)
     own = snapshot.volumes.keys() - snapshot.users_volumes(settings.name)
     _table("other volumes", "volume", [(one, disk.of([one]), "") for one in own])
-    deployment.display.line(f"\nfree on the engine's disk: {_mb(disk.free)} of {_mb(disk.size)} MB")
+    deployment.display.line(f"\nfree on the engine's disk: {mb(disk.free)} of {mb(disk.size)} MB")
 
 
 def look(deployment: Deployment, volumes: Iterable[str]) -> Disk:
@@ -127,11 +127,12 @@ def _table(title: str, first: str, rows: Sequence[tuple[str, Used, str]]) -> Non
     total = ("total", sum((used for _, used, _ in rows), Used()), "")
     for name, used, note in (*sorted(rows, key=lambda one: (-one[1].bytes, one[0])), total):
         newest = f"{datetime.fromtimestamp(used.newest).astimezone():%Y-%m-%d %H:%M}" if used.newest else ""
-        table.add_row(name, _mb(used.bytes), str(used.files), newest, note)
+        table.add_row(name, mb(used.bytes), str(used.files), newest, note)
     for column in table.columns[1:3]:
         column.justify = "right"
     Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
 
 
-def _mb(number: int) -> str:
+def mb(number: int) -> str:
+    """Bytes as tables show them."""
     return f"{number / _MB:.1f}"

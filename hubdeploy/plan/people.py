@@ -12,6 +12,9 @@ from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.settings import volume_names
 from hubdeploy.settings.declarations import Settings
 
+# What tables say of a volume whose name is that of nobody.
+NOBODYS = "no user by its name"
+
 
 @dataclass(frozen=True)
 class Person:

@@ -1,4 +1,4 @@
-"""What takes the engine's disk, on a running deployment: what a user wrote, and what a user who left has left."""
+"""What takes the engine's disk, and who is known, on a running deployment: users, and somebody who left."""
 
 from __future__ import annotations
 
@@ -54,3 +54,24 @@ def test_what_a_user_wrote_is_theirs_and_who_left_is_named(
     assert "long-gone" in rows(shown)
     assert "login page: comes at" in shown
     assert not hub.client.containers.list(all=True, filters={"name": f"{hub.name}-job-usage"})
+
+
+def test_users_are_shown_with_what_lets_them_in_and_what_they_left(
+    hub: Clone, logged_in: Callable[[str], Person], left: str
+) -> None:
+    logged_in("guest").start_server()
+    listed = hub.root / "userlist"
+    text = listed.read_text()
+    listed.write_text(text.replace("keeper\n", ""))
+    try:
+        found = rows(hub.invoke("users"))
+    finally:
+        listed.write_text(text)
+    active, state, size, line = found["guest"]
+    assert re.fullmatch(r"[0-9-]+ [0-9:]+", active)
+    assert state == "running"
+    assert re.fullmatch(r"userlist:\d", line)
+    assert float(size) > 0
+    assert found["boss"][-1] == "userlist:1"
+    assert found["keeper"][-1] == "nobody lets them in"
+    assert found["long-gone"] == ["0.0", "no account, and nobody lets them in"]
