@@ -208,6 +208,17 @@ def users(c: Context) -> None:
     users.show(deployment.load())
 
 
+@task(
+    positional=["name"],
+    help={"name": "the user; the word suffices: forget ada", "undo": "bring the files of a forgotten user back"},
+)
+def forget(c: Context, name: str, undo: bool = False) -> None:
+    """Archive and remove all of a user (forget ada)."""
+    from hubdeploy.commands import deployment, forget
+
+    forget.forget(deployment.load(), name, undo=undo)
+
+
 @task(help={"user": "this user alone", "days": "how many days back"})
 def audit(c: Context, user: str = "", days: str = "7") -> None:
     """Print logins, failures and changes of users."""
@@ -283,5 +294,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, usage, logs, access,
-    users, audit, invite, backup, backups, restore, drill, setup,
+    users, forget, audit, invite, backup, backups, restore, drill, setup,
 )  # fmt: skip

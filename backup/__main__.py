@@ -1,5 +1,6 @@
-"""`python3 -m backup take`, `daily`, `list`, `look` or `restore`, in a helper. It prints a line for operators; with `json` as
-well, lines of JSON instead. `daily 03:00` takes none where one was begun since that time of day came last.
+"""`python3 -m backup take`, `daily`, `list`, `look` or `restore`, in a helper; for one who left `archive json USER` and
+`bring-back json USER`. It prints a line for operators; with `json` as well, lines of JSON instead. `daily 03:00` takes none where
+one was begun since that time of day came last.
 
 Ends with 0 where all is well, with 1 where nothing was done or files are missing.
 """
@@ -18,9 +19,10 @@ from contract import backups
 from contract.documents import Backup, Restore, from_bytes
 
 from backup import returning
+from backup.archive import Archive
 from backup.restic import Failed, Restic
 from backup.returning import Returning
-from backup.taking import SIZE, Taking
+from backup.taking import SIZE, Taking, tagged
 
 _MB = 10**6
 
@@ -38,15 +40,20 @@ def main(words: list[str], documents: Path = Path(backups.DOCUMENTS)) -> int:
 
 def _done(words: list[str], documents: Path, tell: Any) -> dict[str, Any]:
     word = words[0]
-    if word in ("take", "daily", "list"):
+    if word in ("take", "daily", "list", "archive", "bring-back"):
         wanted = from_bytes(Backup, (documents / backups.WANTED).read_bytes())
         restic = _restic(wanted)
+        archive = Archive(wanted, restic, tell)
         if word == "list":
-            return _listed(restic, documents)
+            return {**_listed(restic, documents), "archives": archive.listed()}
+        if word in ("archive", "bring-back"):
+            return archive.take(words[-1]) if word == "archive" else archive.bring_back(words[-1])
         last = _receipt(documents)
         if word == "daily" and last and last["at"] >= last_time(words[1], time.time()):
             return last
-        return Taking(wanted, restic, tell).run()
+        receipt = Taking(wanted, restic, tell).run()
+        archive.drop_old()
+        return receipt
     asked = from_bytes(Restore, (documents / backups.WANTED).read_bytes())
     restic = _restic(asked)
     return Returning(asked, restic, tell).run() if word == "restore" else _looked_at(asked, restic, documents)
@@ -87,7 +94,7 @@ def _shown(snapshots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {
             "id": one["short_id"],
             "time": one["time"],
-            "bytes": _size(one.get("tags") or ()),
+            "bytes": int(tagged(one, SIZE) or 0),
             "deployment": one["hostname"],
         }
         for one in snapshots
@@ -103,10 +110,6 @@ def _looked_at(asked: Restore, restic: Restic, documents: Path) -> dict[str, Any
     one = returning.chosen(found, asked.snapshot)
     restic.restore(one["id"], [str(documents / backups.FILES)], "/")
     return {"deployments": whose, **_shown([one])[0], "manifest": returning.manifest(restic, one["id"], documents)}
-
-
-def _size(tags: Sequence[str]) -> int:
-    return next((int(tag.removeprefix(SIZE)) for tag in tags if tag.startswith(SIZE)), 0)
 
 
 def sentence(receipt: Mapping[str, Any]) -> str:

@@ -126,11 +126,11 @@ class Restic:
     def _locks(self) -> list[str]:
         return self.must("list", "locks", "--no-lock").split()
 
-    def snapshots(self) -> list[dict[str, Any]]:
-        """The snapshots of whole deployments, the oldest first."""
+    def snapshots(self, tag: str = backups.WHOLE) -> list[dict[str, Any]]:
+        """The snapshots with a tag, the oldest first."""
         whose = ["--host", self.host] if self.host else []
         found: list[dict[str, Any]] = (
-            json.loads(self.must("snapshots", "--json", "--no-lock", "--tag", backups.WHOLE, *whose)) or []
+            json.loads(self.must("snapshots", "--json", "--no-lock", "--tag", tag, *whose)) or []
         )
         return sorted(found, key=lambda one: datetime.fromisoformat(one["time"]))
 

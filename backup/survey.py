@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 # Names in a receipt, of each kind; the rest is counted.
@@ -57,6 +57,17 @@ def look(root: bytes) -> Survey:
             if found.st_nlink > 1:
                 linked.add((found.st_dev, found.st_ino))
     return survey
+
+
+def together(surveys: Iterable[Survey]) -> Survey:
+    """What does not come back as it is, of all of them."""
+    whole = Survey()
+    for one in surveys:
+        whole.sockets += one.sockets
+        whole.links += one.links
+        whole.sparse += one.sparse
+        whole.unread += one.unread
+    return whole
 
 
 def shown(path: bytes) -> str:

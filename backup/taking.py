@@ -23,9 +23,9 @@ from backup.restic import SOME_UNREAD, Failed, Restic, escaped
 from backup.survey import Survey
 
 # Where a run that has begun and not ended says so.
-_BEGUN = "begun"
+BEGUN = "begun"
 _KNOWN = "repository.json"
-# How a tag with the bytes of a snapshot begins.
+# How a tag with a snapshot's bytes begins.
 SIZE = "bytes="
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -50,9 +50,9 @@ class Taking:
     def run(self) -> dict[str, Any]:
         """The receipt. Raises Failed; then the receipt of the last good run stands."""
         begun = time.time()
-        repository = self._opened()
-        was_cut = self._restic.unlock() | (self._documents / _BEGUN).exists()
-        (self._documents / _BEGUN).touch()
+        repository = opened(self._wanted, self._restic, self._documents)
+        was_cut = self._restic.unlock() | (self._documents / BEGUN).exists()
+        (self._documents / BEGUN).touch()
         seen = self._looked_at()
         self._keep_databases()
         self._keep_manifest(seen)
@@ -68,24 +68,15 @@ class Taking:
             "files": sum(one.files for one in seen.values()),
             "bytes": sum(one.size for one in seen.values()),
             "added": self._summary["data_added"],
-            "oddities": _together(seen).oddities(),
+            "oddities": survey.together(seen.values()).oddities(),
             "missed": self._missed[: survey.MOST_NAMED],
             "vanished": self._vanished,
             "kept": len(kept),
             "left": pruned,
         }
         _write(self._documents / backups.RECEIPT, receipt)
-        (self._documents / _BEGUN).unlink()
+        (self._documents / BEGUN).unlink()
         return receipt
-
-    def _opened(self) -> str:
-        """The id of the repository, which is remembered by its address."""
-        file = self._documents / _KNOWN
-        known = json.loads(file.read_text()) if file.exists() else {}
-        address = self._wanted.repository
-        found = self._restic.opened(known.get(address))
-        _write(file, {**known, address: found})
-        return found
 
     def _looked_at(self) -> dict[str, Survey]:
         names = sorted(os.listdir(self._volumes))
@@ -130,7 +121,7 @@ class Taking:
 
         def hear(said: Mapping[str, Any]) -> None:
             if said["message_type"] == "status":
-                self._tell(_progress(said, order, total, str(self._volumes)))
+                self._tell(progress(said, order, total, str(self._volumes)))
             elif said["message_type"] == "summary":
                 self._summary = said
             elif said["message_type"] == "error":
@@ -159,17 +150,8 @@ class Taking:
         """Applies what is to be kept. Why nothing was removed, where somebody else uses the repository; else empty."""
         keep = [word for one in self._wanted.keep for word in _option(one)]
         ended = self._restic.run(
-            "forget",
-            "--json",
-            "--host",
-            self._restic.host,
-            "--tag",
-            backups.WHOLE,
-            "--group-by",
-            "host",
-            *keep,
-            "--prune",
-        )
+            "forget", "--json", "--host", self._restic.host, "--tag", backups.WHOLE, "--group-by", "host", *keep, "--prune"
+        )  # fmt: skip
         if ended.code == 0 and always:
             ended = self._restic.run("prune")
         if ended.code != 0 and "already locked" in ended.errors:
@@ -177,6 +159,21 @@ class Taking:
         if ended.code != 0:
             raise Failed(f"the snapshot is taken; restic forget: {ended.words}")
         return ""
+
+
+def opened(wanted: Backup, restic: Restic, documents: Path) -> str:
+    """The id of the repository, which is remembered by its address. Raises Failed."""
+    file = documents / _KNOWN
+    known = json.loads(file.read_text()) if file.exists() else {}
+    address = wanted.repository
+    found = restic.opened(known.get(address))
+    _write(file, {**known, address: found})
+    return found
+
+
+def tagged(snapshot: Mapping[str, Any], tag: str) -> str:
+    """What stands behind the beginning of a snapshot's tag; empty without such a tag."""
+    return next((one.removeprefix(tag) for one in snapshot.get("tags") or () if one.startswith(tag)), "")
 
 
 # In the volume of documents, in the order in which a restoration needs them.
@@ -189,17 +186,7 @@ def _option(kept: str) -> tuple[str, str]:
     return f"--keep-{what}", count
 
 
-def _together(seen: Mapping[str, Survey]) -> Survey:
-    whole = Survey()
-    for one in seen.values():
-        whole.sockets += one.sockets
-        whole.links += one.links
-        whole.sparse += one.sparse
-        whole.unread += one.unread
-    return whole
-
-
-def _progress(said: Mapping[str, Any], order: list[str], total: int, volumes: str) -> dict[str, Any]:
+def progress(said: Mapping[str, Any], order: list[str], total: int, volumes: str) -> dict[str, Any]:
     """What of all is done: restic reads volumes in the order of their names."""
     names = [path.removeprefix(f"{volumes}/").partition("/")[0] for path in said.get("current_files") or ()]
     done = [order.index(name) for name in names if name in order]

@@ -124,6 +124,12 @@ GROUPS = (
         6,
     ),
     Group(
+        "forget",
+        ("tests/hub/test_forget.py::test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost",),
+        (*_DEPLOYMENT, "tests/hub/test_forget.py", "tests/hub/volumes.py", "tests/archive.py", "tests/terminal.py"),
+        6,
+    ),
+    Group(
         "builders",
         ("tests/engine/test_builders.py", "tests/hub/test_builders.py"),
         (

@@ -95,7 +95,7 @@ def apply(users: Iterable[User], data: Path, stop_server: StopServer, login: Log
     """Brings the database in the directory `data` in line with the contract's users and login. It may be killed at any point
     and run again: the record is written last, and each change may be made twice."""
     users = list(users)
-    with _database(data / database.FILE) as session:
+    with opened(data / database.FILE) as session:
         known = {user.name: _known(user) for user in session.query(orm.User)} if session else {}
         record = read_record(data / RECORD, users, {name: one.admin for name, one in known.items()})
         changes = decide(users, known, record, login)
@@ -111,7 +111,7 @@ def _known(user: orm.User) -> Known:
 
 
 @contextmanager
-def _database(file: Path) -> Iterator[Session | None]:
+def opened(file: Path) -> Iterator[Session | None]:
     """A session in the hub's database; None as long as it holds no table of users."""
     if not file.exists() or file.stat().st_size == 0:
         yield None

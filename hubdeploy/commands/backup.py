@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -48,7 +48,7 @@ _KINDS = {
 def take(deployment: Deployment) -> None:
     """Takes one snapshot and prints its receipt. Raises DeployError if nothing was taken, or files are missing in it."""
     snapshot = deployment.observe(files=False)
-    _prepare(deployment, snapshot)
+    prepare(deployment, snapshot)
     settings = deployment.settings
     display = deployment.display
     progress = Progress(deployment)
@@ -94,7 +94,13 @@ def show(deployment: Deployment) -> None:
         table.add_row(
             one["id"], f"{taken.astimezone():%Y-%m-%d %H:%M}", f"{one['bytes'] / _MB:.0f}", proof.get(one["id"], "")
         )
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    console.print(table)
+    for one in found["archives"]:
+        taken = datetime.fromisoformat(one["time"])
+        until = taken + timedelta(days=backups.ARCHIVED_DAYS)
+        line = f"{one['id']}  {taken.astimezone():%Y-%m-%d %H:%M}  the files of {one['user']}, who was forgotten"
+        console.print(f"{line}: {one['bytes'] / _MB:.0f} MB, kept until {until.astimezone():%Y-%m-%d}")
 
 
 def volumes(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
@@ -104,7 +110,7 @@ def volumes(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted({*kept, *snapshot.users_volumes(settings.name)}))
 
 
-def _prepare(deployment: Deployment, snapshot: Snapshot) -> None:
+def prepare(deployment: Deployment, snapshot: Snapshot) -> None:
     """Makes the volumes of backups, and a password, and says once to keep that elsewhere."""
     settings = deployment.settings
     own = {settings.backup_volume, settings.backup_documents_volume}
@@ -210,11 +216,17 @@ def _report(receipt: Mapping[str, Any]) -> list[str]:
         f" {receipt['bytes'] / _MB:.0f} MB, {receipt['added'] / _MB:.1f} MB of it new, in {receipt['seconds']:.0f} s;"
         f" {receipt['kept']} kept"
     ]
-    for kind, found in receipt["oddities"].items():
-        lines.append(f"  {found['count']} {_KINDS[kind]}, such as {found['paths'][0]}")
+    lines += oddities(receipt)
     if receipt["vanished"]:
         lines.append(f"  {receipt['vanished']} files were removed by their users meanwhile")
     return [*lines, *([f"  {receipt['left']}"] if receipt["left"] else [])]
+
+
+def oddities(receipt: Mapping[str, Any]) -> list[str]:
+    """What will not come back as it is."""
+    return [
+        f"  {found['count']} {_KINDS[kind]}, such as {found['paths'][0]}" for kind, found in receipt["oddities"].items()
+    ]
 
 
 def _duration(seconds: int) -> str:

@@ -92,7 +92,7 @@ class Deployment:
         settings, made = generated.completed(self.settings)
         settings, about_port = plain_port.where_free(settings, snapshot, self.engine.port_holder)
         pair, cause, about_pair = self._certificate()
-        provider, about_provider = discovery.find(settings, _held_contract(snapshot))
+        provider, about_provider = discovery.find(settings, held_contract(snapshot))
         blueprint = self.blueprint(settings, snapshot, pair, provider)
         steps = (*local.secret_steps(settings, made), *local.certificate_steps(settings, pair, cause))
         plan = whole = reconcile(blueprint, snapshot, steps)
@@ -207,7 +207,7 @@ def _held(snapshot: Snapshot) -> dict[str, Mapping[str, Secret[bytes]]]:
     return {one.role: one.files for one in snapshot.containers.values() if one.files}
 
 
-def _held_contract(snapshot: Snapshot) -> Contract | None:
+def held_contract(snapshot: Snapshot) -> Contract | None:
     """The contract that the hub has now."""
     return held_documents.contract(held_documents.file(_held(snapshot).get("hub", {}), CONTRACT_PATH))
 

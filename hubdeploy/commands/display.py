@@ -114,18 +114,19 @@ class Display:
         if any(step.consequence.severity is Severity.DATA_IS_LOST for step in plan.steps):
             self.typed_back(name, "This removes users' data for ever.")
         elif plan.loses and not yes:
-            self._refuse_without_terminal("a yes", "add --yes if the loss is meant")
+            self.refuse_without_terminal("a yes", "add --yes if the loss is meant")
             if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
                 raise Declined
 
     def typed_back(self, name: str, loss: str) -> None:
         """Asks for a name, after a sentence that says what is lost; no option replaces that. Raises as `confirm` does."""
-        self._refuse_without_terminal(f"{name} typed back", "run it on a terminal")
+        self.refuse_without_terminal(f"{name} typed back", "run it on a terminal")
         typed = self._answer(f"{loss} Type {name} to go on: ")
+        if typed == name:
+            return
         if typed.lower() in _NO:
             raise Declined
-        if typed != name:
-            raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
+        raise DeployError(wanted=f"{name} typed back", found="something else", fix="nothing was changed")
 
     def _answer(self, question: str) -> str:
         try:
@@ -135,7 +136,8 @@ class Display:
         except KeyboardInterrupt:
             raise Interrupted("nothing of this plan was done") from None
 
-    def _refuse_without_terminal(self, wanted: str, fix: str) -> None:
+    def refuse_without_terminal(self, wanted: str, fix: str) -> None:
+        """Raises DeployError where nobody can be asked."""
         if not (self.terminal and sys.stdin.isatty()):
             raise DeployError(
                 wanted=wanted, found="users would lose something and there is no terminal to ask on", fix=fix

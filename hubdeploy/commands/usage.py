@@ -37,6 +37,10 @@ class Used:
     newest: float = 0.0
     changed: float = 0.0
 
+    def is_same(self, other: Used) -> bool:
+        """Whether nothing changed in between. Some file systems take or give back room later."""
+        return (self.files, self.newest, self.changed) == (other.files, other.newest, other.changed)
+
     def __add__(self, other: Used) -> Used:
         return Used(
             self.bytes + other.bytes,

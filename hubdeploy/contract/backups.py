@@ -18,8 +18,11 @@ REPOSITORY = "/repository"
 DATA, BROUGHT = "data", "brought"
 # Each volume lies below, read-only, under its own name.
 VOLUMES = "/volumes"
-# What the snapshot of a whole deployment is tagged with.
-WHOLE = "hub"
+# Where those lie that are filled from an archive: below /tmp, as restic writes to the folder above them too.
+FILLED = "/tmp/volumes"
+# What a snapshot of a whole deployment is tagged with, and one of a user who left; so many days that one is kept.
+WHOLE, ARCHIVE = "hub", "forgotten"
+ARCHIVED_DAYS = 365
 # Bytes: restic keeps the index of a repository there, 100 MB of it for 2 GB of small files.
 MEMORY = 1024**3
 # What the helper prints is lines of JSON, with one of these keys.

@@ -12,7 +12,8 @@ from datetime import datetime
 from hubdeploy.contract.documents import GROUP_TRAITS
 from hubdeploy.settings.declarations import Settings, keys_of_fields
 
-_ADDED, _PROMOTED = "added in the admin page", "made an admin in the admin page"
+# What the hub has on record, and forgets with the account.
+ADDED, PROMOTED = "added in the admin page", "made an admin in the admin page"
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ def of(name: str, settings: Settings, heard: Heard, lines: Mapping[str, int]) ->
     user = next((one for one in settings.users if one.name == name), None)
     line = f"userlist:{lines.get(name, '')}"
     mine = heard.groups.get(name, frozenset())
-    promoted = [_PROMOTED] if name in heard.promoted else []
+    promoted = [PROMOTED] if name in heard.promoted else []
     by_admin_group = list(_by_group(settings, "admin_groups", mine))
     enter = [
         *([line] if user else []),
-        *([_ADDED] if name in heard.added else []),
+        *([ADDED] if name in heard.added else []),
         *_by_group(settings, "allowed_groups", mine),
         *by_admin_group,
         *promoted,

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
-import pty
 import re
-import signal
-import struct
-import subprocess
-import sys
-import termios
-import time
 from collections.abc import Iterator
 
 import docker
 import pytest
 
 from hubdeploy.contract import labels
+from tests import terminal
 from tests.engine.project import BASE, Project
 from tests.engine.test_command_line import checkout as checkout
-
-_WITHIN = 120
-_COLUMNS = 80
-_STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @pytest.fixture
@@ -37,35 +26,8 @@ def long_named(client: docker.DockerClient, checkout: Project) -> Iterator[Proje
 
 
 def at_terminal(project: Project, *words: str, at: str = "", keys: str = "") -> tuple[int, list[str]]:
-    """Exit code and lines of a command; once `at` is on the screen, `keys` are typed."""
-    here, there = pty.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 50, _COLUMNS, 0, 0))
-    command = [sys.executable, "-m", "hubdeploy.commands.commandline", *words]
-    # As the terminal's own session: Ctrl-C reaches it as a signal.
-    started = subprocess.Popen(
-        command, cwd=project.root, stdin=there, stdout=there, stderr=there, preexec_fn=_own_terminal,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm-256color"},
-    )  # fmt: skip
-    os.close(there)
-    screen, deadline = "", time.monotonic() + _WITHIN
-    while time.monotonic() < deadline:
-        try:
-            screen += os.read(here, 65536).decode(errors="replace")
-        except OSError:
-            # The command has closed the terminal.
-            break
-        if keys and at in _STYLE.sub("", screen):
-            os.write(here, keys.encode())
-            keys = ""
-    os.close(here)
-    return started.wait(timeout=_WITHIN), _STYLE.sub("", screen).replace("\r\n", "\n").split("\n")
-
-
-def _own_terminal() -> None:
-    # A shell ignores the signal for what it starts in the background, and this run may be one of these.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    """Exit code and lines of a command of the project."""
+    return terminal.run(project.root, os.environ, *words, at=at, keys=keys)
 
 
 def start_server(client: docker.DockerClient, project: Project, user: str) -> None:
@@ -104,7 +66,7 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
     assert (code, "nothing of this plan was done" in lines) == (0, True)
     assert {one.id: one.status for one in client.containers.list(all=True, filters=project.own)} == before
     planned = " ".join(line.strip() for line in lines)
-    assert max(map(len, lines)) <= _COLUMNS
+    assert max(map(len, lines)) <= terminal.COLUMNS
     assert "20 users added: student0, student1," in planned
     assert "student9; user carriere4 removed; USER_MEMORY_LIMIT: " in planned
     assert "-> 1G users: running servers stop: carriere4 " in planned

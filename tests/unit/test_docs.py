@@ -90,7 +90,8 @@ def texts_of_the_code() -> str:
     """Every text in the code that an operator may read, one a line; `…` stands where a value goes in."""
     texts = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
     of_the_hub = [CHECKOUT / "jupyterhub" / name for name in ("ends.py", "spawner.py")]
-    for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), *of_the_hub]):
+    of_helpers = (CHECKOUT / "backup").glob("*.py")
+    for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), *of_the_hub, *of_helpers]):
         tree = ast.parse(path.read_text())
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         for node in ast.walk(tree):
