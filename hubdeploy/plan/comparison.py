@@ -84,9 +84,12 @@ def of_shape(part: str, before: str, after: str, published: Sequence[PublishedPo
     if part == "environment":
         held, wanted = (_variables(text) for text in (before, after))
         yield from _wall_changes(*(_document(one.pop("WALLS", "{}")) for one in (held, wanted)))
-        jobs = [_by_name(_document(one.pop("JOBS", "{}")).get("jobs")) for one in (held, wanted)]
+        old_jobs, new_jobs = (_document(one.pop("JOBS", "{}")) for one in (held, wanted))
+        jobs = [_by_name(one.pop("jobs", ())) for one in (old_jobs, new_jobs)]
         if changed := [name for name in {**jobs[0], **jobs[1]} if jobs[0].get(name) != jobs[1].get(name)]:
             yield f"jobs: {', '.join(changed)}"
+        if found := list(_changes(old_jobs, new_jobs, ())):
+            yield _listed(found)
         servers = [_document(one.pop("SERVERS", "{}")) for one in (held, wanted)]
         if found := list(_changes(servers[0], servers[1], ())):
             yield _listed(found)
@@ -152,6 +155,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield from _user_changes(before or [], after or [])
         elif field == "sudo_users":
             yield f"users with sudo: {', '.join(before or ()) or 'none'} -> {', '.join(after or ()) or 'none'}"
+        elif field == "user_volumes":
+            yield f"users' volumes: {', '.join(before or ()) or 'none'} -> {', '.join(after or ()) or 'none'}"
         elif field == "volumes":
             yield from _volume_changes(before or [], after or [])
         elif (old_ones := _by_name(before)) and (new_ones := _by_name(after)):

@@ -691,6 +691,13 @@ def test_a_plan_names_the_jobs_that_change_and_no_job_is_a_component(found: Sett
     snapshot = up(drawn)
     text = str(reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, hub_path="/lab/")), snapshot))
     assert "container lab-clock is stopped - jobs: login-page\n     users: the clock restarts\n" in text
+    for changed in (
+        dataclasses.replace(found, user_volume="files-of-{username}"),
+        dataclasses.replace(found, timezone="Asia/Tokyo"),
+    ):
+        text = str(reconcile.reconcile(drawn_blueprint(changed), snapshot))
+        assert "container lab-clock is stopped" in text
+        assert "container lab-filter is stopped" in text
     carried = {**OWN, labels.ROLE: labels.JOB}
     job = ContainerState("", "lab-job-free-disk", "sha256:hub", "running", "Up", carried, {})
     during = dataclasses.replace(snapshot, containers={**snapshot.containers, job.name: job})
