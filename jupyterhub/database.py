@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
+from contract import states
 from jupyterhub import dbutil, orm
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.orm import Session
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 log = logging.getLogger("database")
 
 # In the data directory; start.py and the hub use the same file.
-FILE = "jupyterhub.sqlite"
+FILE = states.DATABASE
 
 
 def upgrade_if_needed(file: Path) -> None:

@@ -20,6 +20,7 @@ _SHARED = (
     "contract.names",
     "contract.pictures",
     "contract.servers",
+    "contract.states",
 )
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from hubdeploy.blueprint import images
 from hubdeploy.blueprint.component import Component, Facts
 from hubdeploy.blueprint.components import COMPONENTS, guard
-from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, NetworkSpec, VolumeSpec
+from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, NetworkSpec, Store, VolumeSpec
 from hubdeploy.contract import backups
 from hubdeploy.settings.declarations import Settings
 
@@ -28,6 +28,19 @@ def draw(settings: Settings, facts: Facts) -> Blueprint:
         volumes=volumes(settings),
         containers=containers,
         contract=next(one.contract for one in containers if one.contract),
+        store=store(settings),
+    )
+
+
+def store(settings: Settings) -> Store:
+    """Where the states of the hub are kept."""
+    return Store(
+        deployment=settings.name,
+        hub=settings.hub_name,
+        image=settings.image_reference("hub"),
+        data=settings.data_volume,
+        documents=settings.hub_volume,
+        states=settings.states_volume,
     )
 
 

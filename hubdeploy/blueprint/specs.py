@@ -224,6 +224,19 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True)
+class Store:
+    """Where the states of a hub are kept: in the volume `states`, by programs of `image`, of what lies in the volumes `data` and
+    `documents` of the container `hub`."""
+
+    deployment: str
+    hub: str
+    image: str
+    data: str
+    documents: str
+    states: str
+
+
+@dataclass(frozen=True)
 class Blueprint:
     """Everything that should exist. `containers` are in the order in which they start."""
 
@@ -234,3 +247,4 @@ class Blueprint:
     volumes: tuple[VolumeSpec, ...]
     containers: tuple[ContainerSpec, ...]
     contract: Contract
+    store: Store

@@ -180,6 +180,7 @@ def run_program(
         environment={"TZ": settings.timezone},
         gives=gives,
         tmpfs=tmpfs,
+        task="a backup or a restoration",
     )
     # Without the checkout's lock, which would stop every other command for hours: the helper's name is taken once.
     return deployment.engine.run_helper(helper, hear), result

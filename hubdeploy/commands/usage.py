@@ -101,6 +101,7 @@ def look(deployment: Deployment, volumes: Iterable[str]) -> Disk:
         capabilities=("DAC_READ_SEARCH",),
         network="none",
         environment={},
+        task="a look at the volumes",
     )
     ended = deployment.engine.run_helper(helper, said.append)
     if ended.code != 0:

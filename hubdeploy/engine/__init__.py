@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act, helper, images, observe, oneoff
+from hubdeploy.engine import act, actions, helper, images, observe, oneoff
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.helper import Ended, Helper
 from hubdeploy.engine.observe import context_paths
@@ -61,7 +61,7 @@ class Engine:
 
     def apply(self, operation: op.EngineOperation, progress: Callable[[str], None] = lambda line: None) -> None:
         """Brings one operation's end state about."""
-        act.apply(self.connection, lambda: self._builder, operation, progress)
+        actions.apply(self.connection, lambda: self._builder, operation, progress)
 
     def read_files(self, container: str, root: str) -> dict[str, Secret[bytes]] | None:
         """Path -> content of every file below `root` in a container; None if there is no such directory."""

@@ -1,5 +1,5 @@
-"""Acts on the engine: one named function an operation, and apply(), which finds it. It decides nothing; what is there
-already, or gone already, is no error. Past 250 lines, as each of fifteen operations has its function here.
+"""Acts on the engine: one named function an operation. It decides nothing; what is there already, or gone already, is no error.
+Past 250 lines, as nearly every operation has its function here.
 """
 
 from __future__ import annotations
@@ -311,32 +311,3 @@ def _health_command(inspected: Mapping[str, Any]) -> list[str] | None:
     if test[0] == "CMD":
         return list(test[1:])
     return ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else None
-
-
-_ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
-    op.ImagePulled: pull,
-    op.ImageTagged: tag,
-    op.ImageGone: remove_image,
-    op.NetworkExists: create_network,
-    op.NetworkGone: remove_network,
-    op.VolumeExists: create_volume,
-    op.VolumeGone: remove_volume,
-    op.ContainerStopped: stop,
-    op.ContainerGone: remove_container,
-    op.ContainerCreated: create_container,
-    op.FilesPut: put_files,
-    op.FilesPublished: publish_files,
-    op.VolumeHolds: put_into_volume,
-    op.ContainerStarted: start,
-    op.ContainerHealthy: await_health,
-}
-
-
-def apply(
-    connection: Connection, builder: Callable[[], Builder], operation: op.EngineOperation, progress: Progress
-) -> None:
-    """Brings one operation's end state about; `progress` hears what goes on meanwhile. `builder` gives who builds images."""
-    if isinstance(operation, op.ImageBuilt):
-        build(connection, builder(), operation, progress)
-    else:
-        _ACTIONS[type(operation)](connection, operation, progress)

@@ -1,7 +1,7 @@
 """A helper: a container of the hub's image that works on volumes for minutes or hours, and tells how far it is.
 
-There is one of a name at a time, so two never use one repository at once. Who is killed leaves a helper that goes on to its
-end. It has no right but those that are named, a read-only file system, and no secret in its description.
+There is one of a name at a time, so two never use one repository, or one store of states. Who is killed leaves a helper that
+goes on to its end. It has no right but those that are named, a read-only file system, and no secret in its description.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _TMP = "mode=1777,size=64m"
 @dataclass(frozen=True)
 class Helper:
     """`files` are put into its volumes before it starts: path -> content. A mount without a source is a volume of its own, which
-    goes with it. `network` is none, bridge, host, or a network's name. `gives` is a folder whose files are read at its end,
-    `tmpfs` are further folders that it may write, in memory."""
+    goes with it. `network` is none, bridge, host, or a network's name. `task` says what it does, such as `a backup`. `gives` is a
+    folder whose files are read at its end, `tmpfs` are further folders that it may write, in memory."""
 
     name: str
     image: str
@@ -42,6 +42,7 @@ class Helper:
     capabilities: tuple[str, ...]
     network: str
     environment: Mapping[str, str]
+    task: str
     gives: str = ""
     tmpfs: tuple[str, ...] = ()
 
@@ -61,7 +62,7 @@ def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> 
     Raises DeployError if one of that name runs already, EngineError if the engine fails. An interrupt ends it in peace.
     """
     with translated(f"{helper.name} runs"):
-        _make_room(connection, helper.name)
+        _make_room(connection, helper)
         container = _create(connection, helper)
         try:
             targets = [one.target for one in helper.mounts]
@@ -81,24 +82,24 @@ def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> 
                 connection.api.remove_container(container, force=True, v=True)
 
 
-def _make_room(connection: Connection, name: str) -> None:
+def _make_room(connection: Connection, helper: Helper) -> None:
     try:
-        found = connection.api.inspect_container(name)
+        found = connection.api.inspect_container(helper.name)
     except docker.errors.NotFound:
         return
     # One that was made a moment ago, and does not run yet, is somebody's too.
     state = found["State"]
     if state["Running"] or (state["Status"] == "created" and _is_young(found["Created"])):
-        raise _taken(name)
+        raise _taken(helper)
     with already_gone():
-        connection.api.remove_container(name, v=True)
+        connection.api.remove_container(helper.name, v=True)
 
 
-def _taken(name: str) -> DeployError:
+def _taken(helper: Helper) -> DeployError:
     return DeployError(
-        wanted="one such helper at a time",
-        found=f"a helper runs already, in the container {name}",
-        fix=f"wait for its end, or stop it: docker stop {name}",
+        wanted=f"{helper.task} alone",
+        found=f"{helper.task} runs already, in the container {helper.name}",
+        fix=f"wait for its end, or stop it: docker stop {helper.name}",
     )
 
 
@@ -138,7 +139,7 @@ def _create(connection: Connection, helper: Helper) -> str:
         )
     except docker.errors.ImageNotFound:
         raise EngineError(
-            wanted=f"the hub's image {helper.image}, which has the programs of helpers",
+            wanted=f"the hub's image {helper.image}, which has the programs for {helper.task}",
             found="it is not on the engine",
             fix="run ./invoke up, or ./invoke hub-image",
         ) from None
@@ -146,7 +147,7 @@ def _create(connection: Connection, helper: Helper) -> str:
         # Another command took the name since.
         if error.status_code != 409:
             raise
-        raise _taken(helper.name) from None
+        raise _taken(helper) from None
     return str(made["Id"])
 
 

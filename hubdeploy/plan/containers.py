@@ -108,10 +108,9 @@ def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot)
     """
     running = frozenset(one.user for one in snapshot.servers if one.running)
     state = snapshot.containers.get(spec.name)
-    mounts = json_label(state.labels, labels.SHAPE).get("mounts", "") if state else ""
-    mounted = {one.partition(" at ")[0] for one in mounts.split(", ")}
+    mounted = mounted_volumes(state) if state else frozenset()
     database = next(one.name for one in blueprint.volumes if one.remembers_servers)
-    if (mounts and database not in mounted) or database not in snapshot.volumes:
+    if (mounted and database not in mounted) or database not in snapshot.volumes:
         return tuple(sorted(running))
     held = held_contract(spec, state)
     listed = {user.name for user in blueprint.contract.users}
@@ -122,6 +121,12 @@ def _losing_users(spec: ContainerSpec, blueprint: Blueprint, snapshot: Snapshot)
     path = blueprint.contract.hub.base_url
     outside = {one.user for one in snapshot.servers if one.running and one.labels.get(labels.PATH, "/") != path}
     return tuple(sorted(left | outside))
+
+
+def mounted_volumes(state: ContainerState) -> frozenset[str]:
+    """What a container mounts, as its label says; empty where no label does."""
+    mounts = json_label(state.labels, labels.SHAPE).get("mounts", "")
+    return frozenset(one.partition(" at ")[0] for one in mounts.split(", ") if one)
 
 
 def held_contract(spec: ContainerSpec, state: ContainerState | None) -> Contract | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hubdeploy.blueprint.specs import ContainerSpec, ImageSpec, NetworkSpec, VolumeSpec
+from hubdeploy.blueprint.specs import ContainerSpec, ImageSpec, NetworkSpec, Store, VolumeSpec
 from hubdeploy.contract.documents import Secret
 from hubdeploy.tls.certificates import Pair
 
@@ -32,6 +32,11 @@ class _Files:
     container: str
     files: Mapping[str, Secret[bytes]]
     mounts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _OfStore:
+    store: Store
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,13 @@ class ImageTagged:
 class ImageGone(_OfImage):
     def __str__(self) -> str:
         return f"image {self.reference} is removed"
+
+
+class ImageProved(_OfStore):
+    """Several calls: a helper copies the database, upgrades the copy, and removes it."""
+
+    def __str__(self) -> str:
+        return f"image {self.store.image} is proved on a copy of the database"
 
 
 @dataclass(frozen=True)
@@ -177,6 +189,7 @@ EngineOperation = (
     | ImageBuilt
     | ImageTagged
     | ImageGone
+    | ImageProved
     | NetworkExists
     | NetworkGone
     | VolumeExists

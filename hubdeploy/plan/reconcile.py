@@ -15,6 +15,7 @@ from hubdeploy.plan.containers import container_steps
 from hubdeploy.plan.images import image_steps
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Pending, Plan, Step
+from hubdeploy.plan.upgrade import proof_steps
 
 
 def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = ()) -> Plan:
@@ -31,9 +32,11 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
     steps = (
         *local,
         *images,
+        *volume_steps(blueprint.volumes, snapshot),
+        # Before anything that users could notice: where it fails, all goes on as it was.
+        *proof_steps(blueprint, snapshot, changed),
         *_displaced_servers(blueprint, snapshot),
         *networks,
-        *volume_steps(blueprint.volumes, snapshot),
         *containers,
     )
     stopping = {user for step in steps if step.consequence.loses for user in step.users}

@@ -558,6 +558,11 @@ class Settings:
         return f"{self.name}-hub"
 
     @property
+    def states_volume(self) -> str:
+        """What a new hub can go back to: the database, the hub's documents, and the image that they belong to."""
+        return f"{self.name}-states"
+
+    @property
     def component_volumes(self) -> dict[str, str]:
         """Volume -> whose it is, of those that no setting names."""
         return {
@@ -568,6 +573,7 @@ class Settings:
             self.backup_volume: "backup",
             self.backup_documents_volume: "backup",
             self.hub_volume: "hub",
+            self.states_volume: "hub",
             self.routes_volume: "hub",
         }
 

@@ -85,6 +85,7 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("volume[data]", "DATA_VOLUME_HOST", s.data_volume, "data-volume"),
         ("volume[proxy]", "the proxy's volume", s.proxy_volume, "proxy-volume"),
         ("volume[hub]", "the hub's volume", s.hub_volume, "hub-volume"),
+        ("volume[states]", "the volume of states", s.states_volume, "states-volume"),
         ("volume[routes]", "the volume of routes", s.routes_volume, "routes-volume"),
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
         ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),

@@ -104,6 +104,11 @@ class Held:
         self.volumes[made.spec.name] = VolumeState(made.spec.name, made.spec.labels)
 
     @apply.register
+    def _(self, proved: op.ImageProved) -> None:
+        """What is in a volume is not held here."""
+        assert proved.store.states in self.volumes
+
+    @apply.register
     def _(self, stopped: op.ContainerStopped) -> None:
         if self.servers.pop(stopped.name, None) is None:
             self._change(stopped.name, state="exited")

@@ -154,6 +154,7 @@ class Sequence(RuleBasedStateMachine):
             "proxy": after.proxy_volume,
             "routes": after.routes_volume,
             "hub": after.hub_volume,
+            "states": after.states_volume,
             "guard": after.guard_volume,
             "filter": after.filter_volume,
             "clock": after.clock_volume,

@@ -66,12 +66,14 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """The hub's database and cookie secret; its documents, and the files that it serves to browsers."""
+    """The hub's database and cookie secret; its documents, and the files that it serves to browsers; the states that it can go
+    back to, which it does not mount itself."""
     owned = not settings.is_set("DATA_VOLUME_HOST")
     labels = own_labels(settings, "data-volume")
     return (
         VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True, kept=backups.DATA),
         VolumeSpec(settings.hub_volume, own_labels(settings, "hub-volume"), True, "DOCKER_MACHINE_NAME"),
+        VolumeSpec(settings.states_volume, own_labels(settings, "states-volume"), True, "DOCKER_MACHINE_NAME"),
     )
 
 

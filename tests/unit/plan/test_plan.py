@@ -122,34 +122,35 @@ def test_from_nothing_everything_is_made_and_the_clock_last(found: Settings) -> 
   2. image lab/hub:latest is built
   3. image lab/anaconda3:latest is built
   4. image lab/base-notebook:latest is built
-  5. network lab-proxy-api exists
-  6. network lab-network exists
-  7. volume lab-routes exists
-  8. volume lab-proxy exists
-  9. volume lab-guard exists
- 10. volume lab-filter exists
- 11. volume lab-data exists
- 12. volume lab-hub exists
- 13. volume lab-clock exists
- 14. volume lab-backup exists
- 15. volume lab-backup-documents exists
- 16. container lab-proxy is created
- 17. container lab-proxy has its files
- 18. container lab-proxy is started
- 19. container lab-proxy is healthy
- 20. container lab-guard is created
- 21. container lab-guard is started
- 22. container lab-guard is healthy
- 23. container lab-filter is created
- 24. container lab-filter is started
- 25. container lab-filter is healthy
- 26. container lab-hub is created
- 27. container lab-hub has its files
- 28. container lab-hub is started
- 29. container lab-hub is healthy
- 30. container lab-clock is created
- 31. container lab-clock is started
- 32. container lab-clock is healthy"""
+  5. volume lab-routes exists
+  6. volume lab-proxy exists
+  7. volume lab-guard exists
+  8. volume lab-filter exists
+  9. volume lab-data exists
+ 10. volume lab-hub exists
+ 11. volume lab-states exists
+ 12. volume lab-clock exists
+ 13. volume lab-backup exists
+ 14. volume lab-backup-documents exists
+ 15. network lab-proxy-api exists
+ 16. network lab-network exists
+ 17. container lab-proxy is created
+ 18. container lab-proxy has its files
+ 19. container lab-proxy is started
+ 20. container lab-proxy is healthy
+ 21. container lab-guard is created
+ 22. container lab-guard is started
+ 23. container lab-guard is healthy
+ 24. container lab-filter is created
+ 25. container lab-filter is started
+ 26. container lab-filter is healthy
+ 27. container lab-hub is created
+ 28. container lab-hub has its files
+ 29. container lab-hub is started
+ 30. container lab-hub is healthy
+ 31. container lab-clock is created
+ 32. container lab-clock is started
+ 33. container lab-clock is healthy"""
     )
 
 
