@@ -4,6 +4,7 @@ lost their name.
 Never touches a database that is up to date and whole. It may be killed at any point and run again.
 """
 
+import json
 import logging
 import os
 import sqlite3
@@ -27,6 +28,8 @@ def upgrade_if_needed(file: Path) -> None:
     groups stay in the copy."""
     if is_too_old(file):
         carry_users_over(file)
+    elif is_of_version_2(file):
+        upgrade_from_version_2(file)
     else:
         dbutil.upgrade_if_needed(url(file), log=log)
 
@@ -66,6 +69,41 @@ def carry_users_over(file: Path) -> None:
     log.warning(
         "the database is older than JupyterHub 0.9: its %d users came over, tokens and groups did not", len(users)
     )
+
+
+def is_of_version_2(file: Path) -> bool:
+    """True if JupyterHub fails to upgrade it once a server was started: its step to version 3 (651f5419b74d) loads the server's
+    user with a column that a later step makes. Seen in 6.1.1."""
+    scoped = "allowed_scopes" in columns_of(file, orm.OAuthClient.__tablename__)
+    return not scoped and "oauth_client_id" in columns_of(file, orm.Spawner.__tablename__)
+
+
+def upgrade_from_version_2(file: Path) -> None:
+    """Upgrades a copy in which servers are apart from their clients, gives each its client back, with the scope that JupyterHub's
+    step would have given it, and puts the copy in the database's place."""
+    dbutil.backup_db_file(str(file), log)
+    new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as old, closing(sqlite3.connect(new)) as copy:
+        old.backup(copy)
+        servers = copy.execute(
+            "SELECT spawners.id, oauth_client_id, users.name, spawners.name FROM spawners JOIN users ON users.id = user_id"
+            " WHERE oauth_client_id IS NOT NULL"
+        ).fetchall()
+        copy.execute("UPDATE spawners SET oauth_client_id = NULL")
+        copy.commit()
+    dbutil.upgrade(url(new))
+    with closing(sqlite3.connect(new)) as copy, copy:
+        for server, client, user, name in servers:
+            copy.execute("UPDATE spawners SET oauth_client_id = ? WHERE id = ?", (client, server))
+            (scopes,) = copy.execute(
+                "SELECT allowed_scopes FROM oauth_clients WHERE identifier = ?", (client,)
+            ).fetchone()
+            scopes = sorted({*json.loads(scopes or "[]"), f"access:servers!server={user}/{name}"})
+            copy.execute(
+                "UPDATE oauth_clients SET allowed_scopes = ? WHERE identifier = ?", (json.dumps(scopes), client)
+            )
+    os.replace(new, file)
 
 
 def restore_names(session: Session) -> None:

@@ -135,3 +135,19 @@ def test_the_hub_of_an_older_deployment_starts_on_its_database(tmp_path: Path, d
     stopped = lambda name: pytest.fail(f"the server of {name} is stopped")  # noqa: E731
     accounts.apply([User("kaben", admin=True)], tmp_path, stopped, hub_image.SHARED)
     assert users(old) == {"kaben": True, "octo-cat": False}, "whom an admin had added stays"
+
+
+def test_a_server_that_version_2_started_goes_on_after_the_upgrade(tmp_path: Path, database: ModuleType) -> None:
+    """JupyterHub's own step fails on it."""
+    file = tmp_path / "jupyterhub.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript((DATABASE.parent / "hub" / "jupyterhub_2_3.sql").read_text())
+    database.upgrade_if_needed(file)
+    with orm.new_session_factory(f"sqlite:///{file}")() as session:
+        (server,) = orm.User.find(session, "ada").orm_spawners.values()
+        assert server.server.base_url == "/user/ada/"
+        assert "access:servers!server=ada/" in server.oauth_client.allowed_scopes
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(files) == 2, "the database, and a copy of the old one"
+    database.upgrade_if_needed(file)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
