@@ -104,12 +104,29 @@ def build(c: Context) -> None:
     images.build(deployment.load())
 
 
-@task(help={"yes": "do not ask before running servers stop"})
-def up(c: Context, yes: bool = False) -> None:
+@task(help={"yes": "do not ask before running servers stop", "watch": "seconds to look at a new hub; 0: not at all"})
+def up(c: Context, yes: bool = False, watch: int = 90) -> None:
     """Bring everything up as .env and userlist say."""
     from hubdeploy.commands import deployment, up
 
-    up.up(deployment.load(), yes=yes)
+    up.up(deployment.load(), yes=yes, watch=watch)
+
+
+@task(
+    help={
+        "list": "print what the hub can go back to instead",
+        "to": "the state of this id",
+        "yes": "do not ask before logins are lost and servers stop",
+    }
+)
+def rollback(c: Context, list: bool = False, to: str = "", yes: bool = False) -> None:
+    """Bring the hub back as before an upgrade."""
+    from hubdeploy.commands import deployment, rollback
+
+    if list:
+        rollback.show(deployment.load())
+    else:
+        rollback.rollback(deployment.load(), to=to, yes=yes)
 
 
 @task
@@ -294,5 +311,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, usage, logs, access,
-    users, forget, audit, invite, backup, backups, restore, drill, setup,
+    users, forget, audit, invite, backup, backups, restore, drill, rollback, setup,
 )  # fmt: skip

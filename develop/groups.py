@@ -41,6 +41,8 @@ _MATRIX = (
 _PROVIDER = ("tests/hub/provider.py", "tests/hub/authority.py", "tests/nanoidp.py")
 _IMAGES = "tests/hub/test_images.py"
 _HOMES = "tests/hub/test_homes.py"
+_ROLLBACK = "tests/hub/test_rollback.py"
+_ROLLED_BACK = (*_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py")
 _SEARCH = "tests/unit/settings/test_settings_search.py"
 _SEARCH_HALF = f"{_SEARCH}::test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere[{{}}]"
 # The hub's own modules run on what was written, on no image.
@@ -122,6 +124,14 @@ GROUPS = (
         (*_DEPLOYMENT, "tests/hub/test_upgrade.py", "tests/hub/test_replacement.py", _HOMES, "tests/hub/wheels.py",
          "tests/hub/window.py"),
         6,
+    ),
+    Group("broken-hubs", (f"{_ROLLBACK}::test_a_broken_hub_goes_back_and_nobody_notices",), _ROLLED_BACK, 8),
+    Group(
+        "rollback",
+        (f"{_ROLLBACK}::test_by_hand_the_hub_goes_back_with_its_database_and_forward_again",
+         f"{_ROLLBACK}::test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next"),
+        _ROLLED_BACK,
+        8,
     ),
     Group(
         "forget",

@@ -6,15 +6,22 @@ point and run again: what is half done has a name that the next run removes.
 
 from __future__ import annotations
 
+import filecmp
+import json
 import os
 import shutil
 import sqlite3
 import sys
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from contract import states
-from contract.states import DATABASE
+from contract.documents import CONTRACT_FILE, SECRETS_FILE, from_bytes, to_bytes
+from contract.states import DATABASE, Listed, Listing, State
 
 from backup import databases
 
@@ -23,6 +30,8 @@ _COUNTED = ("users", "groups", "servers", "api_tokens")
 _BEFORE_ROLES = _COUNTED[:-1]
 # All that a database older than JupyterHub 0.9 brings over.
 _CARRIED_OVER = _COUNTED[:1]
+# How the folder of a state is called until it is whole.
+_HALF = ".half"
 
 
 class Unfit(Exception):
@@ -30,14 +39,15 @@ class Unfit(Exception):
 
 
 class Store:
-    """The states in the directory `states`, of the hub whose data lie in `data`."""
+    """The states in the directory `folder`, of the hub whose data and documents lie in `data` and `documents`."""
 
-    def __init__(self, data: Path, folder: Path) -> None:
-        self._data, self._folder = data, folder
+    def __init__(self, data: Path, documents: Path, folder: Path) -> None:
+        self._data, self._documents, self._folder = data, documents, folder
 
     def tidy(self) -> None:
         """Removes what a killed run left."""
-        shutil.rmtree(self._folder / states.TRIAL, ignore_errors=True)
+        for left in (self._folder / states.TRIAL, *self._folder.glob(f"*{_HALF}")):
+            shutil.rmtree(left, ignore_errors=True)
 
     def prove(self) -> str:
         """Upgrades a copy of the database by this image's own code, and says what is in it. Raises Unfit if the copy is
@@ -71,6 +81,132 @@ class Store:
             raise Unfit(f"the upgrade loses rows: {', '.join(lost)}")
         return ", ".join(f"{count} {table}" for table, count in after.items())
 
+    def note(self) -> None:
+        """Puts on record what runs. Of containers that no longer run the hub's image, as an upgrade was cut short, the record
+        from before stays, or that of the state which was kept then."""
+        state, before = _read(self._folder / states.RUNNING), self._noted()
+        before = before or next((_read(folder / states.STATE) for folder in self._folders()), None)
+        if before and before.image == state.image:
+            state = replace(state, containers={**before.containers, **state.containers})
+        _write(self._folder / states.NOTED, to_bytes(state))
+        (self._folder / states.RUNNING).unlink()
+
+    def keep(self) -> str:
+        """Makes what is noted a state, with the database and the documents as the hub has left them, and lists all. Only the
+        newest few stay. Of two that hold the same, as an upgrade was cut short and run again, the later stays."""
+        noted = self._noted()
+        if noted is None:
+            raise Unfit("what runs was not noted")
+        state = replace(noted, at=time.time())
+        half = self._folder / f"{state.id}{_HALF}"
+        half.mkdir(mode=0o700)
+        if _has_content(self._data / DATABASE):
+            databases.copy(self._data / DATABASE, half / DATABASE)
+        for document in self._documents.iterdir():
+            if document.is_file() and not document.is_symlink():
+                shutil.copyfile(document, half / document.name)
+        _write(half / states.STATE, to_bytes(state))
+        older = tuple(self._folders())
+        os.rename(half, self._folder / state.id)
+        (self._folder / states.NOTED).unlink()
+        for number, one in enumerate(older, start=1):
+            if number >= states.MOST or _hold_the_same(one, self._folder / state.id):
+                shutil.rmtree(one)
+        return self.listing()
+
+    def listing(self) -> str:
+        """All states, as a document."""
+        noted = self._noted()
+        found = [Listed(noted, 0, is_noted=True)] if noted else []
+        for folder in self._folders():
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            found.append(Listed(_read(folder / states.STATE), size))
+        return to_bytes(Listing(tuple(found))).decode()
+
+    def bring(self, name: str) -> None:
+        """Gives the hub the database and the documents of a state. Its database of now stays beside it, under a name as
+        JupyterHub gives its own copies. Who has lost access since stays without it: the users are those of now."""
+        kept = self._folder / name
+        for document in kept.iterdir():
+            if document.name not in (DATABASE, states.STATE):
+                content = document.read_bytes()
+                present = self._documents / document.name
+                if present.exists() and document.name in _OF_NOW:
+                    content = _OF_NOW[document.name](json.loads(content), json.loads(present.read_bytes()))
+                _write(present, content)
+        if (kept / DATABASE).exists():
+            self._replace_database(kept / DATABASE)
+
+    def _replace_database(self, wanted: Path) -> None:
+        file, new = self._data / DATABASE, self._data / f"{DATABASE}{_HALF}"
+        shutil.copyfile(wanted, new)
+        _sync(new)
+        if file.exists():
+            aside = file.with_name(f"{DATABASE}.{time.strftime('%Y-%m-%d-%H%M%S')}")
+            aside.unlink(missing_ok=True)
+            os.link(file, aside)
+            # A journal would be applied to the other database.
+            for end in databases.BESIDE:
+                if file.with_name(f"{DATABASE}{end}").exists():
+                    os.replace(file.with_name(f"{DATABASE}{end}"), aside.with_name(f"{aside.name}{end}"))
+        os.replace(new, file)
+
+    def _noted(self) -> State | None:
+        file = self._folder / states.NOTED
+        return _read(file) if file.exists() else None
+
+    def _folders(self) -> Iterator[Path]:
+        """The folders of whole states, the newest first."""
+        found = (one.parent for one in self._folder.glob(f"*/{states.STATE}"))
+        yield from sorted((one for one in found if not one.name.endswith(_HALF)), reverse=True)
+
+
+def _hold_the_same(one: Path, other: Path) -> bool:
+    if _read(one / states.STATE).image != _read(other / states.STATE).image:
+        return False
+    database, others = one / DATABASE, other / DATABASE
+    return database.exists() and others.exists() and filecmp.cmp(database, others, shallow=False)
+
+
+def _with_users_of(document: dict[str, Any], present: Mapping[str, Any]) -> bytes:
+    """A contract with the users of the present one. Where that writes them in another form, only those of its own stay whom the
+    present one names."""
+    users = present["users"]
+    if len({frozenset(user) for user in (*users, *document["users"])}) > 1:
+        names = {user["name"] for user in users}
+        users = [user for user in document["users"] if user["name"] in names]
+    return _as_bytes({**document, "users": users})
+
+
+def _with_password_of(document: dict[str, Any], present: Mapping[str, Any]) -> bytes:
+    """Secrets with the password that the proxy has now: an `up` that finds no hub makes another one."""
+    return _as_bytes({**document, "proxy_api_password": present["proxy_api_password"]})
+
+
+# What a document keeps of the present one when a state is brought back.
+_OF_NOW = {Path(CONTRACT_FILE).name: _with_users_of, Path(SECRETS_FILE).name: _with_password_of}
+
+
+def _as_bytes(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _read(file: Path) -> State:
+    return from_bytes(State, file.read_bytes())
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Writes a file as a whole, or not at all."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_bytes(content)
+    _sync(new)
+    os.replace(new, file)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
 
 def _has_content(file: Path) -> bool:
     return file.exists() and file.stat().st_size > 0
@@ -96,7 +232,7 @@ def _rows(file: Path, tables: tuple[str, ...]) -> dict[str, int]:
 
 def main(verb: str, *words: str) -> None:
     os.umask(0o077)
-    store = Store(Path(states.DATA), Path(states.STATES))
+    store = Store(Path(states.DATA), Path(states.DOCUMENTS), Path(states.STATES))
     store.tidy()
     try:
         print(getattr(store, verb)(*words) or "")

@@ -113,10 +113,17 @@ class Display:
         terminal. Data is removed only if the deployment's name is typed back."""
         if any(step.consequence.severity is Severity.DATA_IS_LOST for step in plan.steps):
             self.typed_back(name, "This removes users' data for ever.")
-        elif plan.loses and not yes:
-            self.refuse_without_terminal("a yes", "add --yes if the loss is meant")
-            if self._answer("Go on, though running servers stop? [y/N] ").lower() not in ("y", "yes"):
-                raise Declined
+        elif plan.loses:
+            lost = " and ".join(dict.fromkeys(step.consequence.sentence for step in plan.loses))
+            self.agree(f"Go on, though {lost}?", yes=yes)
+
+    def agree(self, question: str, *, yes: bool) -> None:
+        """Asks unless `yes`; the default is no. Raises Declined without a yes, DeployError without a terminal."""
+        if yes:
+            return
+        self.refuse_without_terminal("a yes", "add --yes if that is meant")
+        if self._answer(f"{question} [y/N] ").lower() not in ("y", "yes"):
+            raise Declined
 
     def typed_back(self, name: str, loss: str) -> None:
         """Asks for a name, after a sentence that says what is lost; no option replaces that. Raises as `confirm` does."""
@@ -140,7 +147,7 @@ class Display:
         """Raises DeployError where nobody can be asked."""
         if not (self.terminal and sys.stdin.isatty()):
             raise DeployError(
-                wanted=wanted, found="users would lose something and there is no terminal to ask on", fix=fix
+                wanted=wanted, found="something would be lost and there is no terminal to ask on", fix=fix
             )
 
     # -- reports ----------------------------------------------------------------------------------------------------

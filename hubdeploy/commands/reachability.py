@@ -6,6 +6,7 @@ For an engine elsewhere a short-lived container on its host's network asks. It c
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hubdeploy.blueprint import jobs
@@ -17,6 +18,8 @@ from hubdeploy.errors import NotReady
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls.certificates import Pair
 
+# Raises NotReady unless a browser would get the login page; without a pair any certificate will do.
+Confirm = Callable[[Engine, Settings, Pair | None], None]
 # A proxy takes up new routes at once; a slow machine gets this long.
 _WITHIN = 15.0
 _STEP = 0.1

@@ -17,7 +17,7 @@ from hubdeploy.blueprint.components import COMPONENTS
 from hubdeploy.commands import authority, daily, reachability, usage
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.commands.named import NamedDeployment
-from hubdeploy.contract import labels
+from hubdeploy.contract import labels, states
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import checks
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
@@ -108,9 +108,10 @@ def _images(snapshot: Snapshot) -> Table:
     now = datetime.now(UTC)
     for image in snapshot.own_images:
         content = image.labels.get(labels.CONTENT, "")[:12]
-        names = [reference for reference in image.references if not reference.endswith(f":{content}")]
+        names = [one for one in image.references if not one.endswith(f":{content}") and f":{states.TAG}" not in one]
         age = f"{_age((now - image.created).total_seconds())} ago"
-        built = age if names else f"{age} (an earlier build)"
+        kept = any(f":{states.TAG}" in one for one in image.references)
+        built = age if names else f"{age} ({'kept for rollback' if kept else 'an earlier build'})"
         # Without another name the one with the content, which `docker image rm` takes.
         table.add_row("\n".join(names or image.references), built, f"{image.size / 1e6:.0f}")
     return table

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from hubdeploy.commands import authority, daily, reachability
+from hubdeploy.commands import authority, daily, reachability, rollback
 from hubdeploy.commands.deployment import Deployment, Drawn
-from hubdeploy.engine import Engine
+from hubdeploy.commands.reachability import Confirm
 from hubdeploy.errors import Caution, Interrupted
-from hubdeploy.settings.declarations import Settings
-from hubdeploy.tls.certificates import Pair
-
-Confirm = Callable[[Engine, Settings, Pair | None], None]
 
 
-def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachability.confirm) -> None:
-    """Load, observe, plan, carry out: each plan is shown and asked about before a step of it is done.
+def up(deployment: Deployment, *, yes: bool = False, watch: float = 0, confirm: Confirm = reachability.confirm) -> None:
+    """Load, observe, plan, carry out: each plan is shown and asked about before a step of it is done. A new hub that is not well
+    then, or within `watch` seconds, goes back.
 
     `confirm` raises NotReady unless a browser would get the login page of this deployment.
     """
     drawn = None
     for drawn in plans(deployment):
-        deployment.show_and_do(drawn.plan, yes=yes)
+        with rollback.unless_well(deployment, drawn, confirm):
+            deployment.show_and_do(drawn.plan, yes=yes)
     assert drawn is not None
     try:
-        confirm(deployment.engine, drawn.settings, drawn.served)
+        with rollback.unless_well(deployment, drawn, confirm):
+            confirm(deployment.engine, drawn.settings, drawn.served)
     except KeyboardInterrupt:
         raise Interrupted("all steps are done; nobody has seen the login page yet") from None
     try:
@@ -35,6 +34,9 @@ def up(deployment: Deployment, *, yes: bool = False, confirm: Confirm = reachabi
     if wrong := reachability.trouble_in_front(drawn.settings):
         fix = "docs/going-public.md has what nginx and Caddy need; ./invoke status looks again"
         deployment.display.cautions((Caution(f"the proxy in front does not lead here yet: {wrong}", fix),))
+    if drawn.plan.upgrades and watch:
+        with rollback.unless_well(deployment, drawn, confirm):
+            rollback.watch(deployment, drawn, confirm, watch)
 
 
 def plans(deployment: Deployment) -> Iterator[Drawn]:

@@ -15,6 +15,8 @@ DATA, DOCUMENTS, STATES = "/data", "/documents", "/states"
 RUNNING, NOTED, TRIAL = "running.json", "noted.json", "trial"
 # In a state's folder, beside the database and the hub's documents.
 STATE = "state.json"
+# How the tag of a state's image begins; the state's id follows.
+TAG = "state-"
 # How many states, and how many of JupyterHub's own copies of the database, are kept.
 MOST = 5
 
@@ -31,3 +33,19 @@ class State:
     @property
     def id(self) -> str:
         return time.strftime("%Y%m%d-%H%M%S", time.gmtime(self.at))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A state with its size in bytes. `is_noted`: it has no database yet, as its hub has not stopped."""
+
+    state: State
+    size: int
+    is_noted: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All states: the one that is noted first, then the newest."""
+
+    states: tuple[Listed, ...]

@@ -10,8 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from hubdeploy.blueprint.specs import Store
 from hubdeploy.contract.documents import Secret
-from hubdeploy.engine import act, actions, helper, images, observe, oneoff
+from hubdeploy.contract.states import Listed
+from hubdeploy.engine import act, actions, helper, images, observe, oneoff, states
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.helper import Ended, Helper
 from hubdeploy.engine.observe import context_paths
@@ -105,6 +107,14 @@ class Engine:
     def run_helper(self, wanted: Helper, hear: Callable[[str], None]) -> Ended:
         """A helper's end, see helper.run."""
         return helper.run(self.connection, wanted, hear)
+
+    def states(self, store: Store) -> tuple[Listed, ...]:
+        """What the hub can go back to, see states.listed."""
+        return states.listed(self.connection, store)
+
+    def running_since(self, container: str) -> str:
+        """When the container was started last, in the engine's words; empty if it does not run."""
+        return observe.running_since(self.connection, container)
 
     def logs(self, container: str, *, follow: bool, tail: int | Literal["all"]) -> Iterator[bytes]:
         """A container's output, oldest first, in pieces as they come."""

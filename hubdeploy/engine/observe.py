@@ -237,6 +237,14 @@ def remove_reader(connection: Connection, volume: str) -> None:
         connection.api.remove_container(_reader(volume), force=True, v=True)
 
 
+def running_since(connection: Connection, container: str) -> str:
+    """When the container was started last, in the engine's words; empty if it does not run."""
+    with translated(f"the engine describes {container}"), already_gone():
+        state = connection.api.inspect_container(container)["State"]
+        return str(state["StartedAt"]) if state["Running"] else ""
+    return ""
+
+
 def image_id(connection: Connection, reference: str) -> str | None:
     """The id of an image that is on the engine; None if it is not."""
     try:
@@ -342,6 +350,7 @@ def _container(one: Mapping[str, Any]) -> ContainerState:
         status=one["Status"],
         labels=one.get("Labels") or {},
         networks={name: endpoint.get("NetworkID", "") for name, endpoint in networks.items()},
+        created=one["Created"],
     )
 
 

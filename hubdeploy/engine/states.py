@@ -1,18 +1,25 @@
-"""Proves new hub images and keeps what a hub can go back to. A helper of the hub's image does what concerns its database."""
+"""Proves new hub images, keeps what a hub can go back to, and brings it back. A helper of the hub's image does what concerns its
+database; the engine's own descriptions make containers as they were, whatever this version would make.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
 
 from hubdeploy.blueprint.specs import Mount, Store
-from hubdeploy.contract import states
+from hubdeploy.contract import servers, states
+from hubdeploy.contract.documents import Secret, from_bytes, to_bytes
+from hubdeploy.contract.states import Listed, Listing, State
 from hubdeploy.engine import helper
-from hubdeploy.engine.connection import Connection
+from hubdeploy.engine.act import Progress
+from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.engine.helper import Helper
 from hubdeploy.errors import EngineError, indented
 from hubdeploy.plan import operations as op
 
-Progress = Callable[[str], None]
 # The one that has the hub's packages.
 _PYTHON = "/opt/hub/bin/python"
 # Characters of a program's standard error in a message.
@@ -20,31 +27,137 @@ _LAST_WORDS = 2000
 
 
 def prove(connection: Connection, operation: op.ImageProved, progress: Progress) -> None:
-    store = operation.store
-    code, _, errors = _run(connection, store, "prove")
+    code, _, errors = _run(connection, operation.store, "prove")
     if code != 0:
         raise EngineError(
-            wanted=f"the new {store.image}, able to upgrade the hub's database",
+            wanted=f"the new {operation.store.image}, able to upgrade the hub's database",
             found=f"on a copy of the database it failed:\n{indented(errors[-_LAST_WORDS:])}",
             fix="nothing was replaced, so the old hub runs on; correct the image, or restore a damaged database, then run"
             " ./invoke up again",
         )
 
 
-def _run(connection: Connection, store: Store, verb: str, *words: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a program that only reads the hub's data."""
+def note(connection: Connection, operation: op.StateNoted, progress: Progress) -> None:
+    store, api = operation.store, connection.api
+    with translated(str(operation)):
+        image = api.inspect_container(store.hub)["Image"]
+        running = dict[str, str]()
+        for name in operation.containers:
+            with already_gone():
+                found = api.inspect_container(name)
+                if found["Image"] == image:
+                    running[name] = description(connection, found)
+    state = State(time.time(), image, running)
+    files = {f"{states.STATES}/{states.RUNNING}": Secret(to_bytes(state))}
+    _checked(connection, store, "note", str(operation), files=files)
+
+
+def keep(connection: Connection, operation: op.StateKept, progress: Progress) -> None:
+    store = operation.store
+    _name_images(connection, store, _listed(_checked(connection, store, "keep", str(operation))))
+
+
+def bring(connection: Connection, operation: op.StateBrought, progress: Progress) -> None:
+    _checked(connection, operation.store, "bring", str(operation), operation.state.id, writes=True)
+
+
+def listed(connection: Connection, store: Store) -> tuple[Listed, ...]:
+    """All states, the one that is noted first, then the newest. Both volumes must be there."""
+    return _listed(_checked(connection, store, "listing", "a list of what the hub can go back to"))
+
+
+def recreate(connection: Connection, operation: op.ContainerRecreated, progress: Progress) -> None:
+    made = json.loads(operation.description)
+    networks, first = made["networks"], made["body"]["HostConfig"]["NetworkMode"]
+    with translated(str(operation)):
+        if first in networks:
+            place = connection.api.create_endpoint_config(**networks[first])
+            made["body"]["NetworkingConfig"] = {"EndpointsConfig": {first: place}}
+        connection.api.create_container_from_config(made["body"], operation.name)  # type: ignore[no-untyped-call]
+        for name, place in networks.items():
+            if name != first:
+                connection.api.connect_container_to_network(operation.name, name, **place)
+
+
+def description(connection: Connection, found: Mapping[str, Any]) -> str:
+    """What it takes to make an inspected container again: the body of the engine's request, and its place in each network."""
+    # The engine makes these from the container's id, or has them from the host.
+    config = {key: value for key, value in found["Config"].items() if key not in ("Hostname", "Domainname")}
+    networks = (
+        found["NetworkSettings"]["Networks"] if found["HostConfig"]["NetworkMode"] not in ("host", "none") else {}
+    )
+    body = {**config, "Image": found["Image"], "HostConfig": found["HostConfig"]}
+    places = {name: _place(connection, one, found["Id"]) for name, one in networks.items()}
+    return json.dumps({"body": body, "networks": places})
+
+
+def _place(connection: Connection, endpoint: Mapping[str, Any], container: str) -> dict[str, Any]:
+    """As docker's create_endpoint_config takes it. An older engine has the MAC address in the container's own part."""
+    place: dict[str, Any] = {"aliases": [one for one in endpoint["Aliases"] or () if not container.startswith(one)]}
+    address = (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
+    if address:
+        place["ipv4_address"] = address
+    if endpoint.get("MacAddress") and servers.api_version(connection.api.api_version) >= servers.MAC_IN_ENDPOINT:
+        place["mac_address"] = endpoint["MacAddress"]
+    return place
+
+
+def _name_images(connection: Connection, store: Store, kept: tuple[Listed, ...]) -> None:
+    """Each state's image has a name of its own, so the engine's prune leaves it; images of states that are gone lose theirs."""
+    repository = store.image.rpartition(":")[0]
+    wanted = {f"{repository}:{states.TAG}{one.state.id}": one.state.image for one in kept if not one.is_noted}
+    with translated(f"images are named as {repository}:{states.TAG}…"):
+        there = {name for one in connection.api.images(repository) for name in one["RepoTags"] or ()}
+        for name, image in wanted.items():
+            with already_gone():
+                connection.api.tag(image, repository, name.rpartition(":")[2], force=True)
+        for name in there - wanted.keys():
+            if name.startswith(f"{repository}:{states.TAG}"):
+                with already_gone():
+                    connection.api.remove_image(name)
+
+
+def _listed(printed: str) -> tuple[Listed, ...]:
+    return from_bytes(Listing, printed.encode()).states if printed else ()
+
+
+def _checked(connection: Connection, store: Store, verb: str, wanted: str, *words: str, **more: Any) -> str:
+    """What a program prints. Raises EngineError if it fails."""
+    code, printed, errors = _run(connection, store, verb, *words, **more)
+    if code != 0:
+        raise EngineError(
+            wanted=wanted,
+            found=f"states {verb} ended with code {code}:\n{indented(errors[-_LAST_WORDS:])}",
+            fix="see whether the engine's disk is full, then run it again",
+        )
+    return printed
+
+
+def _run(
+    connection: Connection,
+    store: Store,
+    verb: str,
+    *words: str,
+    writes: bool = False,
+    files: Mapping[str, Secret[bytes]] | None = None,
+) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a program for states; unless it `writes`, it only reads the hub's data."""
     heard: list[str] = []
     wanted = Helper(
         name=f"{store.deployment}-job-states",
         image=store.image,
         command=(_PYTHON, "-m", "states", verb, *words),
         deployment=store.deployment,
-        mounts=(Mount(store.data, states.DATA, read_only=True), Mount(store.states, states.STATES)),
-        files={},
+        mounts=(
+            Mount(store.data, states.DATA, read_only=not writes),
+            Mount(store.documents, states.DOCUMENTS, read_only=not writes),
+            Mount(store.states, states.STATES),
+        ),
+        files=files or {},
         capabilities=(),
         network="none",
         environment={},
         task="work on the hub's states",
     )
     ended = helper.run(connection, wanted, heard.append)
-    return ended.code, "\n".join(heard), ended.errors
+    return ended.code, "\n".join(heard).strip(), ended.errors

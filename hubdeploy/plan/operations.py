@@ -7,12 +7,19 @@ between two of these calls does no harm: the next plan sees that the end state i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hubdeploy.blueprint.specs import ContainerSpec, ImageSpec, NetworkSpec, Store, VolumeSpec
 from hubdeploy.contract.documents import Secret
+from hubdeploy.contract.states import State
 from hubdeploy.tls.certificates import Pair
+
+
+def when(at: float) -> str:
+    """A time as an operator of this machine reads it; `at` is seconds since 1970."""
+    return f"{datetime.fromtimestamp(at, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,32 @@ class VolumeGone(_Named):
         return f"volume {self.name} is removed, with all that is in it"
 
 
+@dataclass(frozen=True)
+class StateNoted(_OfStore):
+    """Several calls: the engine describes each of `containers` that has the hub's image, and a helper writes that down."""
+
+    containers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"all that runs the image of {self.store.hub} is on record"
+
+
+class StateKept(_OfStore):
+    """Several calls: a helper copies database and documents, then the image gets a name that keeps it."""
+
+    def __str__(self) -> str:
+        return f"database and image of {self.store.hub} are kept"
+
+
+@dataclass(frozen=True)
+class StateBrought:
+    store: Store
+    state: State
+
+    def __str__(self) -> str:
+        return f"the database is as of {when(self.state.at)}"
+
+
 class ContainerStopped(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is stopped"
@@ -144,6 +177,17 @@ class ContainerCreated:
 
     def __str__(self) -> str:
         return f"container {self.spec.name} is created"
+
+
+@dataclass(frozen=True)
+class ContainerRecreated:
+    """Several calls, as with ContainerCreated. `description` is the engine's own, as JSON, of a container that was there once."""
+
+    name: str
+    description: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"container {self.name} is created as it was"
 
 
 class FilesPut(_Files):
@@ -194,9 +238,13 @@ EngineOperation = (
     | NetworkGone
     | VolumeExists
     | VolumeGone
+    | StateNoted
+    | StateKept
+    | StateBrought
     | ContainerStopped
     | ContainerGone
     | ContainerCreated
+    | ContainerRecreated
     | FilesPut
     | FilesPublished
     | VolumeHolds

@@ -15,7 +15,7 @@ from hubdeploy.plan.containers import container_steps
 from hubdeploy.plan.images import image_steps
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Pending, Plan, Step
-from hubdeploy.plan.upgrade import proof_steps
+from hubdeploy.plan.upgrade import proof_steps, with_state_kept
 
 
 def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = ()) -> Plan:
@@ -29,15 +29,16 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
         *(step.operation.name for step in networks if isinstance(step.operation, op.NetworkGone)),
     }
     containers = [step for spec in blueprint.containers for step in container_steps(spec, blueprint, snapshot, changed)]
+    proof = proof_steps(blueprint, snapshot, changed)
     steps = (
         *local,
         *images,
         *volume_steps(blueprint.volumes, snapshot),
         # Before anything that users could notice: where it fails, all goes on as it was.
-        *proof_steps(blueprint, snapshot, changed),
+        *proof,
         *_displaced_servers(blueprint, snapshot),
         *networks,
-        *containers,
+        *with_state_kept(containers, proof, blueprint),
     )
     stopping = {user for step in steps if step.consequence.loses for user in step.users}
     return Plan(steps, _pending(blueprint, snapshot, changed, stopping), _taken_over(blueprint, snapshot))

@@ -72,7 +72,8 @@ class VolumeState:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """`files` are those below the directory that is read back, None where they were not read."""
+    """`files` are those below the directory that is read back, None where they were not read. `created` is seconds since
+    1970."""
 
     id: str
     name: str
@@ -82,6 +83,7 @@ class ContainerState:
     labels: Mapping[str, str]
     networks: Mapping[str, str]
     files: Mapping[str, Secret[bytes]] | None = None
+    created: float = 0
 
     @property
     def role(self) -> str:

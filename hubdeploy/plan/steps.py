@@ -43,6 +43,11 @@ class Plan:
         return tuple(step for step in self.steps if step.consequence.loses)
 
     @property
+    def upgrades(self) -> bool:
+        """Whether the hub gets another image."""
+        return any(isinstance(step.operation, op.StateKept) for step in self.steps)
+
+    @property
     def pulls(self) -> Plan:
         """The images to pull, as a plan of their own: what they hold decides all that is built on them."""
         pulled = tuple(step for step in self.steps if isinstance(step.operation, op.ImagePulled))

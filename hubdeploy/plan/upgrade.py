@@ -1,8 +1,10 @@
-"""The steps around a new hub image: it is proved on a copy of the database before anything is replaced. Pure."""
+"""The steps around a new hub image: it is proved on a copy of the database before anything is replaced, and what it replaces is
+kept, to go back to. Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from hubdeploy.blueprint.specs import Blueprint
 from hubdeploy.plan import operations as op
@@ -21,4 +23,20 @@ def proof_steps(blueprint: Blueprint, snapshot: Snapshot, changed: Collection[st
         return ()
     if store.image not in changed and image is not None and image.id == hub.image_id:
         return ()
-    return (Step(op.ImageProved(store), f"image {store.image} is new"),)
+    cause = f"image {store.image} is new"
+    proof = Step(op.ImageProved(store), cause)
+    # A hub of version 1.0 had its documents in its own file system: nobody can make it again.
+    if store.documents not in mounted:
+        return (proof,)
+    names = tuple(spec.name for spec in blueprint.containers)
+    return (proof, Step(op.StateNoted(store, names), cause))
+
+
+def with_state_kept(steps: Sequence[Step], proof: Sequence[Step], blueprint: Blueprint) -> tuple[Step, ...]:
+    """The steps for all containers, with the state kept where the hub has stopped and is there yet, if it is on record."""
+    if not any(isinstance(step.operation, op.StateNoted) for step in proof):
+        return tuple(steps)
+    gone = op.ContainerGone(blueprint.store.hub)
+    at = next(number for number, step in enumerate(steps) if step.operation == gone)
+    kept = Step(op.StateKept(blueprint.store), "to go back to it: ./invoke rollback")
+    return (*steps[:at], kept, *steps[at:])

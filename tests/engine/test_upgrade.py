@@ -5,7 +5,9 @@ from __future__ import annotations
 import docker
 import pytest
 
+from hubdeploy.engine import states
 from hubdeploy.errors import EngineError
+from hubdeploy.plan import operations as op
 from tests.engine.project import Project
 from tests.engine.test_up import ids
 
@@ -41,3 +43,31 @@ def test_an_image_that_cannot_upgrade_the_database_replaces_nothing(
         with pytest.raises(EngineError, match="on a copy of the database it failed:\n    no such revision"):
             project.up()
         assert containers(client, project) == before
+
+
+def settings_of(client: docker.DockerClient, name: str) -> tuple[object, ...]:
+    """All that the engine was asked for when it made a container."""
+    found = client.containers.get(name)
+    config = {key: value for key, value in found.attrs["Config"].items() if key not in ("Hostname", "Image")}
+    networks = {
+        name: (one["IPAMConfig"], sorted(set(one["Aliases"] or ()) - {found.short_id}))
+        for name, one in found.attrs["NetworkSettings"]["Networks"].items()
+    }
+    return found.attrs["Image"], config, found.attrs["HostConfig"], networks
+
+
+def test_a_container_is_made_again_as_it_was_from_the_engines_description(
+    client: docker.DockerClient, project: Project
+) -> None:
+    project.up()
+    connection = project.deployment().engine.connection
+    for role in ("guard", "filter", "hub", "clock"):
+        name = f"{project.name}-{role}"
+        description = states.description(connection, connection.api.inspect_container(name))
+        before = settings_of(client, name)
+        connection.api.remove_container(name, force=True)
+        states.recreate(connection, op.ContainerRecreated(name, description), lambda line: None)
+        assert settings_of(client, name) == before
+    words = {str(step.operation).rpartition(" is ")[2] for step in project.plan().steps}
+    assert words <= {"started", "healthy"}, "another place or image would make them anew"
+    project.up()

@@ -108,7 +108,7 @@ class Clone:
         return finished.stdout
 
     def up(self) -> str:
-        return self.invoke("up", "--yes")
+        return self.invoke("up", "--yes", "--watch", "0")
 
     def share_images_of(self, other: Clone) -> None:
         """Tags the other clone's images for this one: equal content is not built again."""

@@ -103,10 +103,12 @@ class Held:
     def _(self, made: op.VolumeExists) -> None:
         self.volumes[made.spec.name] = VolumeState(made.spec.name, made.spec.labels)
 
-    @apply.register
-    def _(self, proved: op.ImageProved) -> None:
+    @apply.register(op.ImageProved)
+    @apply.register(op.StateNoted)
+    @apply.register(op.StateKept)
+    def _(self, kept: op.ImageProved | op.StateNoted | op.StateKept) -> None:
         """What is in a volume is not held here."""
-        assert proved.store.states in self.volumes
+        assert kept.store.states in self.volumes
 
     @apply.register
     def _(self, stopped: op.ContainerStopped) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sysconfig
 from contextlib import closing
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from hubdeploy.contract.states import DATABASE, TRIAL
+from hubdeploy.contract.documents import from_bytes, to_bytes
+from hubdeploy.contract.states import DATABASE, RUNNING, TRIAL, Listed, Listing, State
 from tests.unit.hub import hub_image
 
 HERE = Path(__file__).parent
@@ -33,9 +35,10 @@ def states(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def store(states: ModuleType, tmp_path: Path) -> Any:
     """A store without a state, of a hub without data."""
-    for folder in ("data", "states"):
-        (tmp_path / folder).mkdir()
-    return states.Store(tmp_path / "data", tmp_path / "states")
+    folders = [tmp_path / name for name in ("data", "documents", "states")]
+    for folder in folders:
+        folder.mkdir()
+    return states.Store(*folders)
 
 
 def write_database(tmp_path: Path, dump: Path) -> Path:
@@ -103,3 +106,169 @@ def test_what_a_killed_trial_left_is_removed(store: Any, tmp_path: Path) -> None
     (tmp_path / "states" / TRIAL / DATABASE).write_bytes(b"half")
     store.tidy()
     assert not list((tmp_path / "states").iterdir())
+
+
+# -- states -----------------------------------------------------------------------------------------------------------
+
+
+def note(store: Any, tmp_path: Path, image: str = "sha256:old", **containers: str) -> None:
+    state = State(at=1.0, image=image, containers=containers)
+    (tmp_path / "states" / RUNNING).write_bytes(to_bytes(state))
+    store.note()
+
+
+def listed(store: Any) -> tuple[Listed, ...]:
+    return from_bytes(Listing, store.listing().encode()).states
+
+
+def kept_at(states: ModuleType, monkeypatch: pytest.MonkeyPatch, store: Any, at: float) -> None:
+    monkeypatch.setattr(states.time, "time", lambda: at)
+    store.keep()
+
+
+def users(file: Path) -> set[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return {name for (name,) in connection.execute("select name from users")}
+
+
+def add_user(file: Path, name: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("insert into users (name, admin, cookie_id) values (?, 0, ?)", (name, name))
+
+
+def write_contract(tmp_path: Path, *names: str, **more: Any) -> None:
+    contract = {"deployment": "lab", "users": [{"name": name, "admin": False, **more} for name in names]}
+    (tmp_path / "documents" / "contract.json").write_text(json.dumps(contract))
+
+
+def test_a_state_holds_database_documents_and_what_ran(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    (tmp_path / "documents" / "secrets.json").write_text("secret")
+    (tmp_path / "documents" / "assets").mkdir()
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    (noted,) = listed(store)
+    assert (noted.is_noted, noted.state.image) == (True, "sha256:old")
+
+    kept_at(states, monkeypatch, store, 0)
+    (kept,) = listed(store)
+    assert (kept.is_noted, kept.state.id, kept.state.containers) == (False, "19700101-000000", {"lab-hub": "{}"})
+    folder = tmp_path / "states" / kept.state.id
+    assert {one.name for one in folder.iterdir()} == {DATABASE, "secrets.json", "state.json"}
+    assert users(folder / DATABASE) == {"kaben", "ada", "octo-cat"}
+    assert [one.name for one in (tmp_path / "states").iterdir()] == [kept.state.id]
+
+
+def test_of_an_upgrade_that_was_cut_short_the_first_record_of_each_container_stays(store: Any, tmp_path: Path) -> None:
+    note(store, tmp_path, **{"lab-guard": "first", "lab-hub": "first"})
+    # The guard runs the new image by now.
+    note(store, tmp_path, **{"lab-hub": "second"})
+    (noted,) = listed(store)
+    assert noted.state.containers == {"lab-guard": "first", "lab-hub": "second"}
+    note(store, tmp_path, image="sha256:other", **{"lab-hub": "third"})
+    (noted,) = listed(store)
+    assert noted.state.containers == {"lab-hub": "third"}
+
+
+def test_an_upgrade_that_was_cut_short_after_its_state_was_kept_loses_no_container(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    note(store, tmp_path, **{"lab-guard": "{}", "lab-hub": "{}"})
+    kept_at(states, monkeypatch, store, 0)
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    kept_at(states, monkeypatch, store, 1)
+    (kept,) = listed(store)
+    assert kept.state.containers == {"lab-guard": "{}", "lab-hub": "{}"}
+
+
+def test_five_states_are_kept_the_newest(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    for number in range(7):
+        add_user(file, f"user-{number}")
+        note(store, tmp_path, **{"lab-hub": "{}"})
+        kept_at(states, monkeypatch, store, number)
+    assert [one.state.at for one in listed(store)] == [6, 5, 4, 3, 2]
+
+
+def test_a_state_that_is_kept_again_with_the_same_content_is_one(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    for at, image in enumerate(("sha256:old", "sha256:old", "sha256:new")):
+        note(store, tmp_path, image=image, **{"lab-hub": "{}"})
+        kept_at(states, monkeypatch, store, at)
+    assert [(one.state.at, one.state.image) for one in listed(store)] == [(2, "sha256:new"), (1, "sha256:old")]
+
+
+def test_a_state_that_a_killed_run_left_half_is_none(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    with monkeypatch.context() as patch:
+        patch.setattr(states.os, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store.keep()
+    assert [one.is_noted for one in listed(store)] == [True]
+    store.tidy()
+    kept_at(states, monkeypatch, store, 0)
+    assert [one.name for one in (tmp_path / "states").iterdir()] == ["19700101-000000"]
+
+
+def test_a_state_comes_back_and_the_database_of_now_stays_beside_it(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    write_contract(tmp_path, "kaben", "ada")
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    kept_at(states, monkeypatch, store, 0)
+    add_user(file, "newcomer")
+    write_contract(tmp_path, "kaben", "grace")
+    journal = file.with_name(f"{DATABASE}-journal")
+    journal.write_bytes(b"of the other database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(states.os, "link", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store.bring("19700101-000000")
+    assert "newcomer" in users(file), "killed in between, the database is one of the two"
+    journal.write_bytes(b"of the other database")
+    store.bring("19700101-000000")
+    assert users(file) == {"kaben", "ada", "octo-cat"}
+    assert not journal.exists()
+    aside = [one for one in file.parent.glob(f"{DATABASE}.*") if not one.name.endswith("-journal")]
+    assert [users(one) >= {"newcomer"} for one in aside] == [True]
+
+
+def test_the_hub_that_comes_back_knows_the_password_that_the_proxy_has_now(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "documents" / "secrets.json"
+    secrets.write_text('{"login": {"client_secret": "old"}, "proxy_api_password": "old"}')
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    kept_at(states, monkeypatch, store, 0)
+    secrets.write_text('{"login": {"client_secret": "new"}, "proxy_api_password": "new"}')
+    store.bring("19700101-000000")
+    assert json.loads(secrets.read_text()) == {"login": {"client_secret": "old"}, "proxy_api_password": "new"}
+
+
+def test_who_has_lost_access_since_does_not_get_it_back(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named() -> list[str]:
+        return [user["name"] for user in json.loads((tmp_path / "documents" / "contract.json").read_text())["users"]]
+
+    write_contract(tmp_path, "kaben", "leaver")
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    kept_at(states, monkeypatch, store, 0)
+    write_contract(tmp_path, "kaben")
+    store.bring("19700101-000000")
+    assert named() == ["kaben"]
+    # A later version writes users in another form, which this one may not read.
+    write_contract(tmp_path, "kaben", "newcomer", quota=1)
+    store.bring("19700101-000000")
+    assert named() == ["kaben"]

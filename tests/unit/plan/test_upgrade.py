@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
+from hubdeploy.contract import labels
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.reconcile import reconcile
 from hubdeploy.plan.steps import Plan
@@ -64,3 +66,36 @@ def test_a_first_hub_and_one_with_another_data_volume_need_no_proof(found: Setti
     assert not proofs(reconcile(after, dataclasses.replace(before, containers={})))
     elsewhere = dataclasses.replace(found, data_volume="lab-elsewhere")
     assert not proofs(reconcile(drawn_blueprint(elsewhere, version=b"2"), before))
+
+
+def test_what_a_new_hub_image_replaces_is_kept_while_the_hub_is_stopped(found: Settings) -> None:
+    plan = reconcile(drawn_blueprint(found, version=b"2"), up(drawn_blueprint(found)))
+    noted = position(plan, "all that runs the image of lab-hub is on record")
+    kept = position(plan, "database and image of lab-hub are kept")
+    assert noted < position(plan, "container lab-guard is removed"), "the guard has the same image"
+    assert position(plan, "container lab-hub is stopped") + 1 == kept
+    assert position(plan, "container lab-hub is removed") == kept + 1
+    assert plan.upgrades
+    assert not plan.loses
+
+
+def test_a_hub_that_was_stopped_before_is_kept_as_well(found: Settings) -> None:
+    before = up(drawn_blueprint(found))
+    stopped = dataclasses.replace(before.containers["lab-hub"], state="exited")
+    snapshot = dataclasses.replace(before, containers={**before.containers, "lab-hub": stopped})
+    plan = reconcile(drawn_blueprint(found, version=b"2"), snapshot)
+    assert position(plan, "database and image of lab-hub are kept") + 1 == position(
+        plan, "container lab-hub is removed"
+    )
+
+
+def test_a_hub_whose_documents_lie_in_its_own_file_system_is_proved_and_not_kept(found: Settings) -> None:
+    """As in version 1.0."""
+    drawn, after = drawn_blueprint(found), drawn_blueprint(found, version=b"2")
+    before = up(drawn)
+    shape = json.dumps({"mounts": "lab-data at /srv/data, lab-proxy at /srv/proxy"})
+    hub = before.containers["lab-hub"]
+    hub = dataclasses.replace(hub, labels={**hub.labels, labels.SHAPE: shape})
+    plan = reconcile(after, dataclasses.replace(before, containers={**before.containers, "lab-hub": hub}))
+    assert proofs(plan)
+    assert not plan.upgrades

@@ -1,0 +1,248 @@
+"""A new hub that is not well goes back by itself, a good one by hand; image, database, and all that ran the image. Whoever
+works in a server notices none of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import docker
+import pytest
+
+from hubdeploy.blueprint import draw
+from hubdeploy.commands import rollback, up
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.family import FAMILY
+from hubdeploy.plan import operations as op
+from tests.hub.clone import Clone
+from tests.hub.person import Kernel, Person
+from tests.hub.test_replacement import TICKING, Watch
+from tests.hub.waiting import until
+
+PASSWORD, ADMINS = "a-password-of-users", "a-password-of-admins-that-is-long-enough"
+# The components whose image is the hub's.
+ROLES = ("guard", "filter", "hub", "clock")
+
+CANNOT_MIGRATE = "\n\ndef upgrade_if_needed(file: Path) -> None:\n    raise RuntimeError('no such revision')\n"
+DOES_NOT_START = "\n\ndef main() -> None:\n    sys.exit('broken on purpose')\n"
+ANSWERS_500 = """
+
+class Broken(pages.RequestHandler):
+    def get(self) -> None:
+        raise RuntimeError("broken on purpose")
+
+
+HANDLERS = (*HANDLERS, (r"/login", Broken))
+"""
+DIES_LATER = """
+import threading
+threading.Timer(15, lambda: os._exit(3)).start()
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A deployment where grace works."""
+
+    clone: Clone
+    client: docker.DockerClient
+    grace: Person
+    kernel: Kernel
+
+    def up(self, *words: str) -> tuple[int, str]:
+        """Exit code and output of `up`, which may fail."""
+        command = [sys.executable, "-m", "hubdeploy.commands.commandline", "up", "--yes", *words]
+        finished = subprocess.run(
+            command, cwd=self.clone.root, env=self.clone.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=400, check=False,
+        )  # fmt: skip
+        return finished.returncode, finished.stdout
+
+    def running(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Role of each component that runs the hub's image -> the image's id, and what the engine was asked for."""
+        found = {}
+        for role in ROLES:
+            container = self.clone.container(f"{self.clone.name}-{role}")
+            assert container.status == "running"
+            attributes = container.attrs
+            networks = attributes["NetworkSettings"]["Networks"]
+            wanted = [
+                f"{name} {one['IPAMConfig']} {sorted(set(one['Aliases'] or ()) - {container.short_id})}"
+                for name, one in sorted(networks.items())
+            ]
+            config, host = attributes["Config"], attributes["HostConfig"]
+            settings = {key: config[key] for key in sorted(config) if key not in ("Hostname", "Image")}
+            found[role] = (attributes["Image"], (str(settings), str(host), *wanted))
+        return found
+
+    @property
+    def latest(self) -> str:
+        return str(self.client.images.get(f"{self.clone.name}/hub:latest").id)
+
+
+@pytest.fixture(scope="module")
+def lab(new_clone: Callable[..., Clone], client: docker.DockerClient) -> Iterator[Lab]:
+    clone = new_clone("boss admin\ngrace\nlinus\n", USER_PASSWORD=PASSWORD, ADMIN_PASSWORD=ADMINS)
+    clone.up()
+    grace = clone.person("grace")
+    assert grace.log_in(PASSWORD).status_code == 200
+    grace.take_token()
+    grace.start_server()
+    kernel = grace.open_kernel()
+    kernel.run(TICKING)
+    yield Lab(clone, client, grace, kernel)
+    kernel.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "added", "found"),
+    [
+        ("database.py", CANNOT_MIGRATE, "on a copy of the database it failed"),
+        ("start.py", DOES_NOT_START, "exited with code 1"),
+        ("hub.py", ANSWERS_500, "answers 500"),
+        ("start.py", DIES_LATER, "ended, and the engine started it again"),
+    ],
+    ids=["cannot migrate", "does not start", "answers 500", "dies later"],
+)
+def test_a_broken_hub_goes_back_and_nobody_notices(lab: Lab, module: str, added: str, found: str) -> None:
+    path = lab.clone.root / FAMILY["hub"].folder / module
+    whole = path.read_text()
+    before, latest = lab.running(), lab.latest
+    end = whole.find('\n\nif __name__ == "__main__":')
+    path.write_text(whole[:end] + added + whole[end:] if end > 0 else whole + added)
+    try:
+        with Watch(lab.grace, lab.kernel) as watch:
+            until(lambda: watch.answered > 10 and watch.ticks > 5, 30, "the watch has seen requests and ticks")
+            code, printed = lab.up("--watch", "30")
+            seen = watch.answered
+            until(lambda: watch.answered > seen + 20, 30, "the watch has seen requests afterwards")
+    finally:
+        path.write_text(whole)
+
+    assert code == 1, printed
+    assert found in printed, printed
+    assert lab.running() == before
+    assert lab.latest == latest
+    assert watch.failures == []
+    assert lab.grace.call("GET", "/hub/api/user").json()["name"] == "grace", "her token is known"
+    left = [one.name for one in lab.clone.containers() if one.name and "-job-" in one.name]
+    assert not left
+    assert "nothing to do" in lab.clone.invoke("plan")
+
+
+@pytest.mark.slow
+def test_by_hand_the_hub_goes_back_with_its_database_and_forward_again(lab: Lab) -> None:
+    clone, before, latest = lab.clone, lab.running(), lab.latest
+    healthcheck = clone.root / "jupyterhub" / "healthcheck.py"
+    healthcheck.write_text(healthcheck.read_text() + "# another line\n")
+    code, printed = lab.up("--watch", "3")
+    assert (code, "the new hub is well" in printed) == (0, True), printed
+    after = lab.running()
+    assert {role for role in ROLES if after[role][0] == before[role][0]} == set()
+
+    boss, linus = clone.person("boss"), clone.person("linus")
+    assert boss.log_in(ADMINS).status_code == 200
+    boss.take_token()
+    assert boss.call("POST", "/hub/api/users/newcomer").status_code == 201
+    assert linus.log_in(PASSWORD).status_code == 200
+    linus.take_token()
+    linus.start_server()
+
+    assert len([line for line in clone.invoke("rollback", "--list").splitlines() if ":" in line]) >= 1
+    with Watch(lab.grace, lab.kernel) as watch:
+        until(lambda: watch.answered > 10 and watch.ticks > 5, 30, "the watch has seen requests and ticks")
+        printed = clone.invoke("rollback", "--yes")
+        seen = watch.answered
+        until(lambda: watch.answered > seen + 20, 30, "the watch has seen requests afterwards")
+
+    assert lab.running() == before
+    assert lab.latest == latest
+    assert "users: logins and tokens since" in printed
+    assert f"container {clone.server_name('linus')} is stopped" in printed
+    assert watch.failures == []
+    assert boss.call("GET", "/hub/api/user").status_code == 403, "tokens made since are lost"
+    assert lab.grace.servers()[""]["ready"]
+    assert boss.log_in(ADMINS).status_code == 200
+    boss.take_token()
+    assert boss.call("GET", "/hub/api/users/newcomer").status_code == 200, "whom an admin added stays on record"
+    assert linus.log_in(PASSWORD).status_code == 200
+    linus.take_token()
+    linus.start_server()
+
+    clone.up()
+    assert {role: image for role, (image, _) in lab.running().items()} == {
+        role: image for role, (image, _) in after.items()
+    }
+    assert lab.kernel.run("ticking.set(); print(kept + 1)").replace("tick\n", "") == "42\n"
+
+
+def kill_when(lab: Lab, run: Callable[[Deployment], None], wanted: str) -> bool:
+    """Runs it in a process that is killed right after the step that is printed as `wanted`; False if there is no such step."""
+    child = os.fork()
+    if child == 0:
+        try:
+            deployment = Deployment(lab.clone.root, lab.clone.environ)
+            apply = deployment.apply
+
+            def watching(operation: op.Operation, progress: Callable[[str], None] = lambda line: None) -> None:
+                apply(operation, progress)
+                if str(operation) == wanted:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            deployment.apply = watching  # type: ignore[method-assign]
+            run(deployment)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.slow
+def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab: Lab) -> None:
+    clone, before = lab.clone, lab.running()
+    deployment = Deployment(clone.root, clone.environ)
+    store = draw.store(deployment.settings)
+    kept = deployment.engine.states(store)
+    healthcheck = clone.root / "jupyterhub" / "healthcheck.py"
+    healthcheck.write_text(healthcheck.read_text() + "# one more line\n")
+    for wanted in (
+        f"image {store.image} is proved on a copy of the database",
+        f"all that runs the image of {store.hub} is on record",
+        f"container {clone.name}-guard is removed",
+        f"container {store.hub} is stopped",
+        f"database and image of {store.hub} are kept",
+        f"container {store.hub} is removed",
+    ):
+        assert kill_when(lab, lambda deployment: up.up(deployment, yes=True), wanted), wanted
+    clone.up()
+    after = lab.running()
+    assert {role for role in ROLES if after[role][0] == before[role][0]} == set()
+    found = deployment.engine.states(store)
+    assert found[0].state.at > max((one.state.at for one in kept), default=0)
+    assert len(found) <= len(kept) + 1, "two that hold the same are one"
+    assert set(found[0].state.containers) == {f"{clone.name}-{role}" for role in ROLES}
+
+    for wanted in (
+        f"container {store.hub} is stopped",
+        f"the database is as of {op.when(found[0].state.at)}",
+        f"container {clone.name}-guard is removed",
+        f"container {store.hub} is created as it was",
+    ):
+        assert kill_when(lab, lambda deployment: rollback.rollback(deployment, yes=True), wanted), wanted
+    clone.invoke("rollback", "--yes")
+    assert lab.running() == before
+    assert lab.grace.servers()[""]["ready"]
+    listing = lab.client.containers.run(
+        before["hub"][0],
+        ["ls", "/states"],
+        remove=True,
+        volumes={store.states: {"bind": "/states", "mode": "ro"}},
+    )
+    assert all(re.fullmatch(r"\d{8}-\d{6}", name) for name in listing.decode().split()), "nothing half is left"
