@@ -112,6 +112,14 @@ def up(c: Context, yes: bool = False, watch: int = 90) -> None:
     up.up(deployment.load(), yes=yes, watch=watch)
 
 
+@task(help={"yes": "do not ask before anything is removed"})
+def prune(c: Context, yes: bool = False) -> None:
+    """Remove images that nothing runs or goes back to."""
+    from hubdeploy.commands import deployment, prune
+
+    prune.prune(deployment.load(), yes=yes)
+
+
 @task(
     help={
         "list": "print what the hub can go back to instead",
@@ -311,5 +319,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, usage, logs, access,
-    users, forget, audit, invite, backup, backups, restore, drill, rollback, setup,
+    users, forget, audit, invite, backup, backups, restore, drill, rollback, prune, setup,
 )  # fmt: skip

@@ -137,6 +137,22 @@ class Store:
         if (kept / DATABASE).exists():
             self._replace_database(kept / DATABASE)
 
+    def old(self) -> str:
+        """How many of the database's copies in the data volume are beyond those that are kept, and their bytes."""
+        copies = self._old_copies()
+        return f"{len(copies)} {sum(copy.stat().st_size for copy in copies)}"
+
+    def prune(self) -> None:
+        """Removes these copies, with what may lie beside them."""
+        for copy in self._old_copies():
+            for end in ("", *databases.BESIDE):
+                copy.with_name(f"{copy.name}{end}").unlink(missing_ok=True)
+
+    def _old_copies(self) -> list[Path]:
+        # As JupyterHub names them: the time follows.
+        copies = [copy for copy in self._data.glob(f"{DATABASE}.[0-9]*") if not copy.name.endswith(databases.BESIDE)]
+        return sorted(copies, reverse=True)[states.MOST :]
+
     def _replace_database(self, wanted: Path) -> None:
         file, new = self._data / DATABASE, self._data / f"{DATABASE}{_HALF}"
         shutil.copyfile(wanted, new)

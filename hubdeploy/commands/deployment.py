@@ -18,7 +18,7 @@ from hubdeploy.blueprint import contexts, draw, held_documents, images
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.provider import Provider
-from hubdeploy.blueprint.specs import Blueprint
+from hubdeploy.blueprint.specs import Blueprint, ImageSpec
 from hubdeploy.commands import daily, discovery, execution, image_probe, local_files
 from hubdeploy.commands.display import Display
 from hubdeploy.contract.documents import Contract, Secret
@@ -125,12 +125,15 @@ class Deployment:
     def draw_images(self, names: Iterable[str], foreign: Iterable[str]) -> Plan:
         """The plan for images alone: ours of these names with all that they are built on, and foreign references."""
         snapshot = self.observe(files=False)
-        wanted = images.specs(self.settings, names, self.contexts(names), self._base_id(snapshot))
-        drawn = Plan(image_steps(wanted, foreign, snapshot))
+        drawn = Plan(image_steps(self.image_specs(names, snapshot), foreign, snapshot))
         problems = tuple(checks.full_disk(drawn, snapshot))
         if problems:
             raise Refused(problems)
         return drawn
+
+    def image_specs(self, names: Iterable[str], snapshot: Snapshot) -> tuple[ImageSpec, ...]:
+        """The images of ours of these names with all that they are built on, as the checkout has them now."""
+        return images.specs(self.settings, names, self.contexts(names), self._base_id(snapshot))
 
     def check(self, drawn: Drawn) -> tuple[Caution, ...]:
         """What an operator should know of the plan; raises Refused with every problem that stands against it."""

@@ -112,6 +112,14 @@ class Engine:
         """What the hub can go back to, see states.listed."""
         return states.listed(self.connection, store)
 
+    def old_copies(self, store: Store) -> tuple[int, int]:
+        """How many old copies of the database there are, and their bytes, see states.old_copies."""
+        return states.old_copies(self.connection, store)
+
+    def freed(self, gone: Collection[str]) -> int:
+        """Bytes of what only the images with these ids hold, see images.freed."""
+        return images.freed(self.connection, gone)
+
     def running_since(self, container: str) -> str:
         """When the container was started last, in the engine's words; empty if it does not run."""
         return observe.running_since(self.connection, container)

@@ -25,6 +25,7 @@ _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
     op.StateNoted: states.note,
     op.StateKept: states.keep,
     op.StateBrought: states.bring,
+    op.CopiesGone: states.remove_copies,
     op.ContainerStopped: act.stop,
     op.ContainerGone: act.remove_container,
     op.ContainerCreated: act.create_container,

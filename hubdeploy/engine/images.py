@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import docker.errors
@@ -35,6 +35,25 @@ def import_image(connection: Connection, archive: Path, reference: str, image_la
     changes = [f'LABEL {key}="{value}"' for key, value in image_labels.items()] + ['CMD ["bash"]']
     with translated(f"image {reference} can be made"):
         connection.api.import_image_from_file(str(archive), repository=repository, tag=tag, changes=changes)
+
+
+def freed(connection: Connection, gone: Collection[str]) -> int:
+    """Bytes of what only the images with these ids hold, of all on the engine. A builder's cache may hold some of it yet."""
+    with translated("the size of images can be asked"):
+        held = {image["Id"] for image in connection.api.images()} - set(gone)
+        kept = {step for image in held for step in _steps(connection, image)}
+        found = {step: size for image in gone for step, size in _steps(connection, image).items()}
+    return sum(size for step, size in found.items() if step not in kept)
+
+
+def _steps(connection: Connection, image: str) -> dict[int, int]:
+    """Each step of an image's history, as a hash of it and of all before it -> its bytes. Images with the same steps share their
+    layers."""
+    found, before = dict[int, int](), 0
+    for step in reversed(connection.api.history(image)):  # type: ignore[no-untyped-call]
+        before = hash((before, step["Created"], step["CreatedBy"], step["Size"]))
+        found[before] = step["Size"]
+    return found
 
 
 def _pull_error(reference: str, words: str) -> EngineError:

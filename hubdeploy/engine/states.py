@@ -66,6 +66,16 @@ def listed(connection: Connection, store: Store) -> tuple[Listed, ...]:
     return _listed(_checked(connection, store, "listing", "a list of what the hub can go back to"))
 
 
+def remove_copies(connection: Connection, operation: op.CopiesGone, progress: Progress) -> None:
+    _checked(connection, operation.store, "prune", str(operation), writes=True)
+
+
+def old_copies(connection: Connection, store: Store) -> tuple[int, int]:
+    """How many old copies of the database lie in the data volume, beyond those that are kept, and their bytes."""
+    count, _, size = _checked(connection, store, "old", "the old copies of the database, counted").partition(" ")
+    return int(count or 0), int(size or 0)
+
+
 def recreate(connection: Connection, operation: op.ContainerRecreated, progress: Progress) -> None:
     made = json.loads(operation.description)
     networks, first = made["networks"], made["body"]["HostConfig"]["NetworkMode"]

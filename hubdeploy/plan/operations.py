@@ -159,6 +159,17 @@ class StateBrought:
         return f"the database is as of {when(self.state.at)}"
 
 
+@dataclass(frozen=True)
+class CopiesGone:
+    """`count` of the copies that JupyterHub made before it upgraded the database."""
+
+    store: Store
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} old copies of the database in the volume {self.store.data} are removed"
+
+
 class ContainerStopped(_Named):
     def __str__(self) -> str:
         return f"container {self.name} is stopped"
@@ -241,6 +252,7 @@ EngineOperation = (
     | StateNoted
     | StateKept
     | StateBrought
+    | CopiesGone
     | ContainerStopped
     | ContainerGone
     | ContainerCreated

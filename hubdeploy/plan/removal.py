@@ -8,6 +8,7 @@ from hubdeploy.blueprint.components import COMPONENTS
 from hubdeploy.blueprint.specs import DATA_REMOVED, NOTHING, SERVERS_STOP
 from hubdeploy.contract import labels
 from hubdeploy.plan import operations as op
+from hubdeploy.plan.prune import own_names
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Plan, Step
 
@@ -60,9 +61,7 @@ def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
     steps += [Step(op.NetworkGone(network.name), cause) for network in snapshot.networks.values() if own(network)]
     # Children first: an image with children cannot be removed.
     for image in sorted(snapshot.own_images, key=lambda image: image.created, reverse=True):
-        repository = image.labels.get(labels.REPOSITORY)
-        names = [name for name in image.references if name.rpartition(":")[0] == repository]
-        steps += [Step(op.ImageGone(name), cause) for name in names]
+        steps += [Step(op.ImageGone(name), cause) for name in own_names(image)]
     if volumes:
         steps += [
             Step(op.VolumeGone(volume.name), "asked for by --volumes", DATA_REMOVED)

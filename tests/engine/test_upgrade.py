@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import docker
 import pytest
 
+from hubdeploy.commands import prune
 from hubdeploy.engine import states
-from hubdeploy.errors import EngineError
+from hubdeploy.errors import DeployError, EngineError
 from hubdeploy.plan import operations as op
 from tests.engine.project import Project
-from tests.engine.test_up import ids
+from tests.engine.test_up import ids, start_server
 
 # Stands in for the image's Python: the trial fails, all else goes on.
 _CANNOT_UPGRADE = """#!/bin/sh
@@ -71,3 +74,32 @@ def test_a_container_is_made_again_as_it_was_from_the_engines_description(
     words = {str(step.operation).rpartition(" is ")[2] for step in project.plan().steps}
     assert words <= {"started", "healthy"}, "another place or image would make them anew"
     project.up()
+
+
+def test_prune_removes_what_nothing_runs_and_says_how_much_that_frees(
+    client: docker.DockerClient, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.up()
+    images = {one.id for one in client.images.list(filters=project.own)}
+    server = start_server(client, project, "alice")
+    (project.root / "jupyterhub" / "version").write_text("2" * 1_500_000)
+    (project.root / "base-notebook" / "version").write_text("2\n")
+    project.up()
+    newer = {one.id for one in client.images.list(filters=project.own)} - images
+
+    (project.root / "jupyterhub" / "version").write_text("3\n")
+    project.up()
+    with pytest.raises(DeployError, match="no terminal to ask on"):
+        prune.prune(project.deployment())
+    assert newer <= {one.id for one in client.images.list(filters=project.own)}
+    prune.prune(project.deployment(), yes=True)
+    left = {one.id for one in client.images.list(filters=project.own)}
+    assert str(server.attrs["Image"]) in left, "a server runs it"
+    assert len(newer - left) == 1, "the hub's second image"
+    assert project.plan().steps == ()
+    freed = re.search(r"freed: (\d+) MB", capsys.readouterr().out)
+    assert freed
+    assert int(freed[1]) in (1, 2)
+    prune.prune(project.deployment())
+    assert "nothing to do" in capsys.readouterr().out
+    server.remove(force=True)

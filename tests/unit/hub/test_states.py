@@ -272,3 +272,16 @@ def test_who_has_lost_access_since_does_not_get_it_back(
     write_contract(tmp_path, "kaben", "newcomer", quota=1)
     store.bring("19700101-000000")
     assert named() == ["kaben"]
+
+
+def test_of_the_copies_that_jupyterhub_made_five_stay(store: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for day in range(1, 8):
+        (data / f"{DATABASE}.2026-11-0{day}-120000").write_bytes(b"x" * 10)
+    for other in (DATABASE, f"{DATABASE}-journal", "audit.sqlite", "cookie_secret"):
+        (data / other).write_bytes(b"kept")
+    assert store.old() == "2 20"
+    store.prune()
+    assert store.old() == "0 0"
+    assert {one.name[-17:-7] for one in data.glob(f"{DATABASE}.*")} == {f"2026-11-0{day}" for day in range(3, 8)}
+    assert len(list(data.iterdir())) == 9
