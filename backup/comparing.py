@@ -116,6 +116,9 @@ def _nanoseconds(text: str) -> int:
 
 
 def _damage(database: Path) -> str:
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as opened:
-        (words,) = opened.execute("PRAGMA integrity_check").fetchone()
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as opened:
+            (words,) = opened.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.Error as error:
+        return f"is damaged: {error}"
     return "" if words == "ok" else f"is damaged: {words}"

@@ -73,7 +73,9 @@ class Returning:
     def _proved(self) -> dict[str, Any]:
         names = [one.volume for one in self._wanted.returns]
         found = comparing.compared(self._restic, self._id, self._volumes, names, self._wanted.databases)
-        return {"compared": found, "file": comparing.to_read(self._volumes / self._wanted.proves)}
+        # The volume of the hub's data is no user's.
+        has_user = self._wanted.proves != self._wanted.databases
+        return {"compared": found, "file": comparing.to_read(self._volumes / self._wanted.proves) if has_user else {}}
 
     def _tidy(self, one: Return) -> None:
         """Removes what is left of our folder, and what its user made under its name."""

@@ -86,9 +86,10 @@ def _user(manifest: Mapping[str, Any]) -> str:
 def _bring_back(deployment: Deployment, wanted: Settings, found: Found, user: str) -> dict[str, Any]:
     targets = restoring.targets(wanted, found.manifest)
     own = filled(wanted.user_volume, user)
-    proves = next((name for name, one in targets.items() if one.name == own), restore.data_of(found.manifest))
+    data = restore.data_of(found.manifest)
+    users = next((name for name, one in targets.items() if one.name == own), "")
     returns = tuple(Return(name) for name in targets)
-    told = restore.bring(deployment, found, targets, returns, databases=restore.data_of(found.manifest), proves=proves)
+    told = restore.bring(deployment, found, targets, returns, databases=data, proves=users or data)
     compared = told["compared"]
     if compared["different"]:
         raise DeployError(

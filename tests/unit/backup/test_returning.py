@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
 import shutil
@@ -18,8 +19,8 @@ from hubdeploy.contract.documents import Backup, Restore, Return
 from tests import hub_modules
 
 with hub_modules.importable():
-    restic, returning, taking = (
-        importlib.import_module(f"backup.{name}") for name in ("restic", "returning", "taking")
+    restic, returning, taking, comparing = (
+        importlib.import_module(f"backup.{name}") for name in ("restic", "returning", "taking", "comparing")
     )
 Failed = restic.Failed
 
@@ -51,8 +52,8 @@ class Place:
         receipt = taking.Taking(wanted, self.restic, lambda said: None, self.documents, self.volumes).run()
         return str(receipt["snapshot"])
 
-    def bring(self, *returns: Return, at: str = "") -> dict[str, Any]:
-        wanted = Restore("lab", str(self.repository), at, returns, DATA)
+    def bring(self, *returns: Return, at: str = "", proves: str = "") -> dict[str, Any]:
+        wanted = Restore("lab", str(self.repository), at, returns, DATA, proves)
         found = returning.Returning(wanted, self.restic, lambda said: None, self.documents, self.volumes).run()
         return dict(found)
 
@@ -155,6 +156,41 @@ def test_what_a_user_made_under_the_name_of_our_folder_leads_nowhere(place: Plac
     assert os.listdir(outside) == []
 
 
+def test_a_proof_compares_every_file_and_names_what_differs(place: Place) -> None:
+    snapshot = place.take()
+    emptied = [place.volumes / name for name in (DATA, ADA, BOB)]
+    for volume in emptied:
+        shutil.rmtree(volume)
+        volume.mkdir()
+    told = place.bring(*(Return(volume.name) for volume in emptied), proves=BOB)
+    assert told["compared"]["different"] == 0
+    assert told["compared"]["files"] == 6
+    assert told["file"] == {"path": "thesis", "sha256": hashlib.sha256(b"chapter 1").hexdigest()}
+
+    (place.volumes / BOB / "thesis").unlink()
+    (place.volumes / ADA / "linked").chmod(0o600)
+    os.utime(place.volumes / ADA / "work", ns=(0, 1))
+    (place.volumes / ADA / "newer").touch()
+    (place.volumes / DATA / "hub.sqlite").write_bytes(b"SQLite format 3\0" + bytes(8000))
+    found = comparing.compared(place.restic, snapshot, place.volumes, [DATA, ADA, BOB], DATA)
+    said = "\n".join(found["differences"])
+    # A file of two names is wrong under both.
+    assert found["different"] == 6
+    for words in (
+        "thesis: did not come back",
+        "linked: mode 0o600",
+        "work: time 1 instead",
+        "newer: is not in",
+        "hub.sqlite",
+    ):
+        assert words in said
+
+
+def test_a_proof_reads_no_file_of_the_hubs_own_data(place: Place) -> None:
+    place.take()
+    assert place.bring(Return(DATA), proves=DATA)["file"] == {}
+
+
 def test_a_snapshot_is_chosen_by_its_id_or_a_time(place: Place) -> None:
     first = place.take()
     (place.volumes / BOB / "thesis").write_text("chapter 2")
@@ -228,17 +264,19 @@ def _steps() -> Iterator[int]:
 def test_a_restoration_that_is_killed_anywhere_ends_the_same_when_it_is_run_again(place: Place, there: str) -> None:
     place.take()
     before = place.tree()
+    # Each change in a volume that holds something is a run, and ada's has many.
+    names = (DATA, ADA, BOB) if there == "empty volumes" else (DATA, BOB)
     for step in _steps():
-        for name in (DATA, ADA, BOB):
+        for name in names:
             if there == "empty volumes":
                 shutil.rmtree(place.volumes / name)
                 (place.volumes / name).mkdir()
             else:
                 (place.volumes / name / "newer").write_text("written since")
-        was_killed = _killed_before(step, lambda: place.bring(Return(DATA), Return(ADA), Return(BOB)))
+        was_killed = _killed_before(step, lambda: place.bring(*map(Return, names)))
         # In its place or in our folder, also before it is run again.
         assert there == "empty volumes" or list(place.volumes.rglob("thesis"))
-        place.bring(Return(DATA), Return(ADA), Return(BOB))
+        place.bring(*map(Return, names))
         assert place.tree() == before, step
         assert place.user("ada") == 1
         if not was_killed:
