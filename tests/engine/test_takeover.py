@@ -177,13 +177,20 @@ def test_the_plan_says_what_is_taken_over_until_it_is(
     project: Project, older: Older, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.show_plan()
-    printed = [line.strip() for line in capsys.readouterr().out.splitlines()[:3]]
+    printed = [line.strip() for line in _planned(capsys)[:3]]
     found = [f"network {older.network}", f"volume {older.data}", f"user's volume {older.volume_of(USER)}"]
     assert [line.partition(" is there and used as it is")[0] for line in printed] == found
     project.up()
     capsys.readouterr()
     project.show_plan()
-    assert capsys.readouterr().out == "nothing to do\n"
+    assert _planned(capsys) == ["nothing to do"]
+
+
+def _planned(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines of a plan. An older engine's prune, which would take the volumes, is warned of before."""
+    lines = capsys.readouterr().out.splitlines()
+    warned = [number for number, line in enumerate(lines) if line.startswith(("warning:", "  do:"))]
+    return lines[warned[-1] + 1 :] if warned else lines
 
 
 def test_users_files_of_another_number_are_refused_with_the_number_to_set(project: Project, older: Older) -> None:
