@@ -691,11 +691,11 @@ def test_volumes_that_a_prune_would_take_are_counted(
             status.show(project.named())
         return re.findall(r"would remove (\d+) of this deployment's volumes", capsys.readouterr().out)
 
-    # Those of backups.
-    assert warned() == ["2", "2"] * takes_named
+    # Those of backups, and of kept states.
+    assert warned() == ["3", "3"] * takes_named
     carried = {labels.DEPLOYMENT: project.name, labels.ROLE: labels.VOLUME, labels.UID: "1000"}
     volume = client.volumes.create(f"{project.name}-user-ada", labels=carried)
-    assert warned() == ["3", "3"] * takes_named
+    assert warned() == ["4", "4"] * takes_named
     holder = client.containers.create(BASE, ["true"], volumes={volume.name: {"bind": "/v"}})
-    assert warned() == ["2", "2"] * takes_named
+    assert warned() == ["3", "3"] * takes_named
     holder.remove()
