@@ -95,14 +95,9 @@ class Archive:
     def _in_snapshot(self, snapshot: str, volumes: list[str]) -> _Counted:
         """What the snapshot's own list of files holds of these volumes. Raises Failed."""
         found, below = _Counted(), tuple(f"{self._volumes / one}/" for one in volumes)
-
-        def hear(said: Mapping[str, Any]) -> None:
-            if said.get("struct_type") == "node" and said["path"].startswith(below):
-                found.add(said.get("size", 0) if said["type"] == "file" else 0)
-
-        ended = self._restic.run("ls", "--json", "--no-lock", snapshot, hear=hear)
-        if ended.code != 0:
-            raise Failed(f"restic ls: {ended.words}")
+        for node in self._restic.nodes(snapshot):
+            if node["path"].startswith(below):
+                found.add(node.get("size", 0) if node["type"] == "file" else 0)
         return found
 
     def listed(self) -> list[dict[str, Any]]:

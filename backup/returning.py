@@ -24,10 +24,10 @@ from backup import comparing
 from backup.names import GOING, OURS
 from backup.restic import Failed, Restic
 
-# In it, where the volume was empty: what lies beside it is half of a snapshot.
+# In our folder, where the volume was empty: what lies beside it is half of a snapshot.
 _STRAIGHT = "straight"
-# In it, in any other volume: the snapshot's files and the volume's own; the marks that the first are all there (it holds the
-# snapshot's id), and that the second are all away.
+# In our folder, in any other volume: the snapshot's files and the volume's own; the marks that the first are all there (it holds
+# the snapshot's id), and that the second are all away.
 _NEW, _OLD, _COMPLETE, _EMPTIED = "new", "old", "complete", "emptied"
 # Bytes that a disk must have left beside what comes back.
 _SPARE = 64 * 1024**2

@@ -35,7 +35,7 @@ from hubdeploy.settings.declarations import Settings, keys_of_fields
 # Seconds between two lines of progress, where no terminal shows it in one.
 _BETWEEN = 10.0
 _MB = 10**6
-# Is told how far a program is.
+# A function that hears how far a program is.
 Hear = Callable[[Mapping[str, Any]], None]
 _KINDS = {
     "sockets": "sockets, which a program makes anew",

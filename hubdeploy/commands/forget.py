@@ -241,7 +241,7 @@ def _bring_back(deployment: Deployment, user: str) -> None:
 
 
 def _archives(deployment: Deployment, snapshot: Snapshot, user: str) -> list[dict[str, Any]]:
-    """Those of one user, the oldest first."""
+    """The archives of one user, the oldest first."""
     if deployment.settings.backup_password is None:
         return []
     ended, found = _run(deployment, snapshot, "list", user)

@@ -14,7 +14,7 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
-from hubdeploy.blueprint import jobs
+from hubdeploy.blueprint import backup, jobs
 from hubdeploy.blueprint.specs import Mount
 from hubdeploy.commands import access
 from hubdeploy.commands.deployment import Deployment
@@ -98,7 +98,7 @@ def look(deployment: Deployment, volumes: Iterable[str]) -> Disk:
         mounts=tuple(Mount(one, f"{backups.VOLUMES}/{one}", read_only=True) for one in volumes),
         files={},
         # Users may close their folders to all others.
-        capabilities=("DAC_READ_SEARCH",),
+        capabilities=backup.READING,
         network="none",
         environment={},
         task="a look at the volumes",

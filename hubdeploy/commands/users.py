@@ -8,7 +8,7 @@ from hubdeploy.plan import people
 
 
 def show(deployment: Deployment) -> None:
-    """A row a person; then volumes whose names are those of nobody."""
+    """A row a person; then volumes that no user's name gives."""
     settings, snapshot = deployment.settings, deployment.observe(files=False)
     heard, disk = access.hear(deployment), usage.look(deployment, snapshot.users_volumes(deployment.settings.name))
     rows = [

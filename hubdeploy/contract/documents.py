@@ -263,10 +263,10 @@ class Return:
 
 @dataclass(frozen=True)
 class Restore:
-    """What a restoration's helper is to do. `deployment` is whose snapshots; empty, those of all. `repository` is as in Backup.
-    `snapshot` is an id, or a time (ISO 8601) at which it was the newest; empty, the newest. The hub's databases go into the
-    volume `databases`, where that comes back. With `proves`, a user's volume, all that came back is compared with the
-    snapshot, and a file of that volume is chosen for a kernel to read; none where it is the volume `databases`."""
+    """What a restoration's helper is to do. `deployment` says whose snapshots count; empty, all count. `repository` is as in
+    Backup. `snapshot` is an id, or a time (ISO 8601) at which it was the newest; empty, the newest. The hub's databases go
+    into the volume `databases`, where that comes back. With `proves`, a user's volume, all that came back is compared with
+    the snapshot, and a file of that volume is chosen for a kernel to read; none where it is the volume `databases`."""
 
     deployment: str
     repository: str

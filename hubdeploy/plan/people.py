@@ -12,7 +12,7 @@ from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.settings import volume_names
 from hubdeploy.settings.declarations import Settings
 
-# What tables say of a volume whose name is that of nobody.
+# What tables say of a volume that no user's name gives.
 NOBODYS = "no user by its name"
 
 
@@ -69,5 +69,5 @@ def user_of(settings: Settings, volume: str) -> str | None:
 
 
 def without_a_user(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
-    """Users' volumes whose names are those of nobody."""
+    """Users' volumes that no user's name gives."""
     return tuple(one for one in snapshot.users_volumes(settings.name) if user_of(settings, one) is None)

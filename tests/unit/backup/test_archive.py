@@ -47,6 +47,10 @@ class Restic:
         self.calls.append(words)
         return self.ended
 
+    def nodes(self, snapshot: str) -> list[dict[str, Any]]:
+        self.run("ls", "--json", "--no-lock", snapshot)
+        return []
+
     def must(self, *words: str) -> str:
         self.calls.append(words)
         return ""
