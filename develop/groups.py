@@ -158,6 +158,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "full-disk",
+        ("tests/hub/test_full_disk.py",),
+        (*_DEPLOYMENT, "tests/hub/test_full_disk.py", "tests/hub/remote.py", "tests/hub/remote_story.py"),
+        8,
+    ),
+    Group(
         "returning",
         ("tests/unit/backup/test_returning.py",),
         ("backup", "hubdeploy/contract", "requirements-dev.lock", "tests/hub_modules.py", "tests/unit/backup/test_returning.py"),

@@ -89,8 +89,8 @@ async def main() -> None:
         await engine.begin()
     except Away as error:
         sys.exit(f"the engine does not answer at {ENGINE_SOCKET}: {error}")
-    gate = Gate(engine, from_bytes(Servers, os.environ["SERVERS"].encode()))
     desk = Desk(engine, from_bytes(Jobs, os.environ["JOBS"].encode()))
+    gate = Gate(engine, from_bytes(Servers, os.environ["SERVERS"].encode()), desk.measured)
     sides = {SOCKET: runner(gate, ROWS), JOBS_SOCKET: runner(desk, JOB_ROWS)}
     for socket, serving in sides.items():
         await _listen(serving, socket)

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
 from contract import jobs
 from contract.documents import UNDER_WAY, Job, Jobs
 
-from filter.engine import Answer, Engine
+from filter.engine import Answer, Away, Engine
 from filter.reading import Refused
 from filter.table import Asked, Row, Side, message
 
-# Characters of what a job printed last.
-LONGEST = 2000
+# Characters of what a job printed last, and how many lines are read.
+LONGEST, LINES = 2000, 5000
 _FRAME = 8
 
 
@@ -26,6 +27,7 @@ class Desk(Side):
     def __init__(self, engine: Engine, made_from: Jobs) -> None:
         self.engine, self.made_from = engine, made_from
         self._running: set[str] = set()
+        self._measuring = asyncio.Lock()
 
     async def run(self, asked: Asked) -> Answer:
         """The exit code of the job's program (`code`), and the last line that it printed (`words`). Of one that could not run, or
@@ -43,14 +45,36 @@ class Desk(Side):
         return Answer(HTTPStatus.OK, json.dumps({"code": code, "words": words}).encode())
 
     async def _run(self, job: Job) -> tuple[int, str]:
+        code, lines = await self._ended(job)
+        words = next((line.strip() for line in reversed(lines.split("\n")) if line.strip()), "it printed nothing")
+        return code, words[-LONGEST:]
+
+    async def measured(self, volumes: Collection[str], folders: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+        """Bytes and files of all users' volumes, of `volumes` and of `folders` of the engine's host (name -> path); what took too
+        long is missing. Raises Away if nobody can look."""
+        job = next(one for one in self.made_from.jobs if one.name == jobs.GROWTH)
+        async with self._measuring:
+            code, lines = await self._ended(job, volumes, folders)
+        found: dict[str, list[int]] = {}
+        for line in lines.split("\n"):
+            if measured := jobs.MEASURED.fullmatch(line):
+                found.setdefault(measured[2], []).append(int(measured[1]))
+        if not found:
+            raise Away(f"what takes the disk cannot be measured: it ended with {code}: {lines[-LONGEST:]}")
+        return {name: (numbers[0], numbers[1]) for name, numbers in found.items() if len(numbers) == 2}
+
+    async def _ended(
+        self, job: Job, volumes: Collection[str] = (), folders: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """A job's exit code, and the last lines that it printed; where it could not run, 1 and why."""
         name = jobs.container_name(self.made_from, job)
         if job.users_at and await self._runs(name):
             return UNDER_WAY, "somebody began it by hand, and it runs"
         await self._remove(name)
         log = await self._log(job.reads_log, 200) if job.reads_log else ""
-        users = await self._users() if job.users_at else ()
+        users = sorted({*await self._users(), *volumes}) if job.users_at else ()
         made = await self.engine.ask(
-            "POST", "/containers/create", {"name": name}, jobs.creation(self.made_from, job, log, users)
+            "POST", "/containers/create", {"name": name}, jobs.creation(self.made_from, job, log, users, folders)
         )
         if not made.found:
             return 1, f"the engine does not make its container: {made.content['message']}"
@@ -63,9 +87,7 @@ class Desk(Side):
                     ended = await self.engine.ask("POST", f"/containers/{name}/wait", within=job.within + 1)
             except TimeoutError:
                 return 1, f"it took longer than {job.within} s"
-            lines = (await self._log(name, 20)).split("\n")
-            words = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
-            return ended.content["StatusCode"], words[-LONGEST:]
+            return ended.content["StatusCode"], await self._log(name, LINES)
         finally:
             await self._remove(name)
 
@@ -73,11 +95,11 @@ class Desk(Side):
         found = await self.engine.ask("GET", f"/containers/{name}/json")
         return found.found and found.content["State"]["Running"]
 
-    async def _users(self) -> list[str]:
+    async def _users(self) -> set[str]:
         """The volumes of all users."""
         found = await self.engine.ask("GET", "/volumes")
         there = {one["Name"]: one["Labels"] or {} for one in found.content["Volumes"] or ()} if found.found else {}
-        return sorted(name for name, carried in there.items() if jobs.is_users(self.made_from, name, carried))
+        return {name for name, carried in there.items() if jobs.is_users(self.made_from, name, carried)}
 
     async def _log(self, container: str, lines: int) -> str:
         """The last lines that it printed; empty if there is no such container."""

@@ -6,24 +6,30 @@ A row has its own query, drawn anew for the engine, and no row passes a body on.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 from contract import labels, servers
-from contract.documents import Servers
+from contract.disk import Disk
+from contract.documents import ServerKind, Servers
 
 from filter import reading
 from filter.engine import Answer, Away, Engine
 from filter.question import HEALTH, SOCKET
 from filter.reading import ID, IMAGE, NAME, Refused
 
+# How the name of a server's own layer begins, among those of volumes, which cannot begin so.
+LAYER = "@"
 # Streams of events at a time; the hub has one that lasts, and one for each server that just ended.
 MOST_STREAMS = 16
+log = logging.getLogger("filter")
+
 _NUMBER, _TIME, _FLAG, _ANY = r"\d{1,5}", r"\d{1,12}(\.\d{1,9})?", r"(?i:0|1|true|false)", ".{1,4096}"
 
 
@@ -60,13 +66,21 @@ class Row(Generic[_Side]):
     body: bool = False
 
 
+# Bytes and files of all users' volumes, of further volumes, and of folders of the engine's host (name -> path).
+Measure = Callable[[Collection[str], Mapping[str, str]], Awaitable[Mapping[str, tuple[int, int]]]]
+
+
 class Gate(Side):
     """What the hub's rows share: the engine, what servers are made from, and what was refused."""
 
-    def __init__(self, engine: Engine, made_from: Servers, folder: str = os.path.dirname(SOCKET)) -> None:
-        """`folder` lies in a volume of the engine's."""
-        self.engine, self.made_from, self.folder = engine, made_from, folder
+    def __init__(
+        self, engine: Engine, made_from: Servers, measure: Measure, folder: str = os.path.dirname(SOCKET)
+    ) -> None:
+        """`measure` is Desk.measured; `folder` lies in a volume of the engine's."""
+        self.engine, self.made_from, self.measure, self.folder = engine, made_from, measure, folder
         self.streams = 0
+        # None before it was tried.
+        self.bounds_volumes: bool | None = None
 
     @property
     def filters(self) -> list[str]:
@@ -106,10 +120,31 @@ async def health(gate: Gate, asked: Asked) -> Answer:
 
 
 async def disk(gate: Gate, asked: Asked) -> Answer:
-    """Bytes of the engine's disk, where volumes lie."""
-    found = os.statvfs(gate.folder)
-    there = {"free": found.f_bavail * found.f_frsize, "size": found.f_blocks * found.f_frsize}
-    return Answer(HTTPStatus.OK, json.dumps(there).encode())
+    """How full the engine's disk is, where volumes lie, as in Disk."""
+    return Answer(HTTPStatus.OK, json.dumps(asdict(Disk.of(os.statvfs(gate.folder)))).encode())
+
+
+async def growth(gate: Gate, asked: Asked) -> Answer:
+    """What takes the disk: `measured`, name -> bytes and files, of all users' volumes and of what running servers write to;
+    `servers`, the id of a running one's container -> the names of all that is its own."""
+    query = {"filters": json.dumps({"label": gate.filters})}
+    there = (await gate.engine.ask("GET", "/containers/json", query)).content
+    own: dict[str, list[str]] = {}
+    layers: dict[str, str] = {}
+    for one in there:
+        found = await gate.engine.ask("GET", f"/containers/{one['Id']}/json")
+        if not found.found:
+            continue
+        server = found.content
+        own[one["Id"]] = [mount["Name"] for mount in server["Mounts"] if mount["Type"] == "volume"]
+        # The layer that it writes to; an engine that keeps layers otherwise does not say where that is.
+        layer = ((server.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir")
+        if layer and not server["HostConfig"]["ReadonlyRootfs"]:
+            name = f"{LAYER}{one['Id']}"
+            own[one["Id"]].append(name)
+            layers[name] = layer
+    measured = await gate.measure({name for names in own.values() for name in names} - layers.keys(), layers)
+    return Answer(HTTPStatus.OK, json.dumps({"measured": measured, "servers": own}).encode())
 
 
 async def list_servers(gate: Gate, asked: Asked) -> Answer:
@@ -138,8 +173,24 @@ async def create(gate: Gate, asked: Asked) -> Answer:
         there = await _usable(gate, volume.name)
         new = new or (not there and volume.target == servers.home(kind))
     made = servers.Wish(wish.user, wish.environment, aside=wish.aside, home_is_new=new)
-    body = servers.creation(gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint)
+    quota = await _bounds_volumes(gate, kind)
+    body = servers.creation(gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint, quota=quota)
     return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)
+
+
+async def _bounds_volumes(gate: Gate, kind: ServerKind) -> bool:
+    """Whether the engine bounds what a volume takes: only a trial shows it. It must have XFS with project quotas."""
+    if gate.bounds_volumes is None and kind.disk_limit:
+        name = f"{_own(gate)}-quota-trial"
+        carried = {**gate.made_from.labels, labels.ROLE: labels.ONE_OFF}
+        body = {"Name": name, "Driver": servers.DRIVER, "DriverOpts": servers.bounds(kind), "Labels": carried}
+        made = await gate.engine.ask("POST", "/volumes/create", {}, body)
+        if made.found:
+            await gate.engine.ask("DELETE", f"/volumes/{name}")
+        gate.bounds_volumes = made.found
+        how = "bounds" if made.found else "does not bound"
+        log.info("the engine %s what a volume takes%s", how, "" if made.found else f": {made.content['message']}")
+    return bool(gate.bounds_volumes)
 
 
 async def _usable(gate: Gate, volume: str) -> bool:
@@ -178,6 +229,14 @@ async def start(gate: Gate, asked: Asked) -> Answer:
 
 async def stop(gate: Gate, asked: Asked) -> Answer:
     return await gate.act(asked, "POST", "/stop", {"t": asked.query["t"]} if "t" in asked.query else {})
+
+
+async def pause(gate: Gate, asked: Asked) -> Answer:
+    return await gate.act(asked, "POST", "/pause")
+
+
+async def unpause(gate: Gate, asked: Asked) -> Answer:
+    return await gate.act(asked, "POST", "/unpause")
 
 
 async def remove(gate: Gate, asked: Asked) -> Answer:
@@ -270,12 +329,15 @@ ROWS = (
     Row("GET", "/_ping", ping),
     Row("GET", HEALTH, health),
     Row("GET", "/disk", disk),
+    Row("GET", "/growth", growth),
     Row("GET", "/containers/json", list_servers,
         {"all": _FLAG, "limit": "-1", "size": "0", "trunc_cmd": "0", "filters": _ANY}),
     Row("GET", f"/containers/({NAME})/json", inspect),
     Row("POST", "/containers/create", create, {"name": NAME}, body=True),
     Row("POST", f"/containers/({ID})/start", start),
     Row("POST", f"/containers/({ID})/stop", stop, {"t": _NUMBER}),
+    Row("POST", f"/containers/({ID})/pause", pause),
+    Row("POST", f"/containers/({ID})/unpause", unpause),
     Row("DELETE", f"/containers/({ID})", remove, {"v": _FLAG, "link": "(?i:0|false)", "force": _FLAG}),
     Row("GET", f"/containers/({ID})/logs", read_log,
         {"stdout": "1", "stderr": "1", "timestamps": "0", "follow": "0", "tail": _NUMBER}),

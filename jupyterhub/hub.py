@@ -15,6 +15,7 @@ import pages
 import users
 from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import CryptKeeper
+from spawner import ServerSpawner
 from tornado.httpserver import HTTPServer
 from traitlets import Integer
 
@@ -46,3 +47,5 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
         await super().start()
         if isinstance(self.authenticator, grouped.Grouped):
             self.authenticator.watch.begin(self.users)
+        if ServerSpawner.disk_watch:
+            ServerSpawner.disk_watch.begin(self.users)

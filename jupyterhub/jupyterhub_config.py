@@ -10,6 +10,7 @@ from typing import Any
 import admission
 import assets
 import database
+import disk
 import membership
 import notices
 import pages
@@ -33,7 +34,7 @@ HERE = Path(__file__).parent
 OWN_ACCOUNTS = "accounts"
 
 
-def configure_hub(c: Any, contract: Contract) -> None:
+def configure_hub(c: Any, contract: Contract, messages: notices.Notices) -> None:
     hub = contract.hub
     # all cookies have this path: another hub on the host name, at another port, gets none of them
     c.JupyterHub.base_url = hub.base_url
@@ -72,7 +73,6 @@ def configure_hub(c: Any, contract: Contract) -> None:
         "own_accounts": contract.login.name == OWN_ACCOUNTS,
     }
     # servers ask the hub for messages to their users
-    messages = notices.Notices(Path(hub.data_dir) / notices.FILE, lambda: pages.shown().announcement or "")
     c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler), *notices.handlers(messages)]
     # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
@@ -136,10 +136,14 @@ def configure_servers(c: Any, contract: Contract) -> None:
 def configure(c: Any) -> None:
     contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
     secrets = from_bytes(Secrets, (HERE / SECRETS_FILE).read_bytes())
-    configure_hub(c, contract)
+    data = Path(contract.hub.data_dir)
+    messages = notices.Notices(data / notices.FILE, lambda: pages.shown().announcement or "")
+    configure_hub(c, contract, messages)
     configure_proxy(c, contract, secrets)
     configure_login(c, contract, secrets)
     configure_servers(c, contract)
+    reserve = disk.Reserve(Path(contract.hub.reserve))
+    ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, data / disk.LEVELS)
 
 
 configure(get_config())  # type: ignore[name-defined]  # noqa: F821  (JupyterHub's loader provides it)

@@ -20,6 +20,7 @@ import engine
 import events
 from contract import labels, servers
 from contract.documents import ServerKind
+from disk import DiskWatch
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from dockerspawner import DockerSpawner
@@ -94,6 +95,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _end_watch: ClassVar[events.EndWatch | None] = None
     # The container that is watched.
     _watched = ""
+    # What the hub knows of the engine's disk; the hub's configuration makes it.
+    disk_watch: ClassVar[DiskWatch | None] = None
+    # Why the hub itself ended the server's container.
+    _end_because: End | None = None
 
     # DockerSpawner queues the calls of all users on one thread. Here are several, each with its own APIClient.
     _executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
@@ -136,6 +141,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             self.orm_spawner.user_options = {}
             self.db.commit()
         deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
+        if self.disk_watch:
+            if refusal := self.disk_watch.why_none(self.user.name):
+                raise ServerFailed(End(refusal, ASK_OPERATOR, "./invoke usage shows what takes the engine's disk."))
+            self._safe_because = self._safe_because or await self.disk_watch.why_safe(self.user.name)
         await self._wait_until_filter_answers()
         self._assets = await asyncio.wrap_future(self._executor.submit(self._take_assets))
         if not self._safe_because:
@@ -312,6 +321,20 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         async with self._ending:
             await super().stop(now)
 
+    async def end_because(self, because: End) -> None:
+        """Ends the server at once, without a word to it, for a reason that its user and the operator shall read."""
+        self._end_because = because
+        await self.docker("stop", self.object_id, timeout=0)
+        await self.poll_and_notify()
+
+    async def freeze(self) -> None:
+        """No process of the server runs until it is thawed."""
+        await self.docker("pause", self.object_id)
+
+    async def thaw(self) -> None:
+        """Raises DockerException where it is not frozen."""
+        await self.docker("unpause", self.object_id)
+
     async def poll(self) -> int | str | None:
         """None while the server runs. A server that exited is removed; the end of its log goes into the hub's log."""
         # One at a time: a second one would find the container half removed, and its log gone.
@@ -321,7 +344,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             status: int | str | None = await super().poll()
             if status is not None and self.object_id:
                 container = await self.get_object()
-                ended = await self._ended(container["State"]) if container else REMOVED
+                ended = self._end_because or (await self._ended(container["State"]) if container else REMOVED)
+                self._end_because = None
                 self._ends[self.user.name] = ended.for_user
                 self._log_message(ended.for_operator, logging.WARNING)
                 await self._remove_if_any()

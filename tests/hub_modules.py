@@ -12,6 +12,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "jupyterhub"
 _SHARED = (
     "contract",
     "contract.backups",
+    "contract.disk",
     "contract.labels",
     "contract.logs",
     "contract.documents",

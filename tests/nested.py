@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
@@ -25,10 +26,23 @@ from hubdeploy.machine import debian
 from tests.ports import free_port
 
 LABEL = "hubdeploy.test"
+# Where an engine with a disk of its own has it.
+DISK = "/disk"
 CHECKOUT = Path(__file__).resolve().parent.parent
 _AUTHORITIES = Path("/usr/local/share/ca-certificates")
 # Raised when what goes into an image below changes, so that an older one is not taken for it.
-_EDITION = "1"
+_EDITION = "2"
+# A command whose engine has a file system of its own, of which root can take no more than others.
+_ON_A_DISK = f"""
+set -e
+[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+for n in $(seq 0 31); do [ -e /dev/loop$n ] || mknod /dev/loop$n b 7 $n; done
+truncate -s "$0" /var/lib/docker/disk
+mkfs.ext4 -q -m 0 /var/lib/docker/disk
+mkdir {DISK}
+mount -o loop /var/lib/docker/disk {DISK}
+exec "$@" --data-root {DISK}
+"""
 
 
 @dataclass(frozen=True)
@@ -110,14 +124,16 @@ class SecondEngine:
 
 @contextmanager
 def second_engine(
-    client: docker.DockerClient, run: str, *features: str, own_users: bool = False
+    client: docker.DockerClient, run: str, *features: str, own_users: bool = False, disk: str = ""
 ) -> Iterator[SecondEngine]:
     """A newer Docker engine, with buildx and compose beside it; it answers when this begins. `features` are switched on.
-    `own_users`: its containers have users of their own (userns-remap)."""
+    `own_users`: its containers have users of their own (userns-remap). `disk`: all that it keeps lies on a disk of its own
+    of this size, such as 6G."""
     engine = engine_image(client)
     command = ["dockerd", "-H", "unix:///var/run/docker.sock", "-H", "tcp://0.0.0.0:2375", "--tls=false"]
     command += [f"--feature={feature}=true" for feature in features]
     command += ["--userns-remap=default"] if own_users else []
+    command = ["sh", "-c", _ON_A_DISK, disk, *command] if disk else command
     # A port that the engine chose would be another one after a restart.
     port = free_port()
     with _machine(client, run, engine, command, ports={"2375/tcp": ("127.0.0.1", port)}) as container:
@@ -135,9 +151,25 @@ def send_image(reference: str, here: docker.DockerClient, there: docker.DockerCl
     there.images.load(image.save(named=reference))  # type: ignore[arg-type]  # an iterator is sent as it comes
 
 
+def send_images(references: Sequence[str], here: docker.DockerClient, there: docker.DockerClient) -> None:
+    """Several at once: layers that they share are sent once."""
+    api: Any = here.api
+    answer = api._get(api._url("/images/get"), params={"names": list(references)}, stream=True)
+    there.images.load(answer.iter_content(2**20))
+
+
 def engine_image(client: docker.DockerClient) -> str:
     """The image of a newer engine, which has Docker Compose 2.40 in it."""
-    packages = ["ca-certificates", "docker.io", "docker-cli", "docker-buildx", "docker-compose", "iptables", "iproute2"]
+    packages = [
+        "ca-certificates",
+        "docker.io",
+        "docker-cli",
+        "docker-buildx",
+        "docker-compose",
+        "iptables",
+        "iproute2",
+        "e2fsprogs",
+    ]
     return image(client, "engine", "forky", packages)
 
 

@@ -39,6 +39,8 @@ CONTRACT_PATH, SECRETS_PATH = f"{HUB_DIRECTORY}/{CONTRACT_FILE}", f"{HUB_DIRECTO
 PAGES_PATH, LOGO_PATH = f"{HUB_DIRECTORY}/{PAGES_FILE}", f"{HUB_DIRECTORY}/{LOGO_FILE}"
 # Where the hub mounts the volume of routes, which the proxy reads.
 ROUTES_MOUNT_IN_HUB = "/srv/routes"
+# Where the hub mounts the volume whose room it keeps for itself.
+RESERVE_MOUNT = "/srv/reserve"
 _MIB = 1024**2
 
 
@@ -55,6 +57,7 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
             data_dir=settings.data_mount,
             base_url=settings.hub_path,
             front_url=f"http://{HUB_FRONT}:{HUB_FRONT_PORT}",
+            reserve=RESERVE_MOUNT,
         ),
         proxy=Proxy(
             api_url=f"http://{routing.API_ADDRESS}",

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from hubdeploy.blueprint import backup, routing
 from hubdeploy.contract import backups, labels
+from hubdeploy.contract import jobs as contract
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER, Job, Jobs, Volume, plain
 from hubdeploy.settings.declarations import Settings
 
@@ -37,6 +38,9 @@ def jobs(settings: Settings, kept: Mapping[str, str]) -> Jobs:
             # Any volume shows the disk of them all; this one holds no secret.
             Job("free-disk", image, (PYTHON, "-m", "clock.free_disk", DISK), every=300, within=30,
                 volumes=(Volume(settings.routes_volume, DISK),)),
+            # The hub asks for it, through the filter.
+            Job(contract.GROWTH, image, ("/bin/sh", "-c", contract.MEASURE, contract.GROWTH, backups.VOLUMES), every=None,
+                within=30, users_at=backups.VOLUMES, capabilities=backup.READING),
             *(_backup(settings, settings.backup_at, kept) if settings.backup_at else ()),
         ),
         settings.timezone,

@@ -18,7 +18,7 @@ from hubdeploy.blueprint import backup, jobs
 from hubdeploy.blueprint.specs import Mount
 from hubdeploy.commands import access
 from hubdeploy.commands.deployment import Deployment
-from hubdeploy.contract import backups
+from hubdeploy.contract import backups, labels
 from hubdeploy.engine import Helper
 from hubdeploy.errors import EngineError, indented
 from hubdeploy.plan import people
@@ -83,7 +83,10 @@ def show_volumes(deployment: Deployment, snapshot: Snapshot) -> None:
     rows += [(one, disk.of([one]), people.NOBODYS) for one in people.without_a_user(settings, snapshot)]
     _table("users' volumes", "user", rows)
     own = snapshot.volumes.keys() - snapshot.users_volumes(settings.name)
-    _table("other volumes", "volume", [(one, disk.of([one]), "") for one in own])
+    scratch = {one for one in own if snapshot.volumes[one].labels.get(labels.ROLE) == labels.SCRATCH}
+    rows = [(one, disk.of([one]), "") for one in own - scratch]
+    rows += [("(temporary files of servers)", disk.of(scratch), "")] if scratch else []
+    _table("other volumes", "volume", rows)
     deployment.display.line(f"\nfree on the engine's disk: {mb(disk.free)} of {mb(disk.size)} MB")
 
 

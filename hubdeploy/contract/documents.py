@@ -71,13 +71,15 @@ class User:
 class Hub:
     """`connect_url`: where users' servers reach the hub; `port`: what it listens on for them; `data_dir`: where its database
     lies; `base_url`: the path below which the hub and all servers answer, with a slash at both ends; `front_url`: where the
-    proxy reaches the hub, on the network of these two. The hub believes what requests there say of a browser's address."""
+    proxy reaches the hub, on the network of these two. The hub believes what requests there say of a browser's address.
+    `reserve` is a folder on the engine's disk."""
 
     connect_url: str
     port: int
     data_dir: str
     base_url: str = "/"
     front_url: str = ""
+    reserve: str = "/srv/reserve"
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class Volume:
 
 @dataclass(frozen=True)
 class ServerKind:
-    """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit).
+    """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit), `disk_limit` the bytes
+    of all volumes of a user (None: no limit).
 
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
     `server_name` is DockerSpawner's template of the container's name.
@@ -148,6 +151,7 @@ class ServerKind:
     environment: Mapping[str, str] = field(default_factory=dict)
     timezone: str = "Etc/UTC"
     marks_servers: bool = False
+    disk_limit: int | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,15 @@ ROOT = "0:0"
 # Characters; a variable has at most 128 KiB.
 LONGEST_LOG = 30_000
 PIDS = 64
+# The job that measures what takes the disk, and a line of what it prints: first the bytes of each folder, then its files. It does
+# several at a time, so that none keeps the others waiting, and tells what it knows when its time is over.
+GROWTH = "growth"
+MEASURED = re.compile(r"(\d+)\t\./(\S+)")
+MEASURE = """
+cd "$1"
+each() { ls | timeout "$2" xargs -d '\n' -I '{}' -P 8 du -sx "$1" ./'{}'; }
+each --block-size=1 10; each --inodes 10; :
+"""
 
 
 def container_name(jobs: Jobs, job: Job) -> str:
@@ -34,9 +44,11 @@ def is_users(jobs: Jobs, name: str, carried: Mapping[str, str]) -> bool:
     return owner == jobs.labels[labels.DEPLOYMENT] and labels.UID in carried
 
 
-def creation(jobs: Jobs, job: Job, log: str = "", users: Iterable[str] = ()) -> dict[str, Any]:
+def creation(
+    jobs: Jobs, job: Job, log: str = "", users: Iterable[str] = (), folders: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The body of the engine's request that makes the job's container. `log` is for one that reads a log, `users` are the volumes
-    of users for one that has them."""
+    of users for one that has them, and `folders` folders of the engine's host (name -> path) that lie beside these."""
     program, *arguments = job.command
     everybodys = [Volume(name, f"{job.users_at}/{name}") for name in users] if job.users_at else []
     mounts = [(one, True) for one in (*job.volumes, *everybodys)] + [(one, False) for one in job.writes]
@@ -44,7 +56,7 @@ def creation(jobs: Jobs, job: Job, log: str = "", users: Iterable[str] = ()) -> 
         "Image": job.image,
         "Entrypoint": [program],
         "Cmd": arguments,
-        "User": ROOT if job.writes else USER,
+        "User": ROOT if job.writes or job.capabilities else USER,
         "Env": [f"TZ={jobs.timezone}", *([f"LOG={log[-LONGEST_LOG:]}"] if job.reads_log else [])],
         # Locks in a repository name it.
         "Hostname": jobs.labels[labels.DEPLOYMENT],
@@ -67,6 +79,10 @@ def creation(jobs: Jobs, job: Job, log: str = "", users: Iterable[str] = ()) -> 
             "Mounts": [
                 {"Type": "volume", "Source": one.name, "Target": one.target, "ReadOnly": read_only}
                 for one, read_only in mounts
+            ]
+            + [
+                {"Type": "bind", "Source": path, "Target": f"{job.users_at}/{name}", "ReadOnly": True}
+                for name, path in (folders or {}).items()
             ],
         },
     }

@@ -23,5 +23,5 @@ ASSETS = "hubdeploy.assets"
 ASIDE = "hubdeploy.aside"
 
 # Roles that are no component's: a user's server, a container that answers one question, one that
-# the clock asked for, and a user's volume.
-SERVER, ONE_OFF, JOB, VOLUME = "server", "one-off", "job", "volume"
+# the clock asked for, a user's volume, and one of a server's temporary files.
+SERVER, ONE_OFF, JOB, VOLUME, SCRATCH = "server", "one-off", "job", "volume", "scratch"

@@ -24,6 +24,10 @@ ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID", "KIL
 ROOT = "0"
 # A tmpfs in each server: sockets and the like, which must not fill a home, nor be missing in a full one.
 RUNTIME_DIRECTORY = "/run/notebook"
+# The one folder outside of the home that a server without root can write to. /var/tmp leads there.
+SCRATCH = "/tmp"
+# The engine's own driver of volumes.
+DRIVER = "local"
 # The number of the group `users`, in every Debian and Ubuntu, and in docker-stacks.
 USERS = 100
 # Where the home's volume lies in a safe start that cannot use it as the home.
@@ -120,9 +124,9 @@ def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
     return sudo or not kind.ours
 
 
-def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool) -> dict[str, Any]:
+def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool = False) -> dict[str, Any]:
     """The body of the engine's request that makes the server. `mac_in_endpoint`: as the API has it from
-    MAC_IN_ENDPOINT on."""
+    MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes."""
     kind = servers.kind_for(wish.user)
     sudo = servers.may_sudo(wish.user)
     root = starts_as_root(kind, sudo=sudo)
@@ -154,13 +158,18 @@ def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool) -> dict[str
             # sudo is a set-uid program: this very option would stop it
             "SecurityOpt": [] if sudo else ["no-new-privileges"],
             "PidsLimit": kind.pids_limit,
+            # An image of others has a start script that writes where it likes, and sudo installs programs.
+            "ReadonlyRootfs": not root,
             "Tmpfs": {RUNTIME_DIRECTORY: f"uid={kind.nb_uid},gid={USERS},mode=0700,size=64m"},
             "LogConfig": {"Type": logs.DRIVER, "Config": dict(logs.OPTIONS)},
             # with it the engine would also remove the log that says why a server ended
             "AutoRemove": False,
             "RestartPolicy": {"Name": "no"},
             "OomScoreAdj": OOM_SCORE,
-            "Mounts": [_mount(servers, kind, one, aside=wish.aside) for one in volumes(kind, wish.user)],
+            "Mounts": [
+                *(_mount(servers, kind, one, aside=wish.aside, quota=quota) for one in volumes(kind, wish.user)),
+                *([] if root else [_scratch(servers)]),
+            ],
             "Memory": kind.memory_limit,
             "MemorySwap": kind.memory_limit,
             # /dev/shm, 64 MB by the engine's default; what lies in it counts as the server's memory
@@ -171,12 +180,25 @@ def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool) -> dict[str
     }
 
 
-def _mount(servers: Servers, kind: ServerKind, volume: Volume, *, aside: bool) -> dict[str, Any]:
+def bounds(kind: ServerKind) -> dict[str, str]:
+    """The options of a volume that the engine bounds, where it can."""
+    return {"size": str(kind.disk_limit)} if kind.disk_limit else {}
+
+
+def _mount(servers: Servers, kind: ServerKind, volume: Volume, *, aside: bool, quota: bool) -> dict[str, Any]:
     """A mount, not a bind: with mounts the engine labels the volumes that it makes. An existing one is used as it is."""
     target = f"{volume.target}/{ASIDE}" if aside and volume.target == home(kind) else volume.target
     carried = {**servers.labels, labels.ROLE: labels.VOLUME, labels.UID: str(kind.nb_uid)}
-    options = {"Labels": carried}
+    options: dict[str, Any] = {"Labels": carried}
+    if quota and kind.disk_limit:
+        options["DriverConfig"] = {"Name": DRIVER, "Options": bounds(kind)}
     return {"Type": "volume", "Source": volume.name, "Target": target, "ReadOnly": False, "VolumeOptions": options}
+
+
+def _scratch(servers: Servers) -> dict[str, Any]:
+    """What a server has for its temporary files: a volume without a name, which goes with the container."""
+    carried = {**servers.labels, labels.ROLE: labels.SCRATCH}
+    return {"Type": "volume", "Target": SCRATCH, "ReadOnly": False, "VolumeOptions": {"Labels": carried}}
 
 
 def _start_environment(kind: ServerKind, *, sudo: bool, home_is_new: bool) -> dict[str, str]:

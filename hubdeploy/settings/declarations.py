@@ -331,6 +331,13 @@ class Settings:
     cpu_limit: float | None = setting(
         "USER_CPU_LIMIT", "CPUs of one server, such as 1.5", readers.cpus, derivation="no limit", example="1.5"
     )
+    disk_limit: int | None = setting(
+        "USER_DISK_LIMIT", "what all files of one user may take of the engine's disk, such as 10G", readers.disk_size,
+        derivation="no limit", example="20G", since="1.2",
+        more="JupyterLab tells its user from 80 % on. Beyond the limit a server starts without its user's settings and packages,"
+        " until files are deleted. An engine that can (XFS with project quotas) also refuses what is beyond the limit, in"
+        " volumes that it makes from now on."
+    )  # fmt: skip
     pids_limit: int = setting(
         "USER_PIDS_LIMIT", "processes and threads of one server", readers.pids, default=4096, example="1024"
     )
@@ -563,6 +570,11 @@ class Settings:
         return f"{self.name}-states"
 
     @property
+    def reserve_volume(self) -> str:
+        """Room on the engine's disk that the hub keeps."""
+        return f"{self.name}-reserve"
+
+    @property
     def component_volumes(self) -> dict[str, str]:
         """Volume -> whose it is, of those that no setting names."""
         return {
@@ -574,6 +586,7 @@ class Settings:
             self.backup_documents_volume: "backup",
             self.hub_volume: "hub",
             self.states_volume: "hub",
+            self.reserve_volume: "hub",
             self.routes_volume: "hub",
         }
 

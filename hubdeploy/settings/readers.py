@@ -84,7 +84,7 @@ _DNS_PORT = 53
 NONE = "none"
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
-_LEAST_MEMORY = 256 * 1024**2
+_LEAST_MEMORY, _LEAST_DISK = 256 * 1024**2, 64 * 1024**2
 
 
 _LONGEST_TITLE, _LONGEST_ANNOUNCEMENT = 60, 1000
@@ -518,12 +518,18 @@ def at_least(length: int) -> Callable[[str], str]:
 
 
 def size(text: str) -> int:
+    return _bytes(text, _LEAST_MEMORY, "is not an amount of memory", "256M or more, such as 2G or 1500M")
+
+
+def disk_size(text: str) -> int:
+    return _bytes(text, _LEAST_DISK, "is not an amount of disk space", "64M or more, such as 20G or 500M")
+
+
+def _bytes(text: str, least: int, fault: str, wanted: str) -> int:
     match = _SIZE.match(text)
     number = float(match[1]) * 1024.0 ** " kmgt".index(match[2].lower() or " ") if match else 0.0
-    if match is None or not _LEAST_MEMORY <= number < 2**62:
-        raise Unfit(
-            "is not an amount of memory", "256M or more, such as 2G or 1500M", "write a number and K, M, G or T"
-        )
+    if match is None or not least <= number < 2**62:
+        raise Unfit(fault, wanted, "write a number and K, M, G or T")
     return int(number)
 
 

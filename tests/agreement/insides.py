@@ -149,6 +149,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the hub's port", "contract.hub.port", written.HUB_PORT)
     front = f"http://{written.HUB_FRONT}:{written.HUB_FRONT_PORT}"
     yield Reading("the hub's port for the proxy", "contract.hub.front_url", front)
+    yield Reading("where the hub keeps room", "contract.hub.reserve", "/srv/reserve")
     yield Reading("DATA_VOLUME_CONTAINER", "contract.hub.data_dir", s.data_mount)
     yield Reading("HUB_PATH", "contract.hub.base_url", s.hub_path)
     yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
@@ -232,6 +233,7 @@ def _server_kind(s: Settings, at: str) -> Readings:
         ("USER_MEMORY_LIMIT", "memory_limit", memory(s)),
         ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
+        ("USER_DISK_LIMIT", "disk_limit", _absent_or(s.disk_limit)),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
         ("TIMEZONE", "timezone", s.timezone),
         ("DOCKER_NETWORK_NAME", "marks_servers", s.is_set("DOCKER_NETWORK_NAME")),
@@ -329,6 +331,13 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
         yield Reading("DOCKER_MACHINE_NAME", f"{carried}.{labels.DEPLOYMENT}", s.name)
         yield Reading("a volume's role", f"{carried}.{labels.ROLE}", "volume")
         yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
+    scratch = f"{at}.HostConfig.Mounts[{len(_volumes(s))}]"
+    root = sudo or notebook(s) is None
+    for place, value in (
+        ("Target", "/tmp"), ("Type", "volume"), ("ReadOnly", False),
+        (f"VolumeOptions.Labels.{labels.ROLE}", "scratch"), (f"VolumeOptions.Labels.{labels.DEPLOYMENT}", s.name),
+    ):  # fmt: skip
+        yield Reading("a server's temporary files", f"{scratch}.{place}", ABSENT if root else value)
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
     yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
@@ -346,6 +355,7 @@ def _process(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     yield Reading("no capability by default", f"{at}.HostConfig.CapDrop", ("ALL",))
     options = () if sudo else ("no-new-privileges",)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.HostConfig.SecurityOpt", options)
+    yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.HostConfig.ReadonlyRootfs", not root)
     yield Reading("DOCKER_SPAWN_CMD", f"{at}.Cmd", tuple(s.spawn_command))
     yield Reading("DOCKER_NOTEBOOK_IMAGE", f"{at}.Image", s.notebook_image)
     yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)

@@ -14,7 +14,7 @@ from hubdeploy import family
 from hubdeploy.blueprint import documents, routing
 from hubdeploy.blueprint.component import mac_address
 from hubdeploy.blueprint.components import proxy
-from hubdeploy.contract import labels
+from hubdeploy.contract import jobs, labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings
 from tests.agreement.border import KEYS, bundle
@@ -86,6 +86,7 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("volume[proxy]", "the proxy's volume", s.proxy_volume, "proxy-volume"),
         ("volume[hub]", "the hub's volume", s.hub_volume, "hub-volume"),
         ("volume[states]", "the volume of states", s.states_volume, "states-volume"),
+        ("volume[reserve]", "the hub's reserve", s.reserve_volume, "reserve-volume"),
         ("volume[routes]", "the volume of routes", s.routes_volume, "routes-volume"),
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
         ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),
@@ -241,6 +242,7 @@ def _jobs(s: Settings, at: str) -> Readings:
     yield from _job(s, f"{at}.jobs.free-disk", "the disk", (*python, "clock.free_disk", "/disk"), reads="/disk")
     yield Reading("TIMEZONE", f"{at}.timezone", s.timezone)
     yield Reading("HOME_VOLUME USER_VOLUME", f"{at}.user_volumes", _users(s))
+    yield from _growth_job(s, f"{at}.jobs.growth")
     yield from _backup_job(s, f"{at}.jobs.backup")
     for name, more in {"certificate": (), "certificate-now": ("now",)}.items():
         job = f"{at}.jobs.{name}"
@@ -260,6 +262,16 @@ def _jobs(s: Settings, at: str) -> Readings:
             every=None if more else 300,
             within=120,
         )
+
+
+def _growth_job(s: Settings, at: str) -> Readings:
+    command = ("/bin/sh", "-c", jobs.MEASURE, "growth", "/volumes")
+    yield from _any_job(s, at, "what takes the disk", command, network="none", every=None, within=30)
+    yield Reading("where a measure finds users' volumes", f"{at}.users_at", "/volumes")
+    yield Reading("what reading all files takes", f"{at}.capabilities", ("DAC_READ_SEARCH",))
+    yield Reading("the memory of a job", f"{at}.memory", 256 * 1024**2)
+    for field in ("volumes", "writes"):
+        yield Reading("the volume of routes", f"{at}.{field}", ())
 
 
 def _backup_job(s: Settings, at: str) -> Readings:
@@ -349,11 +361,13 @@ def _hub(s: Settings) -> Readings:
     yield Reading("the hub's volume", f"{at}.HostConfig.Mounts[1].Source", s.hub_volume)
     yield Reading("where the hub's documents lie", f"{at}.HostConfig.Mounts[1].Target", documents.DOCUMENTS_MOUNT)
     yield Reading("the volume of routes", f"{at}.HostConfig.Mounts[2].Source", s.routes_volume)
+    yield Reading("the hub's reserve", f"{at}.HostConfig.Mounts[3].Source", s.reserve_volume)
+    yield Reading("where the hub keeps room", f"{at}.HostConfig.Mounts[3].Target", "/srv/reserve")
     yield Reading("where the hub writes routes", f"{at}.HostConfig.Mounts[2].Target", documents.ROUTES_MOUNT_IN_HUB)
-    yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[3].Source", s.filter_volume)
+    yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[4].Source", s.filter_volume)
     yield Reading("the hub's name", f"{at}.Networks[0].Aliases", (s.hub_name,))
     yield Reading("the hub's port for the proxy", f"{at}.Networks[1].Aliases", (documents.HUB_FRONT,))
-    yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[4].Source", s.guard_volume)
+    yield Reading("the guard's volume", f"{at}.HostConfig.Mounts[5].Source", s.guard_volume)
     kept = str(ipaddress.ip_network(SUBNET)[2])
     yield Reading("the hub's address", f"{at}.Networks[0].IPAMConfig.IPv4Address", kept)
     yield Reading(
@@ -369,7 +383,7 @@ def _shape(leaves: Leaves, at: str) -> dict[str, str]:
     def of(path: str) -> Any:
         return leaves.get(f"{at}.{path}")
 
-    indices = [index for index in range(5) if of(f"HostConfig.Mounts[{index}].Source")]
+    indices = [index for index in range(6) if of(f"HostConfig.Mounts[{index}].Source")]
     mounts = [
         f"{of(f'HostConfig.Mounts[{n}].Source')} at {of(f'HostConfig.Mounts[{n}].Target')}"
         f"{' read-only' if of(f'HostConfig.Mounts[{n}].ReadOnly') else ''}"

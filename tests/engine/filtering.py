@@ -23,10 +23,16 @@ with hub_modules.importable():
 
 
 @contextmanager
-def serving(made_from: Servers, folder: Path) -> Iterator[Callable[[], docker.APIClient]]:
+def serving(made_from: Servers, folder: Path, its_jobs: Jobs | None = None) -> Iterator[Callable[[], docker.APIClient]]:
     """Inside, the filter serves the hub's socket in `folder`; gives what makes a client of it."""
     socket = str(folder / "engine.sock")
-    with _listening(lambda one: process.runner(table.Gate(one, made_from, str(folder)), table.ROWS), socket):
+
+    def runner(one: Any) -> web.AppRunner:
+        desk = jobs.Desk(one, its_jobs or Jobs({}, ()))
+        serving: web.AppRunner = process.runner(table.Gate(one, made_from, desk.measured, str(folder)), table.ROWS)
+        return serving
+
+    with _listening(runner, socket):
         yield lambda: docker.APIClient(base_url=f"unix://{socket}", version=question.VERSION)
 
 

@@ -16,16 +16,17 @@ from tests.hub.waiting import until
 
 _PASSWORD = "password of these tests"
 _ADMIN_PASSWORD = "password of the admins of these tests"
-_MEMORY = "384M"
+_MEMORY, _DISK = "384M", "64M"
 _GREEDY = "kept = []\nwhile True:\n    kept.append(bytearray(10**7))"
 _SHOWN_WITHIN = 30_000
 
 
 @pytest.fixture(scope="module")
 def small(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
-    """A deployment whose servers have little memory."""
+    """A deployment whose servers have little memory, and whose users little of the disk."""
     passwords = {"USER_PASSWORD": _PASSWORD, "ADMIN_PASSWORD": _ADMIN_PASSWORD}
-    made = new_clone("ada\ncareful\nboss admin\n", USER_MEMORY_LIMIT=_MEMORY, **passwords)
+    users = "ada\ncareful\nkeen\nboss admin\n"
+    made = new_clone(users, USER_MEMORY_LIMIT=_MEMORY, USER_DISK_LIMIT=_DISK, **passwords)
     made.share_images_of(hub)
     made.up()
     yield made
@@ -117,6 +118,43 @@ def test_a_message_stays_until_it_was_read(small: Clone, page: Page, artifacts: 
     announce(small, "No hub on Monday.")
     expect(message(page, "No hub on Monday.")).to_be_visible(timeout=_SHOWN_WITHIN)
     assert "run" not in page.title()
+
+
+def test_who_takes_more_of_the_disk_than_allowed_is_told_and_starts_safely_until_files_are_deleted(
+    small: Clone, page: Page, artifacts: Path
+) -> None:
+    def restart_hub() -> None:
+        """A hub measures as soon as it has started."""
+        small.container(small.settings.hub_name).restart()
+        until(lambda: person.call("GET", "/hub/api").ok, 60, "the hub answers")
+
+    def write(size: int) -> None:
+        script = f"head -c {size}000000 /dev/zero > large; sync large"
+        assert small.container(small.server_name("keen")).exec_run(["sh", "-c", script]).exit_code == 0
+
+    person = logged_in(small, "keen")
+    person.start_server()
+    write(55)
+    window.log_in(page, small.url, "keen", _PASSWORD)
+    page.wait_for_url("**/hub/home")
+    page.goto(f"{small.url}/user/keen/lab")
+    restart_hub()
+    expect(message(page, "Your files take 55 MB of your 67 MB. Delete")).to_be_visible(timeout=_SHOWN_WITHIN)
+    write(75)
+    restart_hub()
+    expect(message(page, "Your next server starts without your settings")).to_be_visible(timeout=_SHOWN_WITHIN)
+    page.screenshot(path=artifacts / "jupyterlab-disk-limit.png")
+
+    small.stop_server(person)
+    person.start_server()
+    page.goto(f"{small.url}/user/keen/lab")
+    expect(message(page, "This is a safe start. Your files take")).to_be_visible(timeout=_SHOWN_WITHIN)
+    assert small.container(small.server_name("keen")).exec_run(["rm", "large"]).exit_code == 0
+    small.stop_server(person)
+    person.start_server()
+    page.goto(f"{small.url}/user/keen/lab")
+    expect(page.locator("#hub-memory")).to_be_visible(timeout=_SHOWN_WITHIN)
+    expect(message(page, "safe start")).to_have_count(0)
 
 
 def test_nobody_reads_or_dismisses_messages_of_others(small: Clone) -> None:

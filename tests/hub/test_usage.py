@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -75,3 +76,55 @@ def test_users_are_shown_with_what_lets_them_in_and_what_they_left(
     assert found["boss"][-1] == "userlist:1"
     assert found["keeper"][-1] == "nobody lets them in"
     assert found["long-gone"] == ["0.0", "no account, and nobody lets them in"]
+
+
+MEASURE = "import json; from filter import question as q; print(json.dumps(q.ask(q.SOCKET, 'GET', '/growth', 60)))"
+WRITE = """
+import os
+for path, size in (("/home/{user}/of-home", 20), ("closed/of-work", 10), ("/tmp/of-tmp", 5)):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    open(path, "wb").write(bytes(size * 10**6))
+os.chmod("closed", 0)
+# Beyond the longest path that a program may name.
+here = os.getcwd()
+for _ in range(30):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+open("deep", "wb").write(bytes(7 * 10**6))
+os.chdir(here)
+os.sync()
+"""
+
+
+def measured(hub: Clone, user: str) -> tuple[int, int]:
+    """Bytes and files of all that the user's running server can write to, as the hub hears it."""
+    server = hub.container(hub.server_name(user)).id
+    code, output = hub.container(hub.settings.hub_name).exec_run(["/opt/hub/bin/python", "-c", MEASURE])
+    assert code == 0, output
+    assert isinstance(output, bytes)
+    found = json.loads(output)
+    own = [found["measured"][name] for name in found["servers"][server]]
+    return sum(one[0] for one in own), sum(one[1] for one in own)
+
+
+def test_what_a_server_writes_is_measured_wherever_it_can_write(hub: Clone, logged_in: Callable[[str], Person]) -> None:
+    for user in ("linus", "sam"):
+        logged_in(user).start_server()
+    linus, sam = (hub.container(hub.server_name(user)) for user in ("linus", "sam"))
+    before = {user: measured(hub, user) for user in ("linus", "sam")}
+    code, output = linus.exec_run(["/opt/conda/bin/python", "-c", WRITE.replace("{user}", hub.settings.nb_user)])
+    assert code == 0, output
+    size, files = measured(hub, "linus")
+    assert 42 <= (size - before["linus"][0]) / 10**6 < 43
+    assert files - before["linus"][1] == 4 + 1 + 30
+
+    for place in ("/opt/written", "/written", "/run/lock/written"):
+        assert linus.exec_run(["touch", place]).exit_code == 1, "the rest of it is read-only"
+    script = (
+        "head -c 9000000 /dev/zero > /opt/written; mkdir /opt/many; cd /opt/many; for n in $(seq 50); do : > $n; done"
+    )
+    assert sam.exec_run(["sudo", "sh", "-c", script]).exit_code == 0
+    size, files = measured(hub, "sam")
+    assert 9 <= (size - before["sam"][0]) / 10**6 < 10
+    assert files - before["sam"][1] >= 52
+    linus.exec_run(["sh", "-c", "chmod 700 closed; rm -rf closed d* /home/*/of-home"])

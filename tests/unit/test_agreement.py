@@ -39,7 +39,7 @@ EXAMPLES = {
     "the other builder": "BUILDER=buildx\nDOCKER_NOTEBOOK_IMAGE=crypticlabs-jupyterhub/minimal-notebook",
     "an address of version 6": "HUB_HOST=::1\nHUB_PORT=8443",
     "sudo for everybody": "GRANT_SUDO=yes",
-    "limits": "USER_MEMORY_LIMIT=1500M\nUSER_CPU_LIMIT=0.29\nUSER_PIDS_LIMIT=64",
+    "limits": "USER_MEMORY_LIMIT=1500M\nUSER_CPU_LIMIT=0.29\nUSER_PIDS_LIMIT=64\nUSER_DISK_LIMIT=20G",
     "a command with arguments": "DOCKER_SPAWN_CMD=\"start-singleuser.sh --debug '--x=a b'\"",
     "another data directory": "DATA_VOLUME_CONTAINER=/srv/hub-data",
     "a certificate that is brought": "SECRETS_VOLUME=lab-secrets",

@@ -155,6 +155,7 @@ class Sequence(RuleBasedStateMachine):
             "routes": after.routes_volume,
             "hub": after.hub_volume,
             "states": after.states_volume,
+            "reserve": after.reserve_volume,
             "guard": after.guard_volume,
             "filter": after.filter_volume,
             "clock": after.clock_volume,

@@ -37,6 +37,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             Mount(settings.data_volume, settings.data_mount),
             Mount(settings.hub_volume, documents.DOCUMENTS_MOUNT),
             Mount(settings.routes_volume, documents.ROUTES_MOUNT_IN_HUB),
+            Mount(settings.reserve_volume, documents.RESERVE_MOUNT),
             Mount(settings.filter_volume, filter.MOUNT, read_only=True),
             Mount(settings.guard_volume, guard.MOUNT, read_only=True),
         ),
@@ -67,13 +68,14 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
     """The hub's database and cookie secret; its documents, and the files that it serves to browsers; the states that it can go
-    back to, which it does not mount itself."""
+    back to, which it does not mount itself; room on the disk that nobody else can take."""
     owned = not settings.is_set("DATA_VOLUME_HOST")
     labels = own_labels(settings, "data-volume")
     return (
         VolumeSpec(settings.data_volume, labels, owned, "DATA_VOLUME_HOST", remembers_servers=True, kept=backups.DATA),
         VolumeSpec(settings.hub_volume, own_labels(settings, "hub-volume"), True, "DOCKER_MACHINE_NAME"),
         VolumeSpec(settings.states_volume, own_labels(settings, "states-volume"), True, "DOCKER_MACHINE_NAME"),
+        VolumeSpec(settings.reserve_volume, own_labels(settings, "reserve-volume"), True, "DOCKER_MACHINE_NAME"),
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import os
 import threading
 from concurrent.futures import wait
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from hubdeploy.contract.disk import Disk
 from hubdeploy.contract.documents import Job, Jobs
 from tests import hub_modules
 
@@ -181,18 +182,14 @@ def test_a_clock_that_does_not_run_its_jobs_is_not_well() -> None:
     assert question.late(JOBS, {"page": Result(0, 0, True)}, 391) == [JOB]
 
 
-def _disk(*, blocks: int, free: int, files: int, free_files: int) -> os.statvfs_result:
-    return os.statvfs_result((4096, 10**6, blocks, free, free, files, free_files, free_files, 0, 255))
-
-
 def test_a_disk_with_a_twentieth_free_is_nearly_full_by_bytes_or_by_files() -> None:
-    good = {"blocks": 1000, "free": 50, "files": 100, "free_files": 5}
-    assert free_disk.judged(_disk(**good)) == (True, "0.1 of 1.0 GB free")
-    assert free_disk.judged(_disk(**good | {"free": 49})) == (
+    good = Disk(50 * 10**6, 950 * 10**6, 5, 95)
+    assert free_disk.judged(good) == (True, "0.1 of 1.0 GB free")
+    assert free_disk.judged(replace(good, free=49 * 10**6)) == (
         False,
         "the engine's disk is nearly full: 0.0 of 1.0 GB free",
     )
-    well, words = free_disk.judged(_disk(**good | {"free_files": 4}))
-    assert (well, words) == (False, "the engine's disk can hold few more files: 4 of 100; 0.1 of 1.0 GB free")
+    well, words = free_disk.judged(replace(good, free_files=4))
+    assert (well, words) == (False, "the engine's disk can hold few more files: 4 of 99; 0.1 of 1.0 GB free")
     # A file system that counts none.
-    assert free_disk.judged(_disk(**good | {"files": 0, "free_files": 0}))[0]
+    assert free_disk.judged(replace(good, free_files=0, taken_files=0))[0]

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from hubdeploy.contract import labels, servers
-from hubdeploy.contract.documents import Servers
 from tests import hub_modules
 from tests.unit.hub.hub_image import contract
 
@@ -85,6 +84,10 @@ def _answer(content: Any) -> Any:
     return Answer(200, json.dumps(content).encode())
 
 
+async def _nothing_measured(volumes: Any, folders: Any) -> dict[str, tuple[int, int]]:
+    return {}
+
+
 Ask = Callable[..., Any]
 
 
@@ -98,16 +101,14 @@ def ask(engine: Engine, tmp_path: Any) -> Ask:
     """ask(method, path, body=..., headers=...) -> (status, content), through the filter's own server and a socket"""
 
     def asked(method: str, path: str, version: str = "/v1.41", **more: Any) -> Any:
-        made_from: Servers = more.pop("made_from", MADE_FROM)
-        return asyncio.run(_through_the_filter(engine, made_from, str(tmp_path / "s"), method, version + path, more))
+        gate = table.Gate(engine, more.pop("made_from", MADE_FROM), more.pop("measure", _nothing_measured))
+        return asyncio.run(_through_the_filter(gate, str(tmp_path / "s"), method, version + path, more))
 
     return asked
 
 
-async def _through_the_filter(
-    engine: Any, made_from: Servers, socket: str, method: str, path: str, more: dict[str, Any]
-) -> tuple[int, Any]:
-    runner = process.runner(table.Gate(engine, made_from), table.ROWS)
+async def _through_the_filter(gate: Any, socket: str, method: str, path: str, more: dict[str, Any]) -> tuple[int, Any]:
+    runner = process.runner(gate, table.ROWS)
     await runner.setup()
     await web.UnixSite(runner, socket).start()
     try:
@@ -130,6 +131,56 @@ def test_a_server_is_made_from_the_filters_own_document(ask: Ask, engine: Engine
     wanted = servers.Wish("ann", {"JUPYTERHUB_API_TOKEN": "t"}, home_is_new=True)
     assert (method, path, query) == ("POST", "/containers/create", {"name": "lab-user-ann"})
     assert body == servers.creation(MADE_FROM, wanted, mac_in_endpoint=False)
+
+
+@pytest.mark.parametrize("can", [True, False])
+def test_a_users_volumes_are_bounded_where_a_trial_shows_that_the_engine_can(
+    ask: Ask, engine: Engine, can: bool
+) -> None:
+    limited = contract(disk_limit=10**10).servers
+
+    async def trying(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        found = await Engine.ask(engine, method, path, query, body)
+        if path != "/volumes/create":
+            return found
+        return _answer({}) if can else Answer(400, b'{"message": "quota size requested but no quota support"}')
+
+    engine.ask = trying  # type: ignore[method-assign]
+    assert ask("POST", CREATE, json=wish(), made_from=limited)[0] == 200
+    tried, *others, (*_, made) = engine.changes
+    assert tried[3]["DriverOpts"] == {"size": "10000000000"}
+    assert tried[3]["Labels"][labels.ROLE] == labels.ONE_OFF
+    assert [one[:2] for one in others] == ([("DELETE", "/volumes/lab-quota-trial")] if can else [])
+    home, work, scratch = made["HostConfig"]["Mounts"]
+    bounded = {"Name": "local", "Options": {"size": "10000000000"}} if can else None
+    assert [one["VolumeOptions"].get("DriverConfig") for one in (home, work, scratch)] == [bounded, bounded, None]
+
+
+def test_the_disk_is_measured_by_what_each_server_can_write_to(ask: Ask, engine: Engine) -> None:
+    asked: list[tuple[set[str], dict[str, str]]] = []
+
+    async def measure(volumes: set[str], folders: dict[str, str]) -> dict[str, tuple[int, int]]:
+        asked.append((volumes, folders))
+        return {"home": (1, 2)}
+
+    async def answered(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        if path == "/containers/json":
+            return _answer([{"Id": "c1"}, {"Id": "c2"}, {"Id": "gone"}])
+        if path == "/containers/gone/json":
+            return Answer(404, b"{}")
+        name = path.split("/")[2]
+        mounts = [{"Type": "volume", "Name": f"home-{name}"}, {"Type": "bind", "Source": "/etc"}]
+        layer = {"Data": {"UpperDir": f"/layers/{name}"}}
+        return _answer({"Mounts": mounts, "GraphDriver": layer, "HostConfig": {"ReadonlyRootfs": name == "c1"}})
+
+    engine.ask = answered  # type: ignore[method-assign]
+    status, content = ask("GET", "/growth", measure=measure)
+    assert status == 200
+    assert asked == [({"home-c1", "home-c2"}, {"@c2": "/layers/c2"})]
+    assert json.loads(content) == {
+        "measured": {"home": [1, 2]},
+        "servers": {"c1": ["home-c1"], "c2": ["home-c2", "@c2"]},
+    }
 
 
 def test_only_who_may_use_sudo_gets_it(ask: Ask, engine: Engine) -> None:
@@ -238,7 +289,8 @@ def test_a_users_old_volumes_are_used(ask: Ask, engine: Engine, carried: dict[st
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/start"), ("POST", "/stop"), ("POST", "/stop?t=5"), ("DELETE", "?v=True&link=False&force=True"),
+        ("POST", "/start"), ("POST", "/pause"), ("POST", "/unpause"), ("POST", "/stop"),
+        ("POST", "/stop?t=5"), ("DELETE", "?v=True&link=False&force=True"),
         ("GET", "/json"), ("GET", "/logs?stdout=1&stderr=1&timestamps=0&follow=0&tail=200"),
         ("GET", "/stats?stream=False&one-shot=True"),
     ],
@@ -372,7 +424,7 @@ def test_the_files_for_browsers_come_out_of_a_container_that_never_runs_and_goes
 
 
 def test_refusals_are_counted(engine: Engine) -> None:
-    gate = table.Gate(engine, MADE_FROM)
+    gate = table.Gate(engine, MADE_FROM, _nothing_measured)
     filtered = process.Filter(gate, table.ROWS)
 
     async def story() -> None:
@@ -414,7 +466,7 @@ def test_whatever_the_hub_sends_a_server_is_its_template(body: dict[str, Any], n
     engine = Engine()
     asked = table.Asked(None, "", {"name": f"lab-user-{name}"}, json.dumps(body).encode())
     try:
-        asyncio.run(table.create(table.Gate(engine, MADE_FROM), asked))
+        asyncio.run(table.create(table.Gate(engine, MADE_FROM, _nothing_measured), asked))
     except Refused:
         assert engine.changes == []
         return

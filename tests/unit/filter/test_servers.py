@@ -114,7 +114,7 @@ def test_no_cpu_limit_is_no_cpu_limit() -> None:
 
 def test_container_and_volume_have_the_deployments_name_and_labels() -> None:
     options = created("ann.lee")
-    home, work = options["HostConfig"]["Mounts"]
+    home, work, _ = options["HostConfig"]["Mounts"]
     assert work["Source"] == "lab-user-ann-2elee"
     assert home["Source"] == "lab-home-ann-2elee"
     assert (home["Target"], work["Target"]) == ("/home/cryptic", "/home/cryptic/work")

@@ -81,7 +81,10 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
             answer: Any = asyncio.run(server.start())
         except hub_image.load("spawner").ServerFailed as failure:
             answer = failure
-        mounts = [{mount["Source"]: mount["Target"] for mount in one["HostConfig"]["Mounts"]} for one in engine.asked]
+        mounts = [
+            {mount["Source"]: mount["Target"] for mount in one["HostConfig"]["Mounts"] if "Source" in mount}
+            for one in engine.asked
+        ]
         return Started(
             committed=committed,
             environments=[environment(one) for one in engine.asked],

@@ -129,28 +129,29 @@ def test_from_nothing_everything_is_made_and_the_clock_last(found: Settings) -> 
   9. volume lab-data exists
  10. volume lab-hub exists
  11. volume lab-states exists
- 12. volume lab-clock exists
- 13. volume lab-backup exists
- 14. volume lab-backup-documents exists
- 15. network lab-proxy-api exists
- 16. network lab-network exists
- 17. container lab-proxy is created
- 18. container lab-proxy has its files
- 19. container lab-proxy is started
- 20. container lab-proxy is healthy
- 21. container lab-guard is created
- 22. container lab-guard is started
- 23. container lab-guard is healthy
- 24. container lab-filter is created
- 25. container lab-filter is started
- 26. container lab-filter is healthy
- 27. container lab-hub is created
- 28. container lab-hub has its files
- 29. container lab-hub is started
- 30. container lab-hub is healthy
- 31. container lab-clock is created
- 32. container lab-clock is started
- 33. container lab-clock is healthy"""
+ 12. volume lab-reserve exists
+ 13. volume lab-clock exists
+ 14. volume lab-backup exists
+ 15. volume lab-backup-documents exists
+ 16. network lab-proxy-api exists
+ 17. network lab-network exists
+ 18. container lab-proxy is created
+ 19. container lab-proxy has its files
+ 20. container lab-proxy is started
+ 21. container lab-proxy is healthy
+ 22. container lab-guard is created
+ 23. container lab-guard is started
+ 24. container lab-guard is healthy
+ 25. container lab-filter is created
+ 26. container lab-filter is started
+ 27. container lab-filter is healthy
+ 28. container lab-hub is created
+ 29. container lab-hub has its files
+ 30. container lab-hub is started
+ 31. container lab-hub is healthy
+ 32. container lab-clock is created
+ 33. container lab-clock is started
+ 34. container lab-clock is healthy"""
     )
 
 
