@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contract import backups
+from contract import backups, time_of_day
 from contract.documents import Backup, Restore, from_bytes
 
 from backup import returning
@@ -49,7 +49,7 @@ def _done(words: list[str], documents: Path, tell: Any) -> dict[str, Any]:
         if word in ("archive", "bring-back"):
             return archive.take(words[-1]) if word == "archive" else archive.bring_back(words[-1])
         last = _receipt(documents)
-        if word == "daily" and last and last["at"] >= last_time(words[1], time.time()):
+        if word == "daily" and last and last["at"] >= time_of_day.last(words[1], time.time()):
             return last
         receipt = Taking(wanted, restic, tell).run()
         archive.drop_old()
@@ -72,15 +72,6 @@ def _tell(said: Mapping[str, Any]) -> None:
 def _listed(restic: Restic, documents: Path) -> dict[str, Any]:
     """Snapshots, and the receipt of the last run."""
     return {"snapshots": _shown(restic.snapshots()), "last": _receipt(documents)}
-
-
-def last_time(at: str, now: float) -> float:
-    """When a time of day, such as 03:00, came last, in the zone that the variable TZ names."""
-    hour, minute = map(int, at.split(":"))
-    day = time.localtime(now)
-    todays = time.mktime((day.tm_year, day.tm_mon, day.tm_mday, hour, minute, 0, 0, 0, -1))
-    before = time.mktime((day.tm_year, day.tm_mon, day.tm_mday - 1, hour, minute, 0, 0, 0, -1))
-    return todays if todays <= now else before
 
 
 def _receipt(documents: Path) -> dict[str, Any] | None:

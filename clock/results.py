@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from contract import time_of_day
 from contract.documents import Job
 
 # In the small file system that the container has for itself.
@@ -37,21 +37,12 @@ class Result:
 
 def pause(job: Job, last: Result) -> float:
     """Seconds from the end of the last run to the next one."""
-    every = float(job.every) if job.every is not None else _until(job.at, last.at)
+    # TIMEZONE is the container's TZ.
+    every = float(job.every) if job.every is not None else time_of_day.after(job.at, last.at) - last.at
     if last.well is None:
         return min(FIRST, every)
     again = AGAIN if job.every is not None else AGAIN_DAILY
     return every if last.well else min(again, every)
-
-
-def _until(at: str, after: float) -> float:
-    """Seconds from a moment to the next time of day, such as 03:00, in TIMEZONE, which the container has as TZ."""
-    hour, minute = map(int, at.split(":"))
-    day = time.localtime(after)
-    todays = time.mktime((day.tm_year, day.tm_mon, day.tm_mday, hour, minute, 0, 0, 0, -1))
-    if todays > after:
-        return todays - after
-    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, hour, minute, 0, 0, 0, -1)) - after
 
 
 def is_due(job: Job, last: Result, now: float) -> bool:
