@@ -14,7 +14,7 @@ from hubdeploy.blueprint import backup as drawn
 from hubdeploy.blueprint import draw, jobs
 from hubdeploy.blueprint.components import clock
 from hubdeploy.contract import backups, labels
-from hubdeploy.contract.documents import Secret
+from hubdeploy.contract.documents import Backup, Secret, from_bytes, to_bytes
 from hubdeploy.engine import Engine
 from hubdeploy.errors import read_file
 from hubdeploy.plan import operations as op
@@ -80,7 +80,7 @@ def steps(settings: Settings, snapshot: Snapshot, before: Iterable[Step], engine
     volume = settings.backup_documents_volume
     whole = documents(settings, snapshot, before)
     files = {path.removeprefix(f"{backups.DOCUMENTS}/"): content for path, content in whole.items()}
-    told = _digest(documents(settings, _without_containers(snapshot), before))
+    told = _digest(files)
     held = engine.read_volume(volume, backups.TOLD).get(backups.TOLD) if volume in snapshot.volumes else None
     if held is not None and held.reveal() == told:
         return ()
@@ -103,14 +103,11 @@ def _after(steps: Iterable[Step], settings: Settings, files: dict[str, Secret[by
     return files
 
 
-def _without_containers(snapshot: Snapshot) -> Snapshot:
-    """What runs changes all day, and is no reason to tell anything anew."""
-    return dataclasses.replace(snapshot, containers={}, servers=())
-
-
 def _digest(files: Mapping[str, Secret[bytes]]) -> bytes:
+    """Of all but the images that run: they change all day, and are no reason to tell anything anew."""
+    wanted = dataclasses.replace(from_bytes(Backup, files[backups.WANTED].reveal()), images={})
     found = hashlib.sha256()
-    for path, content in sorted(files.items()):
+    for path, content in sorted({**files, backups.WANTED: Secret(to_bytes(wanted))}.items()):
         found.update(f"{path}\0{len(content.reveal())}\0".encode() + content.reveal())
     return found.hexdigest().encode()
 
