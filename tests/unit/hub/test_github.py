@@ -25,6 +25,8 @@ WITHIN = 30.0
 _SERVERS = f"""
 c.JupyterHub.spawner_class = "simple"
 c.Spawner.cmd = [{sys.executable!r}, {small_server.__file__!r}]
+# They end with the hub, and not with their container as elsewhere.
+c.JupyterHub.cleanup_servers = True
 # Seconds; the operator has no such setting.
 c.Authenticator.check_every = 0.3
 """
