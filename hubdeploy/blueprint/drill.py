@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from hubdeploy.blueprint import routing
-from hubdeploy.blueprint.specs import Blueprint
+from hubdeploy.blueprint.component import own_labels
+from hubdeploy.blueprint.specs import Blueprint, VolumeSpec
+from hubdeploy.contract import labels
 from hubdeploy.contract.documents import User
 from hubdeploy.settings import generated, volume_names
 from hubdeploy.settings.declarations import Settings, defaults
@@ -17,8 +19,14 @@ _CARRIED = (
 )  # fmt: skip
 
 
-def name(settings: Settings) -> str:
-    return f"{settings.name}-drill"
+def name(deployment: str) -> str:
+    """The throw-away deployment's name."""
+    return f"{deployment}-drill"
+
+
+def mark(settings: Settings) -> VolumeSpec:
+    """The volume that is made first and removed last. A deployment of that name without it is somebody's own."""
+    return VolumeSpec(settings.name, own_labels(settings, labels.DRILL), True, "DOCKER_MACHINE_NAME")
 
 
 def settings_of(settings: Settings, user: str) -> Settings:
@@ -27,7 +35,7 @@ def settings_of(settings: Settings, user: str) -> Settings:
     if settings.home_volume == volume_names.NONE:
         carried["home_volume"] = volume_names.NONE
     made = defaults(
-        **carried, name=name(settings), authenticator="shared-password", http_port=None, users=(User(user),)
+        **carried, name=name(settings.name), authenticator="shared-password", http_port=None, users=(User(user),)
     )
     return generated.completed(made)[0]
 

@@ -25,6 +25,7 @@ from hubdeploy.errors import DeployError, EngineError, indented
 from hubdeploy.plan import operations as op
 from hubdeploy.plan import removal
 from hubdeploy.plan.reconcile import reconcile
+from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan, Step
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.settings.volume_names import user_of
@@ -133,8 +134,10 @@ def _visit(
 
 @contextmanager
 def _removed_afterwards(deployment: Deployment) -> Iterator[None]:
-    """Also what a drill left that was killed."""
+    """Also what a drill left that was killed. Raises DeployError, with nothing done, if the name is another deployment's."""
     _remove(deployment)
+    _refuse_others(deployment)
+    deployment.apply(op.VolumeExists(drawn.mark(deployment.settings)))
     try:
         yield
     finally:
@@ -142,8 +145,21 @@ def _removed_afterwards(deployment: Deployment) -> Iterator[None]:
 
 
 def _remove(deployment: Deployment) -> None:
-    snapshot = deployment.engine.observe(deployment.settings.name, names=(), directories={})
-    _do(deployment, removal.removal(snapshot, deployment.settings.name, volumes=True))
+    _do(deployment, removal.of_drill(_held(deployment), deployment.settings.name))
+
+
+def _refuse_others(deployment: Deployment) -> None:
+    found = _held(deployment)
+    if there := [*found.containers, *found.volumes, *found.networks]:
+        raise DeployError(
+            wanted=f"the name {deployment.settings.name} for a throw-away deployment",
+            found=f"a deployment has it: {there[0]} is there",
+            fix="give one of the two another DOCKER_MACHINE_NAME",
+        )
+
+
+def _held(deployment: Deployment) -> Snapshot:
+    return deployment.engine.observe(deployment.settings.name, names=(), directories={})
 
 
 def _do(deployment: Deployment, plan: Plan) -> None:

@@ -117,11 +117,9 @@ def stop(connection: Connection, operation: op.ContainerStopped, progress: Progr
 
 
 def remove_container(connection: Connection, operation: op.ContainerGone, progress: Progress) -> None:
-    """A server's temporary files, in a volume without a name, go with it; what any other has in such a volume stays."""
     with translated(str(operation)), already_gone():
-        carried = connection.api.inspect_container(operation.name)["Config"]["Labels"] or {}
-        is_server = carried.get(labels.ROLE) == labels.SERVER
-        connection.api.remove_container(operation.name, force=True, v=is_server)
+        # With the volumes that nobody gave a name, such as a server's temporary files.
+        connection.api.remove_container(operation.name, force=True, v=True)
 
 
 def create_container(connection: Connection, operation: op.ContainerCreated, progress: Progress) -> None:

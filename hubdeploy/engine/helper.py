@@ -111,6 +111,7 @@ def _is_young(created: str) -> bool:
 
 def _create(connection: Connection, helper: Helper) -> str:
     program, *arguments = helper.command
+    carried = {labels.DEPLOYMENT: helper.deployment, labels.ROLE: labels.JOB}
     try:
         made = connection.api.create_container(
             helper.image,
@@ -119,7 +120,7 @@ def _create(connection: Connection, helper: Helper) -> str:
             name=helper.name,
             # Locks in a repository name it.
             hostname=helper.deployment,
-            labels={labels.DEPLOYMENT: helper.deployment, labels.ROLE: labels.JOB},
+            labels=carried,
             environment=dict(helper.environment),
             user="0:0",
             healthcheck={"test": ["NONE"]},
@@ -127,7 +128,10 @@ def _create(connection: Connection, helper: Helper) -> str:
             host_config=oneoff.confined(
                 connection,
                 mounts=[
-                    EngineMount(one.target, one.source or None, type=one.kind, read_only=one.read_only)
+                    # A volume of its own says whose it is, should somebody remove the container alone.
+                    EngineMount(one.target, one.source, type=one.kind, read_only=one.read_only)
+                    if one.source
+                    else EngineMount(one.target, None, labels=carried)
                     for one in helper.mounts
                 ],
                 network_mode=helper.network,

@@ -69,3 +69,21 @@ def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
             if own(volume)
         ]
     return Plan(tuple(steps))
+
+
+def together(*removals: Plan) -> Plan:
+    """Several removals as one plan, containers first: a helper of one may hold volumes of another."""
+    steps = [step for one in removals for step in one.steps]
+    steps.sort(key=lambda step: not isinstance(step.operation, op.ContainerStopped | op.ContainerGone))
+    return Plan(tuple(steps))
+
+
+def of_drill(snapshot: Snapshot, deployment: str) -> Plan:
+    """Everything that a drill has made under its deployment's name is gone, its mark last. Nothing without the mark: whoever has
+    the name then is no drill."""
+    marks = [
+        op.VolumeGone(name) for name, one in snapshot.volumes.items() if one.labels.get(labels.ROLE) == labels.DRILL
+    ]
+    whole = removal(snapshot, deployment, volumes=True) if marks else Plan(())
+    others = [step.operation for step in whole.steps if step.operation not in marks]
+    return Plan(tuple(Step(one, "a drill that was cut short left it") for one in (*others, *marks)))
