@@ -16,6 +16,8 @@ from hubdeploy.settings.volume_names import user_of
 
 # What bringing files back with their owners and modes takes.
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID")
+# restic sets the dates of the folder above the volumes.
+TMPFS = (backups.VOLUMES,)
 
 
 def mounts(settings: Settings, targets: Mapping[str, str]) -> tuple[Mount, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -219,8 +220,7 @@ def bring(
             restoring.documents(settings, wanted, daily.access(settings)),
             capabilities=restoring.CAPABILITIES,
             progress=progress,
-            # restic sets the dates of the folder above the volumes
-            tmpfs=(backups.VOLUMES,),
+            tmpfs=restoring.TMPFS,
         )
     except KeyboardInterrupt:
         raise Interrupted("some volumes are half there") from None
@@ -331,11 +331,15 @@ def _what_becomes_of(path: Path) -> str:
 
 
 def _aside(path: Path) -> Path:
-    """A name that nothing has, for the file that was there before."""
+    """Where the present file is kept: a name that nothing has, or that a run which was killed has given to the same content."""
     number = 1
-    while (found := path.with_name(f"{path.name}.before-restore-{number}")).exists():
+    while (found := path.with_name(f"{path.name}.before-restore-{number}")).exists() and not _is_same(found, path):
         number += 1
     return found
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
 
 
 def _bring_files(root: Path, brought: Mapping[str, Secret[bytes]]) -> None:
@@ -346,6 +350,7 @@ def _bring_files(root: Path, brought: Mapping[str, Secret[bytes]]) -> None:
             files.replace(path, _merged(path, content).encode(), mode=0o600)
             continue
         if path.exists():
-            path.rename(_aside(path))
+            # A copy: a run that is killed here must find its settings.
+            files.replace(_aside(path), path.read_bytes(), mode=stat.S_IMODE(path.stat().st_mode))
         is_secret = "secrets" in path.relative_to(root).parts
         files.replace(path, content.reveal(), mode=0o600 if is_secret else 0o644)

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from hubdeploy import files
 from hubdeploy.blueprint import restoring
 from hubdeploy.commands import restore
-from hubdeploy.contract import labels
-from hubdeploy.contract.documents import Secret
+from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import backups, labels
+from hubdeploy.contract.documents import Restore, Secret, from_bytes
 from hubdeploy.contract.servers import escaped, unescaped
+from hubdeploy.engine import Ended, Helper
 from hubdeploy.errors import DeployError
 from hubdeploy.settings import volume_names
 from hubdeploy.settings.declarations import Settings, defaults
+from tests import hub_modules
+
+with hub_modules.importable():
+    program = importlib.import_module("backup.__main__")
 
 
 def settings(**given: object) -> Settings:
@@ -96,6 +107,87 @@ def test_a_path_of_a_home_lies_in_one_of_its_volumes(path: str, found: dict[str,
 def test_a_path_outside_a_home_is_refused(path: str) -> None:
     with pytest.raises(DeployError):
         restore._paths(settings(), path, ("new-home-ada", "new-user-ada"))
+
+
+class Repository:
+    """Restic on a repository with one snapshot of each of these deployments."""
+
+    def __init__(self, *deployments: str) -> None:
+        self.deployments, self.host = deployments, ""
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        found = [one for one in self.deployments if self.host in ("", one)]
+        return [
+            {"id": f"{one}1", "short_id": one, "time": "2026-11-28T03:00:00+00:00", "hostname": one, "tags": []}
+            for one in found
+        ]
+
+    def restore(self, *words: object) -> None: ...
+
+    def must(self, *words: str) -> str:
+        return "{}"
+
+
+class AtTheEngine:
+    """A deployment whose helper runs its program here."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.settings, self.engine = settings(backup_repository="sftp:a@b:/c"), self
+        self._repository = repository
+
+    def observe(self, **named: object) -> Any:
+        return SimpleNamespace(images=[self.settings.image_reference("hub")], volumes={})
+
+    def run_helper(self, helper: Helper, hear: Callable[[str], None]) -> Ended:
+        asked = from_bytes(Restore, helper.files[f"{backups.DOCUMENTS}/{backups.WANTED}"].reveal())
+        self._repository.host = asked.deployment
+        try:
+            found = program._looked_at(asked, self._repository, Path(backups.DOCUMENTS))
+        except program.Failed as failed:
+            return Ended(1, str(failed), {})
+        hear(json.dumps({backups.RESULT: found}))
+        return Ended(0, "", {})
+
+
+def looked(*deployments: str, of: str = "") -> str:
+    """Whose backup comes back to the deployment `new`."""
+    return restore.look(cast("Deployment", AtTheEngine(Repository(*deployments))), at="", of=of).deployment
+
+
+def test_of_says_whose_backup_comes_back_where_several_lie_in_one_repository() -> None:
+    assert looked("chemistry", "physics", of="physics") == "physics"
+    assert looked("chemistry", "new", "physics") == "new"
+    # A fresh clone does not know the name yet.
+    assert looked("physics") == "physics"
+    with pytest.raises(DeployError, match=r"chemistry, physics[^-]*--of chemistry"):
+        looked("chemistry", "physics")
+    with pytest.raises(DeployError, match="holds no backup"):
+        looked("chemistry", "physics", of="biology")
+
+
+def test_a_file_is_kept_aside_once_however_often_a_restoration_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("DOCKER_MACHINE_NAME=fresh\n")
+    brought = {".env": Secret(b"DOCKER_MACHINE_NAME=lab\n")}
+    replace = files.replace
+
+    def dying(path: Path, content: bytes, *, mode: int) -> None:
+        if path.name == ".env":
+            raise KeyboardInterrupt
+        replace(path, content, mode=mode)
+
+    monkeypatch.setattr(files, "replace", dying)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            restore._bring_files(tmp_path, brought)
+        assert (tmp_path / ".env").read_text() == "DOCKER_MACHINE_NAME=fresh\n"
+    monkeypatch.undo()
+    restore._bring_files(tmp_path, brought)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        ".env": "DOCKER_MACHINE_NAME=lab\n",
+        ".env.before-restore-1": "DOCKER_MACHINE_NAME=fresh\n",
+    }
 
 
 def test_what_this_machine_says_stays_and_the_rest_comes_back(tmp_path: Path) -> None:
