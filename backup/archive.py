@@ -18,14 +18,12 @@ from typing import Any
 from contract import backups
 from contract.documents import Backup
 
-from backup import survey, taking, usage
+from backup import filling, survey, taking, usage
 from backup.restic import Failed, Restic
 from backup.survey import Survey
 from backup.taking import SIZE, Tell
 
 USER = "user="
-# In a volume that is being filled: whoever is killed leaves it, and the next one goes on.
-_MARK = ".being-brought-back"
 
 
 class Archive:
@@ -38,10 +36,9 @@ class Archive:
         tell: Tell,
         documents: Path = Path(backups.DOCUMENTS),
         volumes: Path = Path(backups.VOLUMES),
-        filled: Path = Path(backups.FILLED),
     ) -> None:
         self._wanted, self._restic, self._tell = wanted, restic, tell
-        self._documents, self._volumes, self._filled = documents, volumes, filled
+        self._documents, self._volumes = documents, volumes
 
     def take(self, user: str) -> dict[str, Any]:
         """A receipt of one snapshot with all volumes that are there: what each held before it was read, as usage.of. Raises
@@ -117,26 +114,19 @@ class Archive:
         """Fills each volume that is mounted from the newest archive of it. Raises Failed, with nothing changed, where other
         files are in one."""
         newest = {volume: one["id"] for one in self.listed() if one["user"] == user for volume in one["volumes"]}
-        paths = sorted(self._filled.iterdir())
+        paths = sorted(self._volumes.iterdir())
         unknown = [path.name for path in paths if path.name not in newest]
         if unknown:
             raise Failed(f"no archive of {user} holds {unknown[0]}")
-        marked = [path for path in paths if (path / _MARK).exists()]
-        missing = [path for path in paths if path in marked or not any(path.iterdir())]
+        for path in paths:
+            filling.tidy(path)
+        missing = [path for path in paths if filling.may_be_filled(path)]
         for path in paths:
             # One that an earlier run brought back is no other one's.
             if path not in missing and self._in_snapshot(newest[path.name], [path.name]) != _in_folders([path]):
                 raise Failed(f"other files are in the volume {path.name}")
-        for path in marked:
-            _clear_the_way(path)
         for path in missing:
-            (path / _MARK).touch()
-            self._restic.restore(
-                newest[path.name], [str(self._volumes / path.name)], str(self._filled.parent), verify=True
-            )
-            root = path.stat()
-            (path / _MARK).unlink()
-            os.utime(path, ns=(root.st_atime_ns, root.st_mtime_ns))
+            filling.fill(self._restic, newest[path.name], {path: [str(path)]}, verify=True)
         return {"volumes": {path.name: usage.of(os.fsencode(path)) for path in paths}}
 
     def drop_old(self) -> None:
@@ -147,13 +137,6 @@ class Archive:
         # Where somebody else uses the repository, the next backup does it.
         if ended and ended.code != 0 and "already locked" not in ended.errors:
             raise Failed(f"the snapshot is taken; restic forget: {ended.words}")
-
-
-def _clear_the_way(folder: Path) -> None:
-    """Restic overwrites files, and nothing else that a killed run brought."""
-    for path, found in survey.walk(os.fsencode(folder), []):
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-            os.unlink(path)
 
 
 @dataclass

@@ -20,14 +20,12 @@ from typing import Any
 from contract import backups
 from contract.documents import Restore, Return
 
-from backup import comparing
-from backup.names import GOING, OURS
+from backup import comparing, filling
+from backup.names import OURS
 from backup.restic import Failed, Restic
 
-# In our folder, where the volume was empty: what lies beside it is half of a snapshot.
-_STRAIGHT = "straight"
-# In our folder, in any other volume: the snapshot's files and the volume's own; the marks that the first are all there (it holds
-# the snapshot's id), and that the second are all away.
+# In our folder, in a volume that is not empty: the snapshot's files and the volume's own; the marks that the first are all
+# there (it holds the snapshot's id), and that the second are all away.
 _NEW, _OLD, _COMPLETE, _EMPTIED = "new", "old", "complete", "emptied"
 # Bytes that a disk must have left beside what comes back.
 _SPARE = 64 * 1024**2
@@ -56,16 +54,21 @@ class Returning:
         begun = time.monotonic()
         self._id = chosen(self._restic.snapshots(), self._wanted.snapshot)["id"]
         for one in self._wanted.returns:
-            self._tidy(one)
+            filling.tidy(self._volumes / one.volume)
         size = self._fits()
-        straight = [one for one in self._wanted.returns if not one.folder and self._may_be_filled(one)]
+        straight = [
+            one for one in self._wanted.returns if not one.folder and filling.may_be_filled(self._volumes / one.volume)
+        ]
         staged = [one for one in self._wanted.returns if one not in straight]
         with _told(self._tell, self._disk, size):
             if any(one.volume == self._wanted.databases for one in self._wanted.returns):
                 self._restic.restore(self._id, [self._databases], "/")
             for one in staged:
                 self._stage(one)
-            self._fill(straight)
+            filling.fill(
+                self._restic, self._id, {self._volumes / one.volume: self._paths(one) for one in straight},
+                verify=bool(self._wanted.proves), finish=lambda root: self._put_databases(root.name, root),
+            )  # fmt: skip
         folders = {one.volume: self._put_in_place(one) for one in staged}
         told = {"snapshot": self._id, "folders": folders, "seconds": round(time.monotonic() - begun, 1)}
         return told | (self._proved() if self._wanted.proves else {})
@@ -76,13 +79,6 @@ class Returning:
         # The volume of the hub's data is no user's.
         has_user = self._wanted.proves != self._wanted.databases
         return {"compared": found, "file": comparing.to_read(self._volumes / self._wanted.proves) if has_user else {}}
-
-    def _tidy(self, one: Return) -> None:
-        """Removes what is left of our folder, and what its user made under its name."""
-        root, ours = self._volumes / one.volume, self._ours(one)
-        _remove(root / GOING)
-        if os.path.lexists(ours) and (ours.is_symlink() or ours.stat().st_uid != os.getuid()):
-            _remove(ours)
 
     def _fits(self) -> int:
         """How many bytes come back, where whole volumes do. Raises Failed if the disk has no room for them."""
@@ -102,40 +98,17 @@ class Returning:
     def _databases(self) -> str:
         return str(self._documents / backups.DATABASES)
 
-    def _may_be_filled(self, one: Return) -> bool:
-        """Whether nothing is in the volume but what an earlier run left half."""
-        inside = os.listdir(self._volumes / one.volume)
-        return (self._ours(one) / _STRAIGHT).exists() if OURS in inside else not inside
-
     def _ours(self, one: Return) -> Path:
         return self._volumes / one.volume / OURS
-
-    # -- volumes that are empty ---------------------------------------------------------------------------------------
-
-    def _fill(self, returns: list[Return]) -> None:
-        for one in returns:
-            root, ours = self._volumes / one.volume, self._ours(one)
-            ours.mkdir(mode=0o700, exist_ok=True)
-            (ours / _STRAIGHT).touch()
-            for name in os.listdir(root):
-                if name != OURS:
-                    _remove(root / name)
-        if returns:
-            paths = [path for one in returns for path in self._paths(one)]
-            self._restic.restore(self._id, paths, "/", verify=bool(self._wanted.proves))
-        for one in returns:
-            root = self._volumes / one.volume
-            self._put_databases(one, root)
-            self._remove_ours(one)
 
     def _paths(self, one: Return) -> list[str]:
         root = self._volumes / one.volume
         return [str(root / path) for path in one.paths] or [str(root)]
 
-    def _put_databases(self, one: Return, root: Path) -> None:
+    def _put_databases(self, volume: str, root: Path) -> None:
         """The copies that stand for the databases become the databases, of the volume's owner."""
         copies = self._documents / backups.DATABASES
-        if one.volume != self._wanted.databases or not copies.exists():
+        if volume != self._wanted.databases or not copies.exists():
             return
         owner = root.stat()
         for copy in copies.iterdir():
@@ -155,17 +128,17 @@ class Returning:
                 f"another snapshot was being put into {one.volume}, and was cut: run ./invoke restore --at"
                 f" {_read(ours / _COMPLETE)[:_SHORT]} first"
             )
-        _remove(ours)
+        filling.remove(ours)
         ours.mkdir(mode=0o700)
         self._restic.restore(self._id, self._paths(one), str(ours / _NEW))
         new = self._new(one)
         missing = [path for path in one.paths if not os.path.lexists(new / path)]
         if missing or not new.exists():
-            _remove(ours)
+            filling.remove(ours)
             raise Failed(
                 f"the snapshot {self._id[:_SHORT]} has no {missing[0] if missing else 'such volume'} in {one.volume}"
             )
-        self._put_databases(one, new)
+        self._put_databases(one.volume, new)
         (ours / _COMPLETE).write_text(self._id)
 
     def _new(self, one: Return) -> Path:
@@ -184,14 +157,8 @@ class Returning:
                 self._swap(new / path, root / path, ours)
         else:
             self._swap_all(root, new, ours)
-        self._remove_ours(one)
+        filling.remove_ours(root)
         return name
-
-    def _remove_ours(self, one: Return) -> None:
-        """By a rename first: a folder that is half removed would say something else."""
-        root = self._volumes / one.volume
-        self._ours(one).rename(root / GOING)
-        shutil.rmtree(root / GOING)
 
     def _swap(self, new: Path, there: Path, ours: Path) -> None:
         if not os.path.lexists(new):
@@ -283,13 +250,6 @@ def _unused(folder: Path) -> Path:
 
 def _read(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -17,12 +17,12 @@ ACCESS = {"ssh_key", "known_hosts", "variables"}
 READING = ("DAC_READ_SEARCH",)
 
 
-def mounts(settings: Settings, taken: Iterable[str], filled: Iterable[str] = ()) -> tuple[Mount, ...]:
-    """The helper's mounts: what it takes, read-only, what it fills, its documents, and the repository where that is a volume."""
+def mounts(settings: Settings, taken: Iterable[str] = (), filled: Iterable[str] = ()) -> tuple[Mount, ...]:
+    """The helper's mounts: what it takes, read-only, or fills, its documents, and the repository where that is a volume."""
     repository = Mount(settings.backup_volume, backups.REPOSITORY)
     return (
         *(Mount(name, f"{backups.VOLUMES}/{name}", read_only=True) for name in taken),
-        *(Mount(name, f"{backups.FILLED}/{name}") for name in filled),
+        *(Mount(name, f"{backups.VOLUMES}/{name}") for name in filled),
         Mount(settings.backup_documents_volume, backups.DOCUMENTS),
         *(() if settings.backup_repository else (repository,)),
     )

@@ -14,7 +14,7 @@ from typing import Any
 from hubdeploy.blueprint import backup as drawn
 from hubdeploy.blueprint import restoring
 from hubdeploy.blueprint.components import hub
-from hubdeploy.blueprint.specs import Mount, VolumeSpec
+from hubdeploy.blueprint.specs import VolumeSpec
 from hubdeploy.commands import access, backup, daily, execution, hub_program, usage
 from hubdeploy.commands.deployment import Deployment, held_contract
 from hubdeploy.commands.usage import Used
@@ -270,10 +270,11 @@ def _run(
         return backup.run_program(
             deployment,
             (*backup.program(word), user),
-            (*drawn.mounts(settings, taken), *(Mount(one, f"{backups.FILLED}/{one}") for one in filled)),
+            drawn.mounts(settings, taken, filled),
             daily.documents(settings, snapshot),
             capabilities=restoring.CAPABILITIES if filled else drawn.READING,
             progress=progress,
+            tmpfs=restoring.TMPFS if filled else (),
         )
     except KeyboardInterrupt:
         raise Interrupted("no volume was removed") from None

@@ -18,8 +18,6 @@ REPOSITORY = "/repository"
 DATA, BROUGHT = "data", "brought"
 # Each volume lies below, read-only, under its own name.
 VOLUMES = "/volumes"
-# Where those lie that are filled from an archive: below /tmp, as restic writes to the folder above them too.
-FILLED = "/tmp/volumes"
 # What a snapshot of a whole deployment is tagged with, and one of a user who left; so many days that one is kept.
 WHOLE, ARCHIVE = "hub", "forgotten"
 ARCHIVED_DAYS = 365

@@ -228,7 +228,7 @@ def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
     assert {"before bring-back", "after bring-back"} <= killer.at
     # As if the one before had been killed among its files.
     (first, *_) = sorted(there)
-    volumes.fill(hub.client, first, hub.settings.image_reference("hub"), {".being-brought-back": b"", "half": b"x"})
+    volumes.fill(hub.client, first, hub.settings.image_reference("hub"), {".restoring/straight": b"", "half": b"x"})
     assert run(undo=True)
     dory = leaver.add()
     assert leaver.read(dory) == written

@@ -28,6 +28,7 @@ class Restic:
 
     ages: dict[str, int]
     ended: Any = ended()
+    volumes: Path = Path("/volumes")
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
     def snapshots(self, tag: str) -> list[dict[str, Any]]:
@@ -38,7 +39,7 @@ class Restic:
                 "short_id": name,
                 "time": f"{(now - timedelta(days=age)).replace(tzinfo=None).isoformat()}789Z",
                 "tags": [tag, "user=ada", "bytes=7"],
-                "paths": ["/volumes/lab-user-ada"],
+                "paths": [f"{self.volumes}/lab-user-ada"],
             }
             for name, age in self.ages.items()
         ]
@@ -56,8 +57,8 @@ class Restic:
         return ""
 
 
-def archives(restic: Restic, filled: Path = Path("/nowhere")) -> Any:
-    return archive.Archive(None, restic, lambda said: None, filled=filled)
+def archives(restic: Restic) -> Any:
+    return archive.Archive(None, restic, lambda said: None, volumes=restic.volumes)
 
 
 def test_an_archive_says_whose_it_is_how_large_and_of_which_volumes() -> None:
@@ -84,12 +85,12 @@ def test_a_repository_that_somebody_else_uses_keeps_an_old_archive_for_now() -> 
 def test_nothing_is_written_where_one_volume_holds_other_files_or_no_archive_has_it(tmp_path: Path) -> None:
     for name in ("lab-home-ada", "lab-user-ada"):
         (tmp_path / name).mkdir()
-    restic = Restic({"one": 1})
+    restic = Restic({"one": 1}, volumes=tmp_path)
     with pytest.raises(Failed, match="no archive of ada holds lab-home-ada"):
-        archives(restic, tmp_path).bring_back("ada")
+        archives(restic).bring_back("ada")
     (tmp_path / "lab-home-ada").rmdir()
     (tmp_path / "lab-user-ada" / "new").touch()
     with pytest.raises(Failed, match="other files are in the volume lab-user-ada"):
-        archives(restic, tmp_path).bring_back("ada")
+        archives(restic).bring_back("ada")
     assert [path.name for path in tmp_path.rglob("*")] == ["lab-user-ada", "new"]
     assert "restore" not in [words[0] for words in restic.calls]

@@ -219,7 +219,7 @@ def test_a_full_disk_is_found_before_anything_is_touched(place: Place, monkeypat
 # Each of these changes something; a run is killed before each.
 _STEPS = (
     (restic.Restic, "restore"), (Path, "rename"), (Path, "mkdir"), (Path, "touch"), (Path, "write_text"), (shutil, "rmtree"),
-    (os, "chown"), (shutil, "copyfile"), (shutil, "copystat"),
+    (os, "chown"), (os, "utime"), (shutil, "copyfile"), (shutil, "copystat"),
 )  # fmt: skip
 
 
