@@ -104,12 +104,18 @@ def build(c: Context) -> None:
     images.build(deployment.load())
 
 
-@task(help={"yes": "do not ask before running servers stop", "watch": "seconds to look at a new hub; 0: not at all"})
-def up(c: Context, yes: bool = False, watch: int = 90) -> None:
+@task(
+    help={
+        "yes": "do not ask before running servers stop",
+        "watch": "seconds to look at a new hub; 0: not at all",
+        "canary": "whether a canary tries new images before a new hub comes",
+    }
+)
+def up(c: Context, yes: bool = False, watch: int = 90, canary: bool = True) -> None:
     """Bring everything up as .env and userlist say."""
     from hubdeploy.commands import deployment, up
 
-    up.up(deployment.load(), yes=yes, watch=watch)
+    up.up(deployment.load(), yes=yes, watch=watch, canary=canary)
 
 
 @task(help={"yes": "do not ask before anything is removed"})

@@ -1,7 +1,8 @@
-"""`python -m backup.proving URL USER FILE`, in the drill's helper, with the hub's own Python: is that user for a moment.
+"""`python -m backup.proving URL USER FILE`, in a helper, with the hub's own Python: is that user of a throw-away deployment for a
+moment.
 
-It logs in, has the server started, and has a kernel read a file. It prints a line of JSON when the login page has come, and one
-at the end. The password comes from a file.
+It logs in, has the server started, and has a kernel read a file; without one, the kernel runs a cell. It prints a line of JSON
+when the login page has come and when the server answers, and one at the end. The password comes from a file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 import json
 import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from contract import backups
 from yarl import URL
 
 # Seconds: for the hub's first page, for a server, and for a cell.
-_PAGE_WITHIN, _SERVER_WITHIN, _CELL_WITHIN = 60, 120, 60
+_PAGE_WITHIN, _SERVER_WITHIN, _CELL_WITHIN = 20, 200, 60
 _STEP = 0.2
+_EVENT = b"data: "
 _HASH = """
 import hashlib, pathlib
 print(hashlib.sha256(pathlib.Path(PATH).read_bytes()).hexdigest())
@@ -39,11 +42,20 @@ class Visitor:
         self._token = ""
 
     async def come_to_the_login_page(self) -> None:
-        async def comes() -> bool:
-            async with self._session.get(self._url / "hub" / "login") as answer:
-                return answer.status == 200
-
-        await _until(comes, _PAGE_WITHIN, "the login page comes")
+        seen = "there is no answer"
+        try:
+            async with asyncio.timeout(_PAGE_WITHIN):
+                while True:
+                    try:
+                        async with self._session.get(self._url / "hub" / "login") as answer:
+                            if answer.status == HTTPStatus.OK:
+                                return
+                            seen = f"it answers {answer.status}"
+                    except ClientError as error:
+                        seen = str(error)
+                    await asyncio.sleep(_STEP)
+        except TimeoutError:
+            raise Failed(f"the login page does not come within {_PAGE_WITHIN} s: {seen}") from None
 
     async def log_in(self, password: str) -> None:
         form = {"username": self._user, "password": password, "_xsrf": self._xsrf("/hub/")}
@@ -63,12 +75,16 @@ class Visitor:
             if answer.status not in (201, 202):
                 raise Failed(f"{self._user}'s server does not start: {await answer.text()}")
 
-        async def is_ready() -> bool:
-            async with self._session.get(account, headers=self._headers) as answer:
-                found: dict[str, Any] = await answer.json()
-                return bool(found["servers"].get("", {}).get("ready"))
-
-        await _until(is_ready, _SERVER_WITHIN, f"{self._user}'s server is ready")
+        try:
+            async with (
+                asyncio.timeout(_SERVER_WITHIN),
+                self._session.get(account / "server" / "progress", headers=self._headers) as answer,
+            ):
+                last = await _last_event(answer.content)
+        except TimeoutError:
+            raise Failed(f"{self._user}'s server does not start within {_SERVER_WITHIN} s") from None
+        if not last.get("ready"):
+            raise Failed(f"{self._user}'s server does not start: {last.get('message') or 'the hub does not say why'}")
 
     async def run(self, code: str) -> str:
         """What the code prints in a new kernel. Raises Failed."""
@@ -98,6 +114,15 @@ class Visitor:
         return self._session.cookie_jar.filter_cookies(self._url.with_path(path))["_xsrf"].value
 
 
+async def _last_event(lines: AsyncIterable[bytes]) -> dict[str, Any]:
+    """The last of the hub's events about a start, which says how it ended."""
+    last: dict[str, Any] = {}
+    async for line in lines:
+        if line.startswith(_EVENT):
+            last = json.loads(line.removeprefix(_EVENT))
+    return last
+
+
 async def _printed(socket: Any, request: str) -> str:
     printed = ""
     while True:
@@ -105,37 +130,28 @@ async def _printed(socket: Any, request: str) -> str:
         if said["parent_header"].get("msg_id") != request:
             continue
         if said["msg_type"] == "error":
-            raise Failed(f"the kernel cannot read the file: {said['content']['evalue']}")
+            raise Failed(f"the kernel cannot run a cell: {said['content']['evalue']}")
         if said["msg_type"] == "stream":
             printed += said["content"]["text"]
         if said["msg_type"] == "status" and said["content"]["execution_state"] == "idle":
             return printed.strip()
 
 
-async def _until(holds: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                try:
-                    if await holds():
-                        return
-                except ClientError:
-                    pass
-                await asyncio.sleep(_STEP)
-    except TimeoutError:
-        raise Failed(f"after {seconds} s it was not so: {what}") from None
-
-
 async def prove(url: str, user: str, path: str, password: str) -> str:
-    """The SHA-256 that the kernel finds; empty without a path."""
+    """The SHA-256 of the file that the kernel finds; empty without a path."""
     jar = CookieJar(unsafe=True)
     async with ClientSession(connector=TCPConnector(ssl=False), cookie_jar=jar) as session:
         visitor = Visitor(session, url, user)
         await visitor.come_to_the_login_page()
-        print(json.dumps({backups.PROGRESS: {"login_page": True}}), flush=True)
+        _tell(backups.LOGIN_PAGE)
         await visitor.log_in(password)
         await visitor.start_server()
+        _tell(backups.SERVER)
         return await visitor.run(_HASH.replace("PATH", repr(path)) if path else "print('')")
+
+
+def _tell(what: str) -> None:
+    print(json.dumps({backups.PROGRESS: {what: True}}), flush=True)
 
 
 def main(words: list[str]) -> int:

@@ -125,7 +125,19 @@ GROUPS = (
          "tests/hub/window.py"),
         6,
     ),
-    Group("broken-hubs", (f"{_ROLLBACK}::test_a_broken_hub_goes_back_and_nobody_notices",), _ROLLED_BACK, 8),
+    Group(
+        "broken-hubs",
+        (f"{_ROLLBACK}::test_a_broken_hub_is_found_before_it_replaces_anything",
+         f"{_ROLLBACK}::test_a_hub_without_room_for_its_data_is_found_before_it_replaces_anything"),
+        _ROLLED_BACK,
+        8,
+    ),
+    Group(
+        "hubs-that-go-back",
+        (f"{_ROLLBACK}::test_a_hub_that_breaks_in_its_place_goes_back_and_nobody_notices",),
+        _ROLLED_BACK,
+        8,
+    ),
     Group(
         "rollback",
         (f"{_ROLLBACK}::test_by_hand_the_hub_goes_back_with_its_database_and_forward_again",

@@ -32,6 +32,16 @@ _BEFORE_ROLES = _COUNTED[:-1]
 _CARRIED_OVER = _COUNTED[:1]
 # How the folder of a state is called until it is whole.
 _HALF = ".half"
+_MB = 10**6
+# How often the database must fit into the rest of its volume: JupyterHub copies it before it changes the schema, and the change
+# itself takes as much for a moment, as does a way back later. Besides, so many bytes for all else that a hub writes.
+_TIMES, _SPARE = 2, 1024**2
+# The hub on a copy must not look after servers of the real one.
+_NO_SERVERS = """
+UPDATE spawners SET server_id = NULL, state = NULL;
+UPDATE services SET _server_id = NULL;
+DELETE FROM servers;
+"""
 
 
 class Unfit(Exception):
@@ -50,12 +60,14 @@ class Store:
             shutil.rmtree(left, ignore_errors=True)
 
     def prove(self) -> str:
-        """Upgrades a copy of the database by this image's own code, and says what is in it. Raises Unfit if the copy is
-        damaged, or has lost rows; any error of the upgrade itself comes as it is."""
+        """Upgrades a copy of the database by this image's own code, and says what is in it. The copy stays for `lend`. Raises
+        Unfit if the copy is damaged or has lost rows, or where the new hub would have no room; any error of the upgrade itself
+        comes as it is."""
         import database
 
         if not _has_content(self._data / DATABASE):
             return "there is no database yet"
+        self._assert_room()
         trial = self._folder / states.TRIAL
         trial.mkdir(mode=0o700)
         # What SQLite writes beside a database, it else writes to a small /tmp.
@@ -70,16 +82,27 @@ class Store:
             database.upgrade_if_needed(copy)
             _assert_whole(copy, "the upgraded database")
             after = _rows(copy, counted)
-        finally:
+            lost = [
+                f"{table}: {before[table]} -> {after.get(table, 0)}"
+                for table in before
+                if after.get(table, 0) < before[table]
+            ]
+            if lost:
+                raise Unfit(f"the upgrade loses rows: {', '.join(lost)}")
+        except BaseException:
             self.tidy()
-        lost = [
-            f"{table}: {before[table]} -> {after.get(table, 0)}"
-            for table in before
-            if after.get(table, 0) < before[table]
-        ]
-        if lost:
-            raise Unfit(f"the upgrade loses rows: {', '.join(lost)}")
+            raise
         return ", ".join(f"{count} {table}" for table, count in after.items())
+
+    def lend(self, target: str = states.LENT) -> None:
+        """Moves the upgraded copy into the folder `target`, for a hub that finds no server running. Without a database it does
+        nothing."""
+        copy = self._folder / states.TRIAL / DATABASE
+        if copy.exists():
+            with closing(sqlite3.connect(copy)) as connection, connection:
+                connection.executescript(_NO_SERVERS)
+            shutil.copyfile(copy, Path(target) / DATABASE)
+        self.tidy()
 
     def note(self) -> None:
         """Puts on record what runs. Of containers that no longer run the hub's image, as an upgrade was cut short, the record
@@ -167,6 +190,15 @@ class Store:
                     os.replace(file.with_name(f"{DATABASE}{end}"), aside.with_name(f"{aside.name}{end}"))
         os.replace(new, file)
 
+    def _assert_room(self) -> None:
+        wanted = _TIMES * (self._data / DATABASE).stat().st_size + _SPARE
+        free = shutil.disk_usage(self._data).free
+        if free < wanted:
+            raise Unfit(
+                f"the volume of the hub's data has {free / _MB:.1f} MB free, and the new hub may need {wanted / _MB:.1f}:"
+                " it copies the database before it changes it"
+            )
+
     def _noted(self) -> State | None:
         file = self._folder / states.NOTED
         return _read(file) if file.exists() else None
@@ -249,7 +281,9 @@ def _rows(file: Path, tables: tuple[str, ...]) -> dict[str, int]:
 def main(verb: str, *words: str) -> None:
     os.umask(0o077)
     store = Store(Path(states.DATA), Path(states.DOCUMENTS), Path(states.STATES))
-    store.tidy()
+    # The one program that goes on where another has ended.
+    if verb != "lend":
+        store.tidy()
     try:
         print(getattr(store, verb)(*words) or "")
     except (Unfit, sqlite3.Error, OSError) as error:

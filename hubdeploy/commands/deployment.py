@@ -19,7 +19,7 @@ from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.documents import CONTRACT_PATH
 from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import Blueprint, ImageSpec
-from hubdeploy.commands import daily, discovery, execution, image_probe, local_files
+from hubdeploy.commands import canary, daily, discovery, execution, image_probe, local_files
 from hubdeploy.commands.display import Display
 from hubdeploy.contract.documents import Contract, Secret
 from hubdeploy.engine import Engine, context_paths
@@ -157,6 +157,8 @@ class Deployment:
         """Brings one operation's end state about."""
         if isinstance(operation, op.LocalOperation):
             local_files.apply(operation)
+        elif isinstance(operation, op.DeploymentOperation):
+            canary.live(self.engine, self.settings, self.blueprint, operation, progress)
         else:
             self.engine.apply(operation, progress)
 

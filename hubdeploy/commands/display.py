@@ -75,10 +75,12 @@ class Display:
                 self._table.begun(step.operation.spec.name)
             else:
                 self.line(f"{step.operation.spec.name} | build begins")
-        elif isinstance(step.operation, op.ContainerHealthy | op.ImagePulled):
+        elif isinstance(step.operation, op.ContainerHealthy | op.ImagePulled | op.CanaryHeard):
             self.line(f"  .. waiting until {step.operation}")
 
     def printed(self, step: Step, line: str) -> None:
+        if isinstance(step.operation, op.CanaryHeard):
+            self.line(f"{INDENT}{line}")
         if not isinstance(step.operation, op.ImageBuilt):
             return
         if self._table:

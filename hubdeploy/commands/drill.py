@@ -4,35 +4,27 @@ there, and a kernel reads a file. All of it is removed, and a receipt stays.
 
 from __future__ import annotations
 
-import copy
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from hubdeploy.blueprint import drill as drawn
 from hubdeploy.blueprint import restoring
-from hubdeploy.blueprint.specs import Mount
-from hubdeploy.commands import backup, execution, restore
+from hubdeploy.blueprint import throwaway as drawn
+from hubdeploy.commands import restore
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.commands.restore import Found
+from hubdeploy.commands.throwaway import ThrowAway
 from hubdeploy.contract import backups
 from hubdeploy.contract.documents import Return, Secret
 from hubdeploy.contract.servers import filled
 from hubdeploy.errors import DeployError, EngineError, indented
 from hubdeploy.plan import operations as op
-from hubdeploy.plan import removal
-from hubdeploy.plan.reconcile import reconcile
-from hubdeploy.plan.snapshot import Snapshot
-from hubdeploy.plan.steps import Plan, Step
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.settings.volume_names import user_of
-from hubdeploy.tls import selection
 
 _MB = 10**6
-_PYTHON = "/opt/hub/bin/python"
 
 
 def drill(deployment: Deployment) -> None:
@@ -40,17 +32,16 @@ def drill(deployment: Deployment) -> None:
     settings, display = deployment.settings, deployment.display
     found = restore.look(deployment, at="", of="")
     user = _user(found.manifest)
-    thrown_away = copy.copy(deployment)
-    thrown_away.settings = drawn.settings_of(settings, user)
+    thrown_away = ThrowAway(deployment.engine, drawn.settings_of(settings, drawn.DRILL, user), deployment.blueprint)
     begun = time.monotonic()
     display.line(
         f"{found.title} comes back as {thrown_away.settings.name}, which reaches nothing and is removed afterwards"
     )
-    with _removed_afterwards(thrown_away):
+    with thrown_away.removed_afterwards():
         told = _bring_back(deployment, thrown_away.settings, found, user)
         display.line(f"  {told['compared']['files']} files are as the snapshot has them; the hub comes up")
-        _come_up(thrown_away)
-        page, digest = _visit(deployment, thrown_away.settings, user, told["file"], begun)
+        thrown_away.come_up()
+        page, digest = _visit(thrown_away, settings, user, told["file"], begun)
     if told["file"] and digest != told["file"]["sha256"]:
         raise DeployError(
             wanted=f"{told['file']['path']} as {user} wrote it",
@@ -101,79 +92,21 @@ def _bring_back(deployment: Deployment, wanted: Settings, found: Found, user: st
     return told
 
 
-def _come_up(deployment: Deployment) -> None:
-    snapshot = deployment.observe()
-    pair, _ = selection.make(deployment.settings, "for a drill")
-    blueprint = drawn.cut_off(deployment.blueprint(deployment.settings, snapshot, pair))
-    _do(deployment, reconcile(blueprint, snapshot))
-
-
 def _visit(
-    deployment: Deployment, wanted: Settings, user: str, file: Mapping[str, str], begun: float
+    thrown_away: ThrowAway, wanted: Settings, user: str, file: Mapping[str, str], begun: float
 ) -> tuple[float, str]:
     """Seconds from the drill's begin to the login page, and the SHA-256 that the user's kernel finds."""
-    came: list[float] = []
+    came = dict[str, float]()
     path = f"{wanted.notebook_dir}/{file['path']}" if file else ""
-    assert wanted.user_password is not None
-    ended, told = backup.run_program(
-        deployment,
-        (_PYTHON, "-m", "backup.proving", drawn.address(wanted), user, path),
-        (Mount("", backups.DOCUMENTS),),
-        {f"{backups.DOCUMENTS}/{backups.PASSWORD}": Secret(wanted.user_password.reveal().encode())},
-        progress=lambda said: came.append(time.monotonic() - begun),
-        network=wanted.network_name,
-    )
-    if not told:
+    try:
+        digest = thrown_away.visit(user, path, lambda what: came.update({what: time.monotonic() - begun}))
+    except EngineError as failed:
         raise EngineError(
             wanted=f"{user} at work on what came back",
-            found=f"it ended with code {ended.code}:\n{indented(ended.errors)}",
+            found=failed.found,
             fix="run ./invoke drill again; if it fails again, the backup does not make a hub that works",
-        )
-    return came[0], told["sha256"]
-
-
-@contextmanager
-def _removed_afterwards(deployment: Deployment) -> Iterator[None]:
-    """Also what a drill left that was killed. Raises DeployError, with nothing done, if the name is another deployment's."""
-    _remove(deployment)
-    _refuse_others(deployment)
-    deployment.apply(op.VolumeExists(drawn.mark(deployment.settings)))
-    try:
-        yield
-    finally:
-        _remove(deployment)
-
-
-def _remove(deployment: Deployment) -> None:
-    _do(deployment, removal.of_drill(_held(deployment), deployment.settings.name))
-
-
-def _refuse_others(deployment: Deployment) -> None:
-    found = _held(deployment)
-    if there := [*found.containers, *found.volumes, *found.networks]:
-        raise DeployError(
-            wanted=f"the name {deployment.settings.name} for a throw-away deployment",
-            found=f"a deployment has it: {there[0]} is there",
-            fix="give one of the two another DOCKER_MACHINE_NAME",
-        )
-
-
-def _held(deployment: Deployment) -> Snapshot:
-    return deployment.engine.observe(deployment.settings.name, names=(), directories={})
-
-
-def _do(deployment: Deployment, plan: Plan) -> None:
-    execution.carry_out(plan.steps, deployment.apply, _Silent())
-
-
-class _Silent:
-    """Nobody needs to read each step of what is thrown away."""
-
-    def begun(self, step: Step) -> None: ...
-    def printed(self, step: Step, line: str) -> None: ...
-    def done(self, step: Step, seconds: float) -> None: ...
-    def building(self, steps: Any) -> None: ...
-    def built(self) -> None: ...
+        ) from failed
+    return came[backups.LOGIN_PAGE], digest
 
 
 def _report(receipt: Mapping[str, Any], found: Found) -> list[str]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubdeploy.blueprint import drill
+from hubdeploy.blueprint import throwaway
 from hubdeploy.commands import execution
 from hubdeploy.commands.deployment import ROOT
 from hubdeploy.commands.display import Display
@@ -39,12 +39,14 @@ class NamedDeployment:
         self._show_and_do(removal.stopping(self.observe(), self.name, servers=servers), yes=yes)
 
     def clean(self, *, volumes: bool, yes: bool) -> None:
-        """Containers, networks and images are removed; volumes only if asked and the name is typed back. What a drill left that
-        was killed goes as well."""
-        thrown_away = drill.name(self.name)
-        left = removal.of_drill(self.engine.observe(thrown_away, names=(), directories={}), thrown_away)
+        """Containers, networks and images are removed; volumes only if asked and the name is typed back. What a drill or a canary
+        left that was killed goes as well."""
+        left = [
+            removal.thrown_away(self.engine.observe(name, names=(), directories={}), name)
+            for name in (throwaway.name(self.name, kind) for kind in throwaway.KINDS)
+        ]
         plan = removal.removal(self.observe(), self.name, volumes=volumes)
-        self._show_and_do(removal.together(left, plan), yes=yes)
+        self._show_and_do(removal.together(*left, plan), yes=yes)
 
     def _show_and_do(self, plan: Plan, *, yes: bool) -> None:
         self.display.plan(plan)

@@ -10,14 +10,23 @@ from hubdeploy.commands.reachability import Confirm
 from hubdeploy.errors import Caution, Interrupted
 
 
-def up(deployment: Deployment, *, yes: bool = False, watch: float = 0, confirm: Confirm = reachability.confirm) -> None:
+def up(
+    deployment: Deployment,
+    *,
+    yes: bool = False,
+    watch: float = 0,
+    canary: bool = True,
+    confirm: Confirm = reachability.confirm,
+) -> None:
     """Load, observe, plan, carry out: each plan is shown and asked about before a step of it is done. A new hub that is not well
-    then, or within `watch` seconds, goes back.
+    then, or within `watch` seconds, goes back. Without `canary` none tries the new images before.
 
     `confirm` raises NotReady unless a browser would get the login page of this deployment.
     """
     drawn = None
     for drawn in plans(deployment):
+        if not canary:
+            drawn = drawn.of(drawn.plan.without_canary)
         with rollback.unless_well(deployment, drawn, confirm):
             deployment.show_and_do(drawn.plan, yes=yes)
     assert drawn is not None

@@ -25,6 +25,8 @@ ARCHIVED_DAYS = 365
 MEMORY = 1024**3
 # What the helper prints is lines of JSON, with one of these keys.
 PROGRESS, RESULT = "progress", "receipt"
+# What one who proves a throw-away deployment has seen of it.
+LOGIN_PAGE, SERVER = "login_page", "server"
 
 
 def helper_name(deployment: str) -> str:

@@ -23,5 +23,5 @@ ASSETS = "hubdeploy.assets"
 ASIDE = "hubdeploy.aside"
 
 # Roles that are no component's: a user's server, a container that answers one question, one that
-# the clock asked for, a user's volume, one of a server's temporary files, and the volume that says of a name that a drill has it.
-SERVER, ONE_OFF, JOB, VOLUME, SCRATCH, DRILL = "server", "one-off", "job", "volume", "scratch", "drill"
+# the clock asked for, a user's volume, and one of a server's temporary files.
+SERVER, ONE_OFF, JOB, VOLUME, SCRATCH = "server", "one-off", "job", "volume", "scratch"

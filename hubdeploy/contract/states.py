@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 # The hub's database, in the data volume and in each state.
 DATABASE = "jupyterhub.sqlite"
-# Where the volumes lie for these programs: the hub's data, its documents, and the states, each in a folder named by its id.
-DATA, DOCUMENTS, STATES = "/data", "/documents", "/states"
+# Where the volumes lie for these programs: the hub's data, its documents, and the states, each in a folder named by its id; the
+# data of a canary's hub.
+DATA, DOCUMENTS, STATES, LENT = "/data", "/documents", "/states", "/lent"
 # In the volume of states: what runs now, as the library has put it there; the same on record until the hub stops; the copy of
-# the database that a new image is tried on.
+# the database that a new image is tried on, until the next program for states runs.
 RUNNING, NOTED, TRIAL = "running.json", "noted.json", "trial"
 # In a state's folder, beside the database and the hub's documents.
 STATE = "state.json"

@@ -18,6 +18,7 @@ _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
     op.ImageTagged: act.tag,
     op.ImageGone: act.remove_image,
     op.ImageProved: states.prove,
+    op.CopyLent: states.lend,
     op.NetworkExists: act.create_network,
     op.NetworkGone: act.remove_network,
     op.VolumeExists: act.create_volume,

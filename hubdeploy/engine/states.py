@@ -37,6 +37,10 @@ def prove(connection: Connection, operation: op.ImageProved, progress: Progress)
         )
 
 
+def lend(connection: Connection, operation: op.CopyLent, progress: Progress) -> None:
+    _checked(connection, operation.store, "lend", str(operation), mounts=(Mount(operation.volume, states.LENT),))
+
+
 def note(connection: Connection, operation: op.StateNoted, progress: Progress) -> None:
     store, api = operation.store, connection.api
     with translated(str(operation)):
@@ -150,6 +154,7 @@ def _run(
     *words: str,
     writes: bool = False,
     files: Mapping[str, Secret[bytes]] | None = None,
+    mounts: tuple[Mount, ...] = (),
 ) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a program for states; unless it `writes`, it only reads the hub's data."""
     heard: list[str] = []
@@ -162,6 +167,7 @@ def _run(
             Mount(store.data, states.DATA, read_only=not writes),
             Mount(store.documents, states.DOCUMENTS, read_only=not writes),
             Mount(store.states, states.STATES),
+            *mounts,
         ),
         files=files or {},
         capabilities=(),

@@ -96,10 +96,29 @@ class ImageGone(_OfImage):
 
 
 class ImageProved(_OfStore):
-    """Several calls: a helper copies the database, upgrades the copy, and removes it."""
+    """Several calls: a helper copies the database and upgrades the copy."""
 
     def __str__(self) -> str:
         return f"image {self.store.image} is proved on a copy of the database"
+
+
+@dataclass(frozen=True)
+class CopyLent:
+    """Several calls: a helper moves the upgraded copy of the database into `volume`, for a hub that finds no server running."""
+
+    store: Store
+    volume: str
+
+    def __str__(self) -> str:
+        return f"volume {self.volume} holds the copy of the database"
+
+
+class CanaryHeard(_OfStore):
+    """Many calls: a throw-away deployment of the new images comes up on that copy, one user of its own starts a server there and
+    runs a cell, and all of it is removed. What a killed run left of it is removed first."""
+
+    def __str__(self) -> str:
+        return "a canary's server answers, on the new images and that copy"
 
 
 @dataclass(frozen=True)
@@ -239,12 +258,15 @@ class ContainerHealthy(_Named):
 
 
 LocalOperation = SecretsRemembered | CertificateWritten
+# What is itself a deployment, for a while.
+DeploymentOperation = CanaryHeard
 EngineOperation = (
     ImagePulled
     | ImageBuilt
     | ImageTagged
     | ImageGone
     | ImageProved
+    | CopyLent
     | NetworkExists
     | NetworkGone
     | VolumeExists
@@ -263,4 +285,4 @@ EngineOperation = (
     | ContainerStarted
     | ContainerHealthy
 )
-Operation = LocalOperation | EngineOperation
+Operation = LocalOperation | DeploymentOperation | EngineOperation

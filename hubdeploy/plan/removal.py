@@ -78,12 +78,7 @@ def together(*removals: Plan) -> Plan:
     return Plan(tuple(steps))
 
 
-def of_drill(snapshot: Snapshot, deployment: str) -> Plan:
-    """Everything that a drill has made under its deployment's name is gone, its mark last. Nothing without the mark: whoever has
-    the name then is no drill."""
-    marks = [
-        op.VolumeGone(name) for name, one in snapshot.volumes.items() if one.labels.get(labels.ROLE) == labels.DRILL
-    ]
-    whole = removal(snapshot, deployment, volumes=True) if marks else Plan(())
-    others = [step.operation for step in whole.steps if step.operation not in marks]
-    return Plan(tuple(Step(one, "a drill that was cut short left it") for one in (*others, *marks)))
+def thrown_away(snapshot: Snapshot, deployment: str) -> Plan:
+    """All that a drill or a canary left, `deployment` being its own name, is gone."""
+    whole = removal(snapshot, deployment, volumes=True)
+    return Plan(tuple(Step(one.operation, f"{deployment} was cut short and left it") for one in whole.steps))

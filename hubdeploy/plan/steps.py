@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hubdeploy.blueprint.specs import NOTHING, Consequence
 from hubdeploy.plan import operations as op
@@ -46,6 +46,11 @@ class Plan:
     def upgrades(self) -> bool:
         """Whether the hub gets another image."""
         return any(isinstance(step.operation, op.StateKept) for step in self.steps)
+
+    @property
+    def without_canary(self) -> Plan:
+        """The same, but that no canary tries the new images."""
+        return replace(self, steps=tuple(one for one in self.steps if not isinstance(one.operation, op.CanaryHeard)))
 
     @property
     def pulls(self) -> Plan:

@@ -1,5 +1,5 @@
-"""The steps around a new hub image: it is proved on a copy of the database before anything is replaced, and what it replaces is
-kept, to go back to. Pure.
+"""The steps around a new hub image: it is proved on a copy of the database and by a canary before anything is replaced, and what
+it replaces is kept, to go back to. Pure.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def proof_steps(blueprint: Blueprint, snapshot: Snapshot, changed: Collection[st
     if store.image not in changed and image is not None and image.id == hub.image_id:
         return ()
     cause = f"image {store.image} is new"
-    proof = Step(op.ImageProved(store), cause)
+    proof = (Step(op.ImageProved(store), cause), Step(op.CanaryHeard(store), cause))
     # A hub of version 1.0 had its documents in its own file system: nobody can make it again.
     if store.documents not in mounted:
-        return (proof,)
+        return proof
     names = tuple(spec.name for spec in blueprint.containers)
-    return (proof, Step(op.StateNoted(store, names), cause))
+    return (*proof, Step(op.StateNoted(store, names), cause))
 
 
 def with_state_kept(steps: Sequence[Step], proof: Sequence[Step], blueprint: Blueprint) -> tuple[Step, ...]:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import docker
@@ -18,6 +20,7 @@ import pytest
 from hubdeploy.blueprint import draw
 from hubdeploy.commands import rollback, up
 from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract import labels
 from hubdeploy.family import FAMILY
 from hubdeploy.plan import operations as op
 from tests.hub.clone import Clone
@@ -30,7 +33,16 @@ PASSWORD, ADMINS = "a-password-of-users", "a-password-of-admins-that-is-long-eno
 ROLES = ("guard", "filter", "hub", "clock")
 
 CANNOT_MIGRATE = "\n\ndef upgrade_if_needed(file: Path) -> None:\n    raise RuntimeError('no such revision')\n"
-DOES_NOT_START = "\n\ndef main() -> None:\n    sys.exit('broken on purpose')\n"
+DOES_NOT_START = """
+
+as_it_was = main
+
+
+def main() -> None:
+    if breaks():
+        sys.exit("broken on purpose")
+    as_it_was()
+"""
 ANSWERS_500 = """
 
 class Broken(pages.RequestHandler):
@@ -38,11 +50,29 @@ class Broken(pages.RequestHandler):
         raise RuntimeError("broken on purpose")
 
 
-HANDLERS = (*HANDLERS, (r"/login", Broken))
+HANDLERS = (*HANDLERS, *([(r"/login", Broken)] if breaks() else []))
+"""
+CANNOT_SPAWN = """
+
+async def broken(self: ServerSpawner) -> None:
+    raise RuntimeError("broken on purpose")
+
+
+ServerSpawner.start_object = broken
 """
 DIES_LATER = """
+import os
 import threading
-threading.Timer(15, lambda: os._exit(3)).start()
+
+if breaks():
+    threading.Timer(15, lambda: os._exit(3)).start()
+"""
+ALWAYS = "\n\ndef breaks() -> bool:\n    return True\n"
+# What no canary can find.
+IN_ITS_PLACE = """
+
+def breaks() -> bool:
+    return "_canary" not in Path("/srv/jupyterhub/documents/contract.json").read_text()
 """
 
 
@@ -81,6 +111,10 @@ class Lab:
             found[role] = (attributes["Image"], (str(settings), str(host), *wanted))
         return found
 
+    def started(self) -> dict[str, str]:
+        """Role of each of these components -> when its container was started last."""
+        return {role: self.clone.container(f"{self.clone.name}-{role}").attrs["State"]["StartedAt"] for role in ROLES}
+
     @property
     def latest(self) -> str:
         return str(self.client.images.get(f"{self.clone.name}/hub:latest").id)
@@ -89,6 +123,12 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(new_clone: Callable[..., Clone], client: docker.DockerClient) -> Iterator[Lab]:
     clone = new_clone("boss admin\ngrace\nlinus\n", USER_PASSWORD=PASSWORD, ADMIN_PASSWORD=ADMINS)
+    with at_work(clone, client) as lab:
+        yield lab
+
+
+@contextmanager
+def at_work(clone: Clone, client: docker.DockerClient) -> Iterator[Lab]:
     clone.up()
     grace = clone.person("grace")
     assert grace.log_in(PASSWORD).status_code == 200
@@ -100,41 +140,113 @@ def lab(new_clone: Callable[..., Clone], client: docker.DockerClient) -> Iterato
     kernel.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("module", "added", "found"),
-    [
-        ("database.py", CANNOT_MIGRATE, "on a copy of the database it failed"),
-        ("start.py", DOES_NOT_START, "exited with code 1"),
-        ("hub.py", ANSWERS_500, "answers 500"),
-        ("start.py", DIES_LATER, "ended, and the engine started it again"),
-    ],
-    ids=["cannot migrate", "does not start", "answers 500", "dies later"],
-)
-def test_a_broken_hub_goes_back_and_nobody_notices(lab: Lab, module: str, added: str, found: str) -> None:
+@contextmanager
+def broken(lab: Lab, module: str, added: str) -> Iterator[Watch]:
+    """The checkout with a broken hub, while somebody watches grace's server."""
     path = lab.clone.root / FAMILY["hub"].folder / module
     whole = path.read_text()
-    before, latest = lab.running(), lab.latest
     end = whole.find('\n\nif __name__ == "__main__":')
     path.write_text(whole[:end] + added + whole[end:] if end > 0 else whole + added)
     try:
         with Watch(lab.grace, lab.kernel) as watch:
             until(lambda: watch.answered > 10 and watch.ticks > 5, 30, "the watch has seen requests and ticks")
-            code, printed = lab.up("--watch", "30")
+            yield watch
             seen = watch.answered
             until(lambda: watch.answered > seen + 20, 30, "the watch has seen requests afterwards")
     finally:
         path.write_text(whole)
 
-    assert code == 1, printed
-    assert found in printed, printed
+
+def of_canaries(lab: Lab) -> list[str]:
+    """The names of all that a canary of this deployment has left."""
+    api = lab.client.api
+    names = [one["Names"][0].removeprefix("/") for one in api.containers(all=True)]
+    names += [one["Name"] for one in (*(api.volumes()["Volumes"] or ()), *api.networks())]
+    return [name for name in names if name.startswith(f"{lab.clone.name}_")]
+
+
+def assert_as_before(lab: Lab, before: object, latest: str) -> None:
+    """All that ran the hub's image is as it was, and nothing of a trial is left."""
+    clone = lab.clone
     assert lab.running() == before
     assert lab.latest == latest
-    assert watch.failures == []
     assert lab.grace.call("GET", "/hub/api/user").json()["name"] == "grace", "her token is known"
-    left = [one.name for one in lab.clone.containers() if one.name and "-job-" in one.name]
-    assert not left
-    assert "nothing to do" in lab.clone.invoke("plan")
+    assert [one.name for one in clone.containers() if "-job-" in str(one.name)] == []
+    assert of_canaries(lab) == []
+    assert "nothing to do" in clone.invoke("plan")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "added", "found"),
+    [
+        ("database.py", CANNOT_MIGRATE, "on a copy of the database it failed"),
+        ("start.py", ALWAYS + DOES_NOT_START, "_canary-hub exited with code 1"),
+        ("hub.py", ALWAYS + ANSWERS_500, "500"),
+        ("spawner.py", CANNOT_SPAWN, "canary's server does not start: "),
+    ],
+    ids=["cannot migrate", "does not start", "answers 500", "cannot spawn"],
+)
+def test_a_broken_hub_is_found_before_it_replaces_anything(lab: Lab, module: str, added: str, found: str) -> None:
+    before, latest, started = lab.running(), lab.latest, lab.started()
+    with broken(lab, module, added) as watch:
+        code, printed = lab.up("--watch", "30")
+
+    assert code == 1, printed
+    assert found in printed, printed
+    assert "nothing was replaced, so the old hub runs on" in printed
+    assert lab.started() == started
+    assert watch.failures == []
+    assert_as_before(lab, before, latest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "added", "found"),
+    [
+        ("start.py", IN_ITS_PLACE + DOES_NOT_START, "exited with code 1"),
+        ("hub.py", IN_ITS_PLACE + ANSWERS_500, "answers 500"),
+        ("start.py", IN_ITS_PLACE + DIES_LATER, "ended, and the engine started it again"),
+    ],
+    ids=["does not start", "answers 500", "dies later"],
+)
+def test_a_hub_that_breaks_in_its_place_goes_back_and_nobody_notices(
+    lab: Lab, module: str, added: str, found: str
+) -> None:
+    before, latest = lab.running(), lab.latest
+    with broken(lab, module, added) as watch:
+        code, printed = lab.up("--watch", "30")
+
+    assert code == 1, printed
+    assert found in printed, printed
+    assert watch.failures == []
+    assert_as_before(lab, before, latest)
+
+
+@pytest.mark.slow
+def test_a_hub_without_room_for_its_data_is_found_before_it_replaces_anything(
+    new_clone: Callable[..., Clone], client: docker.DockerClient
+) -> None:
+    volume = f"hubtest-{secrets.token_hex(4)}-small"
+    clone = new_clone("grace\n", DATA_VOLUME_HOST=volume, USER_PASSWORD=PASSWORD)
+    # What it holds lasts as long as a container mounts it: here the hub, which never stops.
+    client.volumes.create(
+        volume,
+        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=8m"},
+        labels={labels.DEPLOYMENT: clone.name},
+    )
+    with at_work(clone, client) as lab:
+        data = clone.settings.data_mount
+        fill = f"import shutil; open('{data}/ballast', 'wb').write(bytes(shutil.disk_usage('{data}').free - 500_000))"
+        assert clone.container(clone.settings.hub_name).exec_run(["python3", "-c", fill]).exit_code == 0
+        before, latest, started = lab.running(), lab.latest, lab.started()
+        with broken(lab, "healthcheck.py", "# another line\n"):
+            code, printed = lab.up("--watch", "3")
+
+        assert code == 1, printed
+        assert "the volume of the hub's data has 0.5 MB free" in printed, printed
+        assert lab.started() == started
+        assert_as_before(lab, before, latest)
 
 
 @pytest.mark.slow
@@ -184,7 +296,8 @@ def test_by_hand_the_hub_goes_back_with_its_database_and_forward_again(lab: Lab)
 
 
 def kill_when(lab: Lab, run: Callable[[Deployment], None], wanted: str) -> bool:
-    """Runs it in a process that is killed right after the step that is printed as `wanted`; False if there is no such step."""
+    """Runs it in a process that is killed right after the step, or the line of a step's progress, that is printed as `wanted`;
+    False if there is none."""
     child = os.fork()
     if child == 0:
         try:
@@ -192,9 +305,12 @@ def kill_when(lab: Lab, run: Callable[[Deployment], None], wanted: str) -> bool:
             apply = deployment.apply
 
             def watching(operation: op.Operation, progress: Callable[[str], None] = lambda line: None) -> None:
-                apply(operation, progress)
-                if str(operation) == wanted:
-                    os.kill(os.getpid(), signal.SIGKILL)
+                def printed(line: str) -> None:
+                    if line == wanted:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+                apply(operation, printed)
+                printed(str(operation))
 
             deployment.apply = watching  # type: ignore[method-assign]
             run(deployment)
@@ -214,6 +330,8 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
     healthcheck.write_text(healthcheck.read_text() + "# one more line\n")
     for wanted in (
         f"image {store.image} is proved on a copy of the database",
+        f"container {clone.name}_canary-hub is healthy",
+        "its server answers",
         f"all that runs the image of {store.hub} is on record",
         f"container {clone.name}-guard is removed",
         f"container {store.hub} is stopped",
@@ -222,6 +340,7 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
     ):
         assert kill_when(lab, lambda deployment: up.up(deployment, yes=True), wanted), wanted
     clone.up()
+    assert of_canaries(lab) == []
     after = lab.running()
     assert {role for role in ROLES if after[role][0] == before[role][0]} == set()
     found = deployment.engine.states(store)

@@ -104,9 +104,10 @@ class Held:
         self.volumes[made.spec.name] = VolumeState(made.spec.name, made.spec.labels)
 
     @apply.register(op.ImageProved)
+    @apply.register(op.CanaryHeard)
     @apply.register(op.StateNoted)
     @apply.register(op.StateKept)
-    def _(self, kept: op.ImageProved | op.StateNoted | op.StateKept) -> None:
+    def _(self, kept: op.ImageProved | op.CanaryHeard | op.StateNoted | op.StateKept) -> None:
         """What is in a volume is not held here."""
         assert kept.store.states in self.volumes
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from jupyterhub import orm
 
 from hubdeploy.contract.documents import from_bytes, to_bytes
 from hubdeploy.contract.states import DATABASE, RUNNING, TRIAL, Listed, Listing, State
@@ -57,6 +58,7 @@ def test_a_copy_of_a_database_is_upgraded_and_the_database_itself_is_not(
     assert store.prove() == "3 users, 1 groups, 1 servers, 4 api_tokens"
     assert file.read_bytes() == before
     assert list((tmp_path / "data").iterdir()) == [file]
+    store.tidy()
     assert not list((tmp_path / "states").iterdir())
 
 
@@ -99,6 +101,30 @@ def test_an_upgrade_that_loses_rows_or_fails_is_refused(
     with pytest.raises(ZeroDivisionError):
         store.prove()
     assert not list((tmp_path / "states").iterdir())
+
+
+@pytest.mark.parametrize("version", MADE_BY)
+def test_a_hub_on_the_lent_copy_has_all_users_and_finds_no_server_running(
+    store: Any, tmp_path: Path, version: str
+) -> None:
+    file = write_database(tmp_path, HERE / f"jupyterhub_{version}.sql")
+    before, lent = file.read_bytes(), tmp_path / "lent"
+    lent.mkdir()
+    store.prove()
+    store.lend(str(lent))
+    assert [one.name for one in lent.iterdir()] == [DATABASE]
+    assert users(lent / DATABASE) == {"kaben", "ada", "octo-cat"}
+    assert orm.new_session_factory(f"sqlite:///{lent / DATABASE}")().query(orm.Server).all() == []
+    with closing(sqlite3.connect(lent / DATABASE)) as connection:
+        assert set(connection.execute("select server_id, state from spawners")) == {(None, None)}
+    assert file.read_bytes() == before
+    assert not list((tmp_path / "states").iterdir())
+
+
+def test_a_hub_without_a_database_lends_none(store: Any, tmp_path: Path) -> None:
+    store.prove()
+    store.lend(str(tmp_path))
+    assert not (tmp_path / DATABASE).exists()
 
 
 def test_what_a_killed_trial_left_is_removed(store: Any, tmp_path: Path) -> None:

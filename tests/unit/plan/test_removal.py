@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hubdeploy.blueprint import drill
+from hubdeploy.blueprint import throwaway
 from hubdeploy.contract import labels
-from hubdeploy.plan.removal import of_drill, removal, together
+from hubdeploy.plan.removal import removal, thrown_away, together
 from hubdeploy.plan.snapshot import ContainerState, EngineFacts, NetworkState, Snapshot, VolumeState
-from hubdeploy.settings.declarations import defaults
 
-DRILL = drill.name("lab")
+DRILL = throwaway.name("lab", throwaway.DRILL)
 
 
 def volume(name: str, deployment: str, role: str = "") -> VolumeState:
@@ -27,20 +26,15 @@ def helper(deployment: str) -> ContainerState:
     return ContainerState("1", f"{deployment}-job-backup", "sha256:1", "exited", "Exited", carried, {})
 
 
-def test_all_that_a_drill_left_goes_and_its_mark_goes_last() -> None:
-    mark = drill.mark(defaults(name=DRILL))
-    there = holding(volume(mark.name, DRILL, mark.labels[labels.ROLE]), volume("a", DRILL), volume("z", DRILL))
-    assert [str(step.operation) for step in of_drill(there, DRILL).steps] == [
-        f"volume {name} is removed, with all that is in it" for name in ("a", "z", mark.name)
+def test_all_that_a_drill_left_goes() -> None:
+    there = holding(volume("a", DRILL), volume("z", DRILL), volume("data", "lab"))
+    assert [str(step.operation) for step in thrown_away(there, DRILL).steps] == [
+        f"volume {name} is removed, with all that is in it" for name in ("a", "z")
     ]
 
 
-def test_a_deployment_that_has_a_drills_name_is_left_alone() -> None:
-    assert of_drill(holding(volume(f"{DRILL}-data", DRILL), helper(DRILL)), DRILL).steps == ()
-
-
 def test_a_helper_goes_before_the_volumes_of_the_drill_that_it_holds() -> None:
-    drills = of_drill(holding(volume(DRILL, DRILL, labels.DRILL)), DRILL)
+    drills = thrown_away(holding(volume(DRILL, DRILL)), DRILL)
     plan = together(drills, removal(holding(helper("lab")), "lab", volumes=False))
     assert [str(step.operation) for step in plan.steps] == [
         "container lab-job-backup is removed", f"volume {DRILL} is removed, with all that is in it",

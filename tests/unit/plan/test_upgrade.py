@@ -13,6 +13,8 @@ from hubdeploy.settings.declarations import Settings
 from tests.unit.plan.test_plan import drawn_blueprint, server, up
 from tests.unit.plan.test_plan import found as found  # the fixture
 
+CANARY = "a canary's server answers, on the new images and that copy"
+
 
 def position(plan: Plan, words: str) -> int:
     """The place of the step that is printed as `words`."""
@@ -25,7 +27,23 @@ def test_a_new_hub_image_is_proved_before_anything_is_replaced(found: Settings) 
     assert plan.steps[proved].cause == "image lab/hub:latest is new"
     assert position(plan, "image lab/hub:latest is built") < proved
     containers = [at for at, step in enumerate(plan.steps) if str(step.operation).startswith("container ")]
-    assert proved < min(containers)
+    heard = position(plan, CANARY)
+    assert plan.steps[heard].cause == "image lab/hub:latest is new"
+    assert proved + 1 == heard
+    assert heard < position(plan, "all that runs the image of lab-hub is on record") < min(containers)
+    assert CANARY not in str(plan.without_canary)
+    assert plan.without_canary.upgrades
+
+
+def test_another_proxy_or_notebook_image_alone_needs_no_canary(found: Settings) -> None:
+    before = drawn_blueprint(found)
+    images = tuple(
+        dataclasses.replace(one, content="2" * 64) if one.name in ("proxy", "base-notebook") else one
+        for one in before.images
+    )
+    plan = reconcile(dataclasses.replace(before, images=images), up(before))
+    assert position(plan, "image lab/proxy:latest is built") >= 0
+    assert CANARY not in str(plan)
 
 
 def test_a_server_on_another_network_stops_after_the_proof(found: Settings) -> None:
@@ -98,4 +116,5 @@ def test_a_hub_whose_documents_lie_in_its_own_file_system_is_proved_and_not_kept
     hub = dataclasses.replace(hub, labels={**hub.labels, labels.SHAPE: shape})
     plan = reconcile(after, dataclasses.replace(before, containers={**before.containers, "lab-hub": hub}))
     assert proofs(plan)
+    assert position(plan, CANARY) >= 0
     assert not plan.upgrades

@@ -1,41 +1,39 @@
-"""The throw-away deployment of a drill: made like the real one, with a name and a login of its own, and cut off. Pure."""
+"""A throw-away deployment, for a drill or a canary: made like the real one, with a name and a login of its own, and cut off.
+Pure.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 
 from hubdeploy.blueprint import routing
-from hubdeploy.blueprint.component import own_labels
-from hubdeploy.blueprint.specs import Blueprint, VolumeSpec
-from hubdeploy.contract import labels
+from hubdeploy.blueprint.specs import Blueprint
 from hubdeploy.contract.documents import User
 from hubdeploy.settings import generated, volume_names
 from hubdeploy.settings.declarations import Settings, defaults
 
-# What images and users' servers follow from. All else is a drill's own, or derived.
+# What images and users' servers follow from. All else is its own, or derived.
 _CARRIED = (
     "root", "image_namespace", "image_tag", "base_image", "nb_user", "nb_uid", "notebook_dir", "notebook_image", "spawn_command",
     "timezone", "python_distribution", "builder", "extra_ca_bundle", "memory_limit", "cpu_limit", "pids_limit", "data_mount",
 )  # fmt: skip
+# What a deployment throws away; each has a name of its own.
+KINDS = DRILL, CANARY = ("drill", "canary")
 
 
-def name(deployment: str) -> str:
-    """The throw-away deployment's name."""
-    return f"{deployment}-drill"
+def name(deployment: str, kind: str) -> str:
+    """With a sign that DOCKER_MACHINE_NAME refuses: all that has this name is removed, and is nobody else's."""
+    return f"{deployment}_{kind}"
 
 
-def mark(settings: Settings) -> VolumeSpec:
-    """The volume that is made first and removed last. A deployment of that name without it is somebody's own."""
-    return VolumeSpec(settings.name, own_labels(settings, labels.DRILL), True, "DOCKER_MACHINE_NAME")
-
-
-def settings_of(settings: Settings, user: str) -> Settings:
-    """The throw-away deployment's settings: `user` alone may log in, with a password that nobody knows beforehand."""
+def settings_of(settings: Settings, kind: str, user: str) -> Settings:
+    """The settings of the throw-away deployment of this kind: `user` alone may log in, with a password that nobody knows
+    beforehand."""
     carried = {field: getattr(settings, field) for field in _CARRIED}
     if settings.home_volume == volume_names.NONE:
         carried["home_volume"] = volume_names.NONE
     made = defaults(
-        **carried, name=name(settings.name), authenticator="shared-password", http_port=None, users=(User(user),)
+        **carried, name=name(settings.name, kind), authenticator="shared-password", http_port=None, users=(User(user),)
     )
     return generated.completed(made)[0]
 

@@ -1,0 +1,65 @@
+"""A throw-away deployment is nobody else's, and reaches nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubdeploy.blueprint import draw, throwaway
+from hubdeploy.blueprint.specs import ContainerSpec, NetworkSpec, VolumeSpec
+from hubdeploy.contract.documents import Secret, User
+from hubdeploy.contract.servers import may_name
+from hubdeploy.settings import readers
+from hubdeploy.settings.declarations import Settings, defaults
+from tests.unit.blueprint.test_draw import FACTS
+
+NAME = "lab"
+
+
+@pytest.fixture
+def real() -> Settings:
+    return defaults(name=NAME, authenticator="github", github_client_id="id", users=(User("ada", True),), http_port=80)
+
+
+@pytest.fixture
+def thrown_away(real: Settings) -> Settings:
+    return throwaway.settings_of(real, throwaway.CANARY, "canary")
+
+
+def test_no_deployment_can_have_its_name(thrown_away: Settings) -> None:
+    assert readers.deployment_name(NAME) == NAME
+    with pytest.raises(readers.Unfit):
+        readers.deployment_name(thrown_away.name)
+
+
+def test_all_that_it_makes_has_its_own_name_and_label(real: Settings, thrown_away: Settings) -> None:
+    drawn = draw.draw(thrown_away, FACTS)
+    made: list[ContainerSpec | NetworkSpec | VolumeSpec] = [*drawn.containers, *drawn.networks, *drawn.volumes]
+    for spec in made:
+        assert spec.name.startswith(f"{thrown_away.name}-")
+        assert spec.labels["hubdeploy.deployment"] == thrown_away.name
+    assert draw.names(real) & draw.names(thrown_away) == set()
+    mounted = {mount.source for spec in drawn.containers for mount in spec.mounts if mount.kind == "volume"}
+    assert mounted <= {spec.name for spec in drawn.volumes}
+    for template in real.volume_templates:
+        assert not [spec.name for spec in drawn.volumes if may_name(template, spec.name)]
+
+
+def test_it_runs_the_real_images(real: Settings, thrown_away: Settings) -> None:
+    assert {one.image for one in draw.draw(thrown_away, FACTS).containers} == {
+        one.image for one in draw.draw(real, FACTS).containers
+    }
+    assert thrown_away.notebook_image == real.notebook_image
+
+
+def test_its_login_is_its_own_and_lets_in_its_user_alone(real: Settings, thrown_away: Settings) -> None:
+    contract = draw.draw(thrown_away, FACTS).contract
+    assert (contract.login.name, contract.users) == ("shared-password", (User("canary"),))
+    assert not contract.login.has_groups
+    assert isinstance(thrown_away.user_password, Secret)
+    assert thrown_away.user_password != throwaway.settings_of(real, throwaway.CANARY, "canary").user_password
+
+
+def test_it_has_no_way_out_and_no_port_that_others_reach(thrown_away: Settings) -> None:
+    drawn = throwaway.cut_off(draw.draw(thrown_away, FACTS))
+    assert all(network.internal for network in drawn.networks)
+    assert not any(spec.published for spec in drawn.containers)
