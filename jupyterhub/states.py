@@ -178,6 +178,8 @@ class Store:
 
     def _replace_database(self, wanted: Path) -> None:
         file, new = self._data / DATABASE, self._data / f"{DATABASE}{_HALF}"
+        # As in _write.
+        new.unlink(missing_ok=True)
         shutil.copyfile(wanted, new)
         _sync(new)
         if file.exists():
@@ -246,6 +248,8 @@ def _read(file: Path) -> State:
 def _write(file: Path, content: bytes) -> None:
     """Writes a file as a whole, or not at all."""
     new = file.with_name(f"{file.name}.new")
+    # A hub that somebody took over may have put a link there, which would lead into another volume.
+    new.unlink(missing_ok=True)
     new.write_bytes(content)
     _sync(new)
     os.replace(new, file)

@@ -300,6 +300,23 @@ def test_who_has_lost_access_since_does_not_get_it_back(
     assert named() == ["kaben"]
 
 
+def test_links_that_a_hub_left_in_its_volumes_lead_a_way_back_nowhere(
+    states: ModuleType, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_database(tmp_path, HERE / "jupyterhub_5_5.sql")
+    write_contract(tmp_path, "kaben")
+    note(store, tmp_path, **{"lab-hub": "{}"})
+    kept_at(states, monkeypatch, store, 0)
+    (kept,) = listed(store)
+    target = tmp_path / "states" / kept.state.id / "state.json"
+    before = target.read_bytes()
+    (tmp_path / "documents" / "contract.json.new").symlink_to(target)
+    file.with_name(f"{DATABASE}.half").symlink_to(target)
+    store.bring(kept.state.id)
+    assert target.read_bytes() == before
+    assert users(file) == {"kaben", "ada", "octo-cat"}
+
+
 def test_of_the_copies_that_jupyterhub_made_five_stay(store: Any, tmp_path: Path) -> None:
     data = tmp_path / "data"
     for day in range(1, 8):
