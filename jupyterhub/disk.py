@@ -42,8 +42,8 @@ PARTS = 2
 # A server that wrote less than this share of what counts as no room is not why there is none. The less is left, the less it
 # takes.
 _LEAST_GROWTH = 0.25
-# Where nobody was found, all is measured again when so much more of what counts as no room is gone.
-_AGAIN_AFTER = 0.1
+# Where nobody was found, all is measured again when so much more of what counts as no room is gone, or after so many seconds.
+_AGAIN_AFTER, _AGAIN_WITHIN = 0.1, 60.0
 # A share of what counts as no room, with less of which the engine makes no container.
 _TOO_LITTLE = 0.25
 # Who was stopped so often for filling the disk gets no server before there is room again.
@@ -168,8 +168,10 @@ class DiskWatch:
         self._known = Measure()
         self._measured_at = -MEASURE_EVERY
         self._stops: Counter[str] = Counter()
-        # How much room there was when nobody was found who took it.
-        self._nobody_at: float | None = None
+        # How much room there was when nobody was found who took it, and when that was.
+        self._nobody_at: tuple[float, float] | None = None
+        # What the last look failed with.
+        self._trouble = ""
         self._running: asyncio.Task[None] | None = None
 
     def begin(self, users: Mapping[Any, Any]) -> None:
@@ -180,13 +182,17 @@ class DiskWatch:
         # An earlier hub may have ended in between.
         await _thaw(_active(users))
         while True:
+            trouble = ""
             try:
                 await self.look(users)
             except OSError as error:
-                log.warning("the disk could not be looked at: %s", error)
+                trouble = str(error)
+                if trouble != self._trouble:
+                    log.warning("the disk could not be looked at: %s", error)
             except Exception:
                 # The next look may succeed, and nobody else looks.
                 log.exception("the disk could not be looked at")
+            self._trouble = trouble
             await asyncio.sleep(LOOK_EVERY)
 
     async def look(self, users: Mapping[Any, Any]) -> None:
@@ -211,8 +217,12 @@ class DiskWatch:
             self._tell_limits(self._kind.disk_limit, users)
 
     async def _stop_who_fills(self, disk: Disk, users: Mapping[Any, Any]) -> None:
-        if self._nobody_at is not None and disk.room > self._nobody_at - _AGAIN_AFTER:
-            return
+        now = time.monotonic()
+        if self._nobody_at is not None:
+            room, at = self._nobody_at
+            if disk.room > room - _AGAIN_AFTER and now - at < _AGAIN_WITHIN:
+                return
+        self._nobody_at = disk.room, now
         async with _frozen(users):
             # Without room the engine can make no container, so nobody could measure.
             has_given = disk.room < _TOO_LITTLE and await asyncio.to_thread(self._reserve.give)
@@ -223,8 +233,8 @@ class DiskWatch:
             spawner = next((one for one in _active(users) if one.object_id == container), None) if container else None
             if spawner is None:
                 log.error("the engine's disk has no room (%s), and no server wrote much of late", _words(disk))
-                self._nobody_at = disk.room
                 return
+            self._nobody_at = None
             wrote = growth[spawner.object_id]
             reason = (
                 "Your server was stopped, as it filled the disk that all share: it wrote"

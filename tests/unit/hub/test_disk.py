@@ -161,14 +161,20 @@ def test_a_disk_that_others_filled_stops_nobody_and_is_not_measured_all_the_time
     hub.take("ann", 10 * MB)
     hub.look()
     hub.now = FULL
-    for _ in range(20):
-        hub.clock += disk.LOOK_EVERY
+    for _ in range(10):
         hub.look()
+        hub.clock += disk.LOOK_EVERY
     assert (hub.ended, hub.measures) == ([], 2)
     assert list((hub.folder / "reserve").iterdir()), "there is some room left"
     hub.now = Disk(0, 100 * GB, 9000, 1000)
     hub.look()
     assert not list((hub.folder / "reserve").iterdir()), "the hub itself needs room"
+    hub.take("ann", 50 * MB)
+    hub.look()
+    assert hub.ended == []
+    hub.clock += 60
+    hub.look()
+    assert [name for name, _ in hub.ended] == ["ann"], "where nothing is left, it is measured again after a while"
 
 
 def test_a_nearly_full_disk_lets_servers_start_safely_alone_and_who_filled_it_again_not_at_all(hub: Hub) -> None:
