@@ -134,7 +134,8 @@ GROUPS = (
     ),
     Group(
         "hubs-that-go-back",
-        (f"{_ROLLBACK}::test_a_hub_that_breaks_in_its_place_goes_back_and_nobody_notices",),
+        (f"{_ROLLBACK}::test_a_hub_that_breaks_in_its_place_goes_back_and_nobody_notices",
+         f"{_ROLLBACK}::test_a_hub_that_breaks_after_up_has_ended_goes_back_by_itself"),
         _ROLLED_BACK,
         8,
     ),

@@ -132,6 +132,7 @@ class Store:
         older = tuple(self._folders())
         os.rename(half, self._folder / state.id)
         (self._folder / states.NOTED).unlink()
+        (self._folder / states.WENT_BACK).unlink(missing_ok=True)
         for number, one in enumerate(older, start=1):
             if number >= states.MOST or _hold_the_same(one, self._folder / state.id):
                 shutil.rmtree(one)

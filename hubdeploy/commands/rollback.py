@@ -7,20 +7,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hubdeploy.blueprint import draw
+from hubdeploy.blueprint import draw, jobs
 from hubdeploy.blueprint.specs import Store
 from hubdeploy.commands import execution, reachability
 from hubdeploy.commands.deployment import Deployment, Drawn
 from hubdeploy.commands.reachability import Confirm
-from hubdeploy.contract.states import Listed, State
+from hubdeploy.contract import states as contract
+from hubdeploy.contract.documents import Secret, from_bytes, to_bytes
+from hubdeploy.contract.states import Listed, State, WentBack
+from hubdeploy.engine import Engine
 from hubdeploy.errors import DeployError, Interrupted, NotReady
 from hubdeploy.plan import operations as op
-from hubdeploy.plan.rollback import going_back, is_there
+from hubdeploy.plan.rollback import going_back, is_there, watched
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan
 from hubdeploy.tls import selection
 
 _STEP = 1.0
+# Seconds of the late watch.
+_LATE = 3600.0
 
 
 def rollback(
@@ -34,7 +39,10 @@ def rollback(
     store = draw.store(settings)
     kept = [one for one in states(deployment, store, snapshot) if not one.is_noted]
     chosen = _chosen(kept, to, snapshot, store)
-    deployment.show_and_do(going_back(chosen, store, snapshot, with_database=bool(to)), yes=yes)
+    plan = going_back(chosen, store, snapshot, with_database=bool(to))
+    deployment.show_and_do(plan, yes=yes)
+    if plan.steps:
+        _remember(deployment, store, "somebody ran ./invoke rollback")
     pair = None if settings.behind else selection.current(settings, deployment.engine.read_volume)
     confirm(deployment.engine, settings, pair)
     deployment.display.line(f"the hub is as of {op.when(chosen.state.at)}; ./invoke up brings the new one again")
@@ -75,8 +83,9 @@ def unless_well(deployment: Deployment, drawn: Drawn, confirm: Confirm) -> Itera
         raise
 
 
-def watch(deployment: Deployment, drawn: Drawn, confirm: Confirm, seconds: float) -> None:
-    """Looks at a new hub for so long. Raises NotReady if the login page fails for a while, or the hub is started again."""
+def watch(deployment: Deployment, drawn: Drawn, confirm: Confirm, seconds: float) -> bool:
+    """Looks at a new hub for so long; False if somebody ended it. Raises NotReady if the login page fails for a while, or the hub
+    is started again."""
     hub, display = drawn.blueprint.store.hub, deployment.display
     display.line(f"watching the new hub for {seconds:.0f} s (Ctrl-C ends the watch; ./invoke rollback goes back later)")
     since, until = deployment.engine.running_since(hub), time.monotonic() + seconds
@@ -92,8 +101,35 @@ def watch(deployment: Deployment, drawn: Drawn, confirm: Confirm, seconds: float
             time.sleep(_STEP)
     except KeyboardInterrupt:
         display.line("the watch has ended; the new hub stays")
-        return
+        return False
     display.line("the new hub is well")
+    return True
+
+
+def watch_on(deployment: Deployment, drawn: Drawn) -> None:
+    """Has a container of the engine look at the new hub for an hour more, which goes back by itself."""
+    store, snapshot = drawn.blueprint.store, deployment.observe(files=False)
+    old = drawn.snapshot.containers[store.hub].image_id
+    kept = next(one for one in states(deployment, store, snapshot) if one.state.image == old and not one.is_noted)
+    question = jobs.login_page_question(drawn.settings)
+    deployment.engine.watch(store, watched(kept, store, snapshot, drawn.settings.proxy_name, question, seconds=_LATE))
+    deployment.display.line(
+        f"{contract.watch_name(store.deployment)} looks at it for an hour more: if it is not well then, the old hub comes back,"
+        " and ./invoke status says so"
+    )
+
+
+def went_back(engine: Engine, store: Store, snapshot: Snapshot) -> str:
+    """When and why the hub went back, or could not, since the last upgrade; empty where it did not."""
+    if store.states not in snapshot.volumes:
+        return ""
+    found = engine.read_volume(store.states, contract.WENT_BACK).get(contract.WENT_BACK)
+    told = from_bytes(WentBack, found.reveal()) if found else None
+    if told is None:
+        return ""
+    if told.failed:
+        return f"the hub could not go back on {op.when(told.at)}, though {told.why}: {told.failed}"
+    return f"the hub went back on {op.when(told.at)}: {told.why}"
 
 
 def _go_back(deployment: Deployment, drawn: Drawn, failed: DeployError, confirm: Confirm) -> None:
@@ -114,6 +150,7 @@ def _go_back(deployment: Deployment, drawn: Drawn, failed: DeployError, confirm:
             deployment.display.plan(plan)
         execution.carry_out(plan.steps, deployment.apply, deployment.display)
         if replaces:
+            _remember(deployment, store, failed.found.partition("\n")[0])
             confirm(engine, drawn.settings, drawn.served)
     except Interrupted:
         raise
@@ -129,6 +166,12 @@ def _go_back(deployment: Deployment, drawn: Drawn, failed: DeployError, confirm:
             found=f"{failed.found}; the old hub runs again, with its image and its database",
             fix=f"correct the image's folder, then ./invoke up; {failed.fix}",
         ) from failed
+
+
+def _remember(deployment: Deployment, store: Store, why: str) -> None:
+    """For `status`."""
+    told = Secret(to_bytes(WentBack(time.time(), why)))
+    deployment.apply(op.VolumeHolds(store.states, {contract.WENT_BACK: told}, "why the hub went back"))
 
 
 def _is_untouched(before: Snapshot, now: Snapshot, image: str) -> bool:

@@ -14,12 +14,15 @@ from rich.text import Text
 
 from hubdeploy.blueprint import draw
 from hubdeploy.blueprint.components import COMPONENTS
-from hubdeploy.commands import authority, daily, reachability, usage
+from hubdeploy.blueprint.specs import Store
+from hubdeploy.commands import authority, daily, reachability, rollback, usage
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.commands.named import NamedDeployment
 from hubdeploy.contract import labels, states
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import checks
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.rollback import last_upgrade
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.tls import selection
@@ -64,14 +67,24 @@ def show(deployment: NamedDeployment, *, disk: bool = False) -> None:
         if settings.behind:
             front = reachability.trouble_in_front(settings) or f"leads here from {settings.public_url}"
             console.print(f"proxy in front: {front}", markup=False)
+    store = draw.store(settings)
+    if returned := rollback.went_back(deployment.engine, store, snapshot):
+        console.print(returned, markup=False)
     backups = daily.state(deployment.engine, settings, snapshot)
     for line in backups.lines:
         console.print(line, markup=False)
     if wrong:
-        raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix="./invoke up")
+        raise DeployError(wanted=f"the login page at {settings.public_url}", found=wrong, fix=_way_on(store, snapshot))
     if backups.wrong:
         fix = "run ./invoke backup, which shows what stands in its way"
         raise DeployError(wanted="a backup of the last day", found=backups.wrong, fix=fix)
+
+
+def _way_on(store: Store, snapshot: Snapshot) -> str:
+    """What helps a hub whose login page does not come."""
+    upgraded = last_upgrade(store, snapshot)
+    back = f"./invoke rollback brings back the hub of before the upgrade on {op.when(upgraded)}; " if upgraded else ""
+    return f"{back}./invoke up"
 
 
 def _components(snapshot: Snapshot, deployment: NamedDeployment) -> Table:

@@ -45,7 +45,9 @@ def up(
         deployment.display.cautions((Caution(f"the proxy in front does not lead here yet: {wrong}", fix),))
     if drawn.plan.upgrades and watch:
         with rollback.unless_well(deployment, drawn, confirm):
-            rollback.watch(deployment, drawn, confirm, watch)
+            is_well = rollback.watch(deployment, drawn, confirm, watch)
+        if is_well:
+            rollback.watch_on(deployment, drawn)
 
 
 def plans(deployment: Deployment) -> Iterator[Drawn]:

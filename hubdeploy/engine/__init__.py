@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hubdeploy.blueprint.specs import Store
 from hubdeploy.contract.documents import Secret
-from hubdeploy.contract.states import Listed
+from hubdeploy.contract.states import Listed, Watched
 from hubdeploy.engine import act, actions, helper, images, observe, oneoff, states
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.helper import Ended, Helper
@@ -111,6 +111,10 @@ class Engine:
     def states(self, store: Store) -> tuple[Listed, ...]:
         """What the hub can go back to, see states.listed."""
         return states.listed(self.connection, store)
+
+    def watch(self, store: Store, watched: Watched) -> None:
+        """Starts the late watch, see states.watch."""
+        states.watch(self.connection, store, watched)
 
     def old_copies(self, store: Store) -> tuple[int, int]:
         """How many old copies of the database there are, and their bytes, see states.old_copies."""

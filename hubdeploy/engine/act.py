@@ -18,7 +18,7 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 
 from hubdeploy.blueprint.specs import Attachment, ContainerSpec
-from hubdeploy.contract import labels, logs, servers
+from hubdeploy.contract import containers, labels, logs, servers
 from hubdeploy.contract.documents import Secret
 from hubdeploy.engine import images, observe
 from hubdeploy.engine.connection import Connection, already_gone, translated
@@ -198,7 +198,7 @@ def publish_files(connection: Connection, operation: op.FilesPublished, progress
     with translated(str(operation)):
         put(connection, operation.container, staged, operation.mounts)
         for path in operation.files:
-            code, printed = _run(connection, operation.container, ["mv", f"{path}.new", path])
+            code, printed = containers.run(connection.api, operation.container, ["mv", f"{path}.new", path])
             if code != 0:
                 found = f"mv ended with code {code}: {printed}"
                 raise EngineError(wanted=str(operation), found=found, fix="run it again")
@@ -233,13 +233,6 @@ def _mount_of(path: str, mounts: Sequence[str]) -> str:
     return max((mount for mount in mounts if path.startswith(f"{mount}/")), key=len, default="/")
 
 
-def _run(connection: Connection, container: str, command: Sequence[str]) -> tuple[int, str]:
-    """Exit code and output of a command in a running container."""
-    exec_id = connection.api.exec_create(container, list(command))["Id"]
-    output = connection.api.exec_start(exec_id).decode(errors="replace")
-    return int(connection.api.exec_inspect(exec_id)["ExitCode"]), output
-
-
 def start(connection: Connection, operation: op.ContainerStarted, progress: Progress) -> None:
     with translated(str(operation)):
         connection.api.start(operation.name)
@@ -258,11 +251,11 @@ def await_healthy(connection: Connection, name: str, within: float = HEALTHY_WIT
     with translated(f"container {name} is healthy"):
         while True:
             inspected = connection.api.inspect_container(name)
-            check, state = _health_command(inspected), inspected["State"]
+            check, state = containers.health_command(inspected), inspected["State"]
             if not state["Running"] or state["Restarting"]:
                 raise _not_ready(connection, name, f"exited with code {state['ExitCode']}")
             try:
-                if check is None or _run(connection, name, check)[0] == 0:
+                if check is None or containers.run(connection.api, name, check)[0] == 0:
                     return
             except docker.errors.APIError as error:
                 # It exited between the look and the exec; the next look tells.
@@ -276,9 +269,9 @@ def await_healthy(connection: Connection, name: str, within: float = HEALTHY_WIT
 def health(connection: Connection, name: str) -> tuple[bool, str]:
     """Whether the container's own health check passes now, and what it prints; False if it does not run any more."""
     with translated(f"the health of {name} can be asked"):
-        check = _health_command(connection.api.inspect_container(name))
+        check = containers.health_command(connection.api.inspect_container(name))
         try:
-            code, printed = _run(connection, name, check) if check else (0, "")
+            code, printed = containers.run(connection.api, name, check) if check else (0, "")
         except docker.errors.APIError as error:
             if error.status_code != 409:
                 raise
@@ -289,7 +282,7 @@ def health(connection: Connection, name: str) -> tuple[bool, str]:
 def run_in(connection: Connection, name: str, command: Sequence[str]) -> tuple[int, str]:
     """The exit code of a command in a running container, and what it prints."""
     with translated(f"{command[-1]} can be asked of {name}"):
-        code, printed = _run(connection, name, command)
+        code, printed = containers.run(connection.api, name, command)
         return code, printed.strip()
 
 
@@ -305,10 +298,3 @@ def _not_ready(connection: Connection, name: str, found: str) -> NotReady:
 def _kept_address(subnet: str) -> str:
     """The hub's address in a network of ours: the second of the lower half, behind the gateway."""
     return str(ipaddress.ip_network(subnet)[2])
-
-
-def _health_command(inspected: Mapping[str, Any]) -> list[str] | None:
-    test = (inspected["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
-    if test[0] == "CMD":
-        return list(test[1:])
-    return ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else None

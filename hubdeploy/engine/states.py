@@ -9,11 +9,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import docker.errors
+from docker.types import LogConfig
+from docker.types import Mount as EngineMount
+
+from hubdeploy.blueprint.components.filter import ENGINE_SOCKET
 from hubdeploy.blueprint.specs import Mount, Store
-from hubdeploy.contract import servers, states
+from hubdeploy.contract import containers, labels, logs, servers, states
 from hubdeploy.contract.documents import Secret, from_bytes, to_bytes
-from hubdeploy.contract.states import Listed, Listing, State
-from hubdeploy.engine import helper
+from hubdeploy.contract.states import Listed, Listing, State, Watched
+from hubdeploy.engine import helper, oneoff
 from hubdeploy.engine.act import Progress
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.engine.helper import Helper
@@ -44,6 +49,7 @@ def lend(connection: Connection, operation: op.CopyLent, progress: Progress) -> 
 def note(connection: Connection, operation: op.StateNoted, progress: Progress) -> None:
     store, api = operation.store, connection.api
     with translated(str(operation)):
+        _end_watch(connection, store)
         image = api.inspect_container(store.hub)["Image"]
         running = dict[str, str]()
         for name in operation.containers:
@@ -62,6 +68,8 @@ def keep(connection: Connection, operation: op.StateKept, progress: Progress) ->
 
 
 def bring(connection: Connection, operation: op.StateBrought, progress: Progress) -> None:
+    with translated(str(operation)):
+        _end_watch(connection, operation.store)
     _checked(connection, operation.store, "bring", str(operation), operation.state.id, writes=True)
 
 
@@ -81,16 +89,52 @@ def old_copies(connection: Connection, store: Store) -> tuple[int, int]:
 
 
 def recreate(connection: Connection, operation: op.ContainerRecreated, progress: Progress) -> None:
-    made = json.loads(operation.description)
-    networks, first = made["networks"], made["body"]["HostConfig"]["NetworkMode"]
     with translated(str(operation)):
-        if first in networks:
-            place = connection.api.create_endpoint_config(**networks[first])
-            made["body"]["NetworkingConfig"] = {"EndpointsConfig": {first: place}}
-        connection.api.create_container_from_config(made["body"], operation.name)  # type: ignore[no-untyped-call]
-        for name, place in networks.items():
-            if name != first:
-                connection.api.connect_container_to_network(operation.name, name, **place)
+        containers.recreate(connection.api, operation.name, operation.description)
+
+
+def watch(connection: Connection, store: Store, watched: Watched) -> None:
+    """Starts the late watch, which works by itself from then on and is removed at its end."""
+    with translated(f"{states.watch_name(store.deployment)} looks at the hub"):
+        _end_watch(connection, store)
+        container = connection.api.create_container(
+            store.image,
+            ["-m", "late_watch"],
+            entrypoint=[_PYTHON],
+            name=states.watch_name(store.deployment),
+            labels={labels.DEPLOYMENT: store.deployment, labels.ROLE: labels.JOB},
+            environment={"WATCHED": to_bytes(watched).decode()},
+            user="0:0",
+            healthcheck={"test": ["NONE"]},
+            use_config_proxy=False,
+            host_config=oneoff.confined(
+                connection,
+                mounts=[
+                    EngineMount(states.DATA, store.data, type="volume"),
+                    EngineMount(states.DOCUMENTS, store.documents, type="volume"),
+                    EngineMount(states.STATES, store.states, type="volume"),
+                    EngineMount(states.SOCKET, ENGINE_SOCKET, type="bind"),
+                ],
+                network_mode="host",
+                # An engine that gives containers users of their own shares its host's network with no other.
+                userns_mode="host",
+                read_only=True,
+                tmpfs={"/tmp": "mode=1777,size=64m"},
+                auto_remove=True,
+                log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
+            ),
+        )
+        connection.api.start(container["Id"])
+
+
+def _end_watch(connection: Connection, store: Store) -> None:
+    """Whoever replaces the hub ends the watch of it."""
+    try:
+        connection.api.remove_container(states.watch_name(store.deployment), force=True)
+    except docker.errors.APIError as error:
+        # Gone, or at its end: the engine removes it then.
+        if error.status_code not in (404, 409):
+            raise
 
 
 def description(connection: Connection, found: Mapping[str, Any]) -> str:
@@ -159,7 +203,7 @@ def _run(
     """Exit code, standard output and standard error of a program for states; unless it `writes`, it only reads the hub's data."""
     heard: list[str] = []
     wanted = Helper(
-        name=f"{store.deployment}-job-states",
+        name=states.helper_name(store.deployment),
         image=store.image,
         command=(_PYTHON, "-m", "states", verb, *words),
         deployment=store.deployment,

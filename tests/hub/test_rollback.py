@@ -60,6 +60,19 @@ async def broken(self: ServerSpawner) -> None:
 
 ServerSpawner.start_object = broken
 """
+BREAKS_ON_DEMAND = """
+from jupyterhub.handlers.login import LoginHandler
+
+
+class Broken(LoginHandler):
+    async def get(self) -> None:
+        if Path("{data}/breaks").exists():
+            raise RuntimeError("broken on purpose")
+        await super().get()
+
+
+HANDLERS = (*HANDLERS, (r"/login", Broken))
+"""
 DIES_LATER = """
 import os
 import threading
@@ -110,6 +123,10 @@ class Lab:
             settings = {key: config[key] for key in sorted(config) if key not in ("Hostname", "Image")}
             found[role] = (attributes["Image"], (str(settings), str(host), *wanted))
         return found
+
+    def jobs(self) -> list[str]:
+        """The names of all helpers that are there."""
+        return [one.name for one in self.clone.containers() if one.name and "-job-" in one.name]
 
     def started(self) -> dict[str, str]:
         """Role of each of these components -> when its container was started last."""
@@ -171,7 +188,7 @@ def assert_as_before(lab: Lab, before: object, latest: str) -> None:
     assert lab.running() == before
     assert lab.latest == latest
     assert lab.grace.call("GET", "/hub/api/user").json()["name"] == "grace", "her token is known"
-    assert [one.name for one in clone.containers() if "-job-" in str(one.name)] == []
+    assert lab.jobs() == []
     assert of_canaries(lab) == []
     assert "nothing to do" in clone.invoke("plan")
 
@@ -221,6 +238,30 @@ def test_a_hub_that_breaks_in_its_place_goes_back_and_nobody_notices(
     assert found in printed, printed
     assert watch.failures == []
     assert_as_before(lab, before, latest)
+
+
+@pytest.mark.slow
+def test_a_hub_that_breaks_after_up_has_ended_goes_back_by_itself(lab: Lab) -> None:
+    clone, before, latest = lab.clone, lab.running(), lab.latest
+    hub, file = clone.settings.hub_name, f"{clone.settings.data_mount}/breaks"
+    with broken(lab, "hub.py", BREAKS_ON_DEMAND.format(data=clone.settings.data_mount)) as watch:
+        code, printed = lab.up("--watch", "3")
+        assert code == 0, printed
+        assert lab.latest != latest
+        assert "the hub went back" not in clone.invoke("status")
+        late = clone.container(f"{clone.name}-job-watch").attrs
+        assert (late["HostConfig"]["CapDrop"], late["HostConfig"]["CapAdd"]) == (["ALL"], None)
+        assert late["HostConfig"]["ReadonlyRootfs"]
+        assert {one["Destination"] for one in late["Mounts"]} == {"/data", "/documents", "/states", "/run/docker.sock"}
+        assert clone.container(hub).exec_run(["touch", file]).exit_code == 0
+        until(lambda: lab.latest == latest, 150, "the old hub is back")
+        until(lambda: not lab.jobs(), 30, "the late watch has ended")
+    assert clone.container(hub).exec_run(["rm", file]).exit_code == 0
+
+    assert watch.failures == []
+    assert_as_before(lab, before, latest)
+    (told,) = [line for line in clone.invoke("status").splitlines() if line.startswith("the hub went back on ")]
+    assert told.endswith("answers 500: it does not reach the hub")
 
 
 @pytest.mark.slow
@@ -364,4 +405,5 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
         remove=True,
         volumes={store.states: {"bind": "/states", "mode": "ro"}},
     )
-    assert all(re.fullmatch(r"\d{8}-\d{6}", name) for name in listing.decode().split()), "nothing half is left"
+    left = {name for name in listing.decode().split() if not re.fullmatch(r"\d{8}-\d{6}", name)}
+    assert left == {"went-back.json"}, "nothing half is left"

@@ -9,7 +9,8 @@ import pytest
 
 from hubdeploy.blueprint.specs import Blueprint
 from hubdeploy.contract.states import Listed, State
-from hubdeploy.plan.rollback import going_back
+from hubdeploy.plan import operations as op
+from hubdeploy.plan.rollback import going_back, last_upgrade, watched
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.settings.declarations import Settings
 from tests.unit.plan.test_plan import drawn_blueprint, image_state, server, up
@@ -137,6 +138,25 @@ def test_from_the_state_itself_nothing_is_done_unless_the_database_is_wanted(
     wanted = going_back(KEPT, drawn.store, snapshot, with_database=True)
     assert "container lab-hub is created as it was" in str(wanted)
     assert "container lab-guard" not in str(wanted)
+
+
+def test_the_late_watch_goes_the_same_way(drawn: Blueprint, upgraded: Snapshot) -> None:
+    without = {name: text for name, text in KEPT.state.containers.items() if name != "lab-clock"}
+    kept = dataclasses.replace(KEPT, state=dataclasses.replace(KEPT.state, containers=without))
+    found = watched(kept, drawn.store, upgraded, "lab-proxy", ("https",), 60)
+    steps = [step.operation for step in going_back(kept, drawn.store, upgraded).steps]
+    assert list(found.order) == [one.name for one in steps if isinstance(one, op.ContainerRecreated)]
+    assert found.newcomers == ("lab-clock",)
+    assert (found.image, found.state) == (upgraded.containers["lab-hub"].image_id, "19700101-001640")
+
+
+def test_when_the_hub_was_upgraded_is_known_until_it_has_gone_back(drawn: Blueprint, upgraded: Snapshot) -> None:
+    assert last_upgrade(drawn.store, up(drawn)) is None
+    names = ("lab/hub:0123456789ab", "lab/hub:state-19700101-000000", "lab/hub:state-19700101-001640")
+    old = dataclasses.replace(upgraded.own_images[0], references=names)
+    snapshot = dataclasses.replace(upgraded, own_images=(old,))
+    assert last_upgrade(drawn.store, snapshot) == KEPT.state.at
+    assert last_upgrade(drawn.store, with_image(snapshot, OLD, "lab-hub")) is None
 
 
 def test_a_component_that_came_with_the_new_image_goes(drawn: Blueprint, upgraded: Snapshot) -> None:
