@@ -109,7 +109,7 @@ GROUPS = (
         "outside",
         ("tests/hub/test_outside.py",),
         (*_DEPLOYMENT, "tests/hub/test_outside.py", "tests/hub/outside.py", "tests/hub/walls.py", "tests/hub/authority.py",
-         "tests/hub/github_standin.py", "docs/going-public.md"),
+         "tests/hub/github_standin.py", "tests/documents.py", "docs/going-public.md"),
         6,
     ),
     Group(
@@ -151,6 +151,12 @@ GROUPS = (
         ("tests/hub/test_forget.py::test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost",),
         (*_DEPLOYMENT, "tests/hub/test_forget.py", "tests/hub/volumes.py", "tests/archive.py", "tests/terminal.py"),
         6,
+    ),
+    Group(
+        "operating",
+        ("tests/hub/test_operating.py",),
+        (*_DEPLOYMENT, "tests/hub/test_operating.py", "tests/documents.py", "tests/terminal.py", "docs/operating.md"),
+        8,
     ),
     Group(
         "builders",

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubdeploy.machine import debian
+from tests import documents
 from tests.hub.authority import Authority
-from tests.hub.clone import CHECKOUT
 from tests.hub.waiting import until
 
 _PACKAGES = {"nginx": "nginx-light", "caddy": "caddy", "ip": "iproute2", "curl": "curl"}
@@ -93,8 +93,7 @@ def machine() -> Iterator[Machine]:
 
 def block(program: str, other: Machine, path: str, listens: str, certificate: Path, key: Path) -> str:
     """The document's configuration for nginx or Caddy, with names, paths and addresses of the tests."""
-    document = (CHECKOUT / "docs" / "going-public.md").read_text(encoding="utf-8")
-    (found,) = re.findall(rf"^```{program}\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    found = documents.fenced(documents.DOCS / "going-public.md", program)
     text = found.replace(_HOST, other.proxy).replace(_PATH, path).replace(_LISTENS, listens)
     assert text.count(listens) == 1
     text = re.sub(r"(ssl_certificate +)\S+;", rf"\g<1>{certificate};", text)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from hubdeploy.settings import loading
-from tests.hub.clone import CHECKOUT, Clone
+from tests import documents
+from tests.hub.clone import Clone
 from tests.hub.person import Person
 
 # Names and contents that a careless copy would lose.
@@ -61,7 +61,7 @@ def test_a_users_files_come_back_by_the_documents_commands(
     kernel.close()
     assert password.reveal() not in told
 
-    for command in _commands(hub.name, restored):
+    for command in _by_hand(hub.name, restored):
         subprocess.run(command, check=True, capture_output=True, timeout=120)
     image = hub.settings.image_reference("hub")
     words = ["/usr/bin/python3", "-c", _READ]
@@ -69,9 +69,10 @@ def test_a_users_files_come_back_by_the_documents_commands(
     assert read.decode() == f"kept True 0 /nowhere {hub.settings.nb_uid}\n"
 
 
-def _commands(name: str, volume: str) -> list[list[str]]:
+def _by_hand(name: str, volume: str) -> list[list[str]]:
     """The document's commands that bring one user's volume back."""
-    text = (CHECKOUT / "docs" / "operating.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"((?:^    .*\n)*^    .*restore latest.*\n)", text, re.MULTILINE)
-    lines = block.replace("\\\n", " ").replace("ada-restored", volume).replace("NAME", name).splitlines()
-    return [shlex.split(line) for line in lines if line.strip()]
+    text = documents.section(documents.DOCS / "operating.md", "By hand")
+    return [
+        [word.replace("ada-restored", volume).replace("NAME", name) for word in command.words]
+        for command in documents.commands(text)
+    ]

@@ -20,10 +20,9 @@ import hubdeploy
 import tasks
 from develop import tasks as developers_tasks
 from hubdeploy.commands.commandline import TwoSpellings
+from tests.documents import CHECKOUT, DOCS, section
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 README = CHECKOUT / "README.md"
-DOCS = CHECKOUT / "docs"
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *DOCS.glob("*.md")])
 TEST_COMMAND = "./invoke setup test"
 # All that can be called; --list shows the operator's tasks alone.
@@ -40,13 +39,6 @@ def rows(text: str) -> list[list[str]]:
     """The cells of every table row of a document, heads and rules left out."""
     lines = [line for line in text.splitlines() if line.startswith("| `")]
     return [re.split(r"\s*\|\s*", line.strip("| ")) for line in lines]
-
-
-def section(path: Path, heading: str) -> str:
-    """A document's text under `## heading`, up to the next heading of that rank."""
-    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", path.read_text(), re.MULTILINE | re.DOTALL)
-    assert found, f"{named(path)} has no section {heading}"
-    return found[1]
 
 
 def plain(cell: str) -> str:

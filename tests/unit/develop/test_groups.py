@@ -91,7 +91,7 @@ def test_the_inputs_hold_the_tests_and_what_they_import(copy: Path, group: Group
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 def test_an_edited_input_changes_the_digest_and_an_unrelated_file_does_not(copy: Path, group: Group) -> None:
     before = records.digest(copy, group)
-    for name in ("README.md", "docs/operating.md", "tests/unit/test_docs.py", "develop/records/new.json"):
+    for name in ("README.md", "docs/images.md", "tests/unit/test_docs.py", "develop/records/new.json"):
         unrelated = copy / name
         unrelated.parent.mkdir(exist_ok=True)
         unrelated.write_text("another text\n")
