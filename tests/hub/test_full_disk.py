@@ -198,11 +198,11 @@ def test_without_the_hub_nothing_can_be_saved_on_a_disk_that_somebody_filled_and
     assert lab.chapter("bea", "settle")["login"] == 200
     hub.stop()
     fill(lab, "bea")
-    until(lambda: len(saving.failed) > 50, 60, "ada cannot save")
+    until(lambda: len(saving.failed) > 20, 60, "ada cannot save")
+    saved, failed = len(saving.saved), len(saving.failed)
+    until(lambda: len(saving.failed) > failed + 60, 120, "ada cannot save")
     before = len(saving.saved)
-    until(lambda: len(saving.failed) > 100, 60, "ada still cannot save")
-    assert len(saving.saved) < before + 5
-    before = len(saving.saved)
+    assert before - saved < 30, "at most here and there one comes through"
     hub.start()
     until(
         lambda: not lab.has_server("bea"),
