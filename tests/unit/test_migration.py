@@ -40,7 +40,7 @@ def mounted(user: str, found: Settings, folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(type(server), "get_env", lambda self: {})
     server._stages = []
     asyncio.run(server.create_object())
-    home, mount = engine.created["HostConfig"]["Mounts"]
+    home, mount, _ = engine.created["HostConfig"]["Mounts"]
     assert (home["Source"], home["Target"]) == ("crypticlabs-jupyterhub-home-octo-2dcat", "/home/cryptic")
     assert engine.name.startswith("crypticlabs-jupyterhub-user-"), "the container's name is the deployment's"
     return str(mount["Source"])
