@@ -42,7 +42,9 @@ _PROVIDER = ("tests/hub/provider.py", "tests/hub/authority.py", "tests/nanoidp.p
 _IMAGES = "tests/hub/test_images.py"
 _HOMES = "tests/hub/test_homes.py"
 _ROLLBACK = "tests/hub/test_rollback.py"
-_ROLLED_BACK = (*_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py")
+_ROLLED_BACK = (*_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py", "tests/hub/killing.py")
+_KILLED = "tests/hub/test_killed.py"
+_KILLED_THERE = (*_DEPLOYMENT, _KILLED, "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py")
 _SEARCH = "tests/unit/settings/test_settings_search.py"
 _SEARCH_HALF = f"{_SEARCH}::test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere[{{}}]"
 # The hub's own modules run on what was written, on no image.
@@ -149,8 +151,15 @@ GROUPS = (
     Group(
         "forget",
         ("tests/hub/test_forget.py::test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost",),
-        (*_DEPLOYMENT, "tests/hub/test_forget.py", "tests/hub/volumes.py", "tests/archive.py", "tests/terminal.py"),
+        (*_DEPLOYMENT, "tests/hub/test_forget.py", "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py",
+         "tests/terminal.py"),
         6,
+    ),
+    Group(
+        "killed-backup",
+        (f"{_KILLED}::test_a_backup_that_is_killed_anywhere_is_whole_when_it_is_run_again",),
+        _KILLED_THERE,
+        8,
     ),
     Group(
         "operating",
@@ -173,7 +182,8 @@ GROUPS = (
     Group(
         "restore",
         ("tests/hub/test_restore.py",),
-        (*_DEPLOYMENT, "tests/hub/test_restore.py", "tests/hub/sftp.py", "tests/hub/remote.py", "tests/hub/remote_story.py"),
+        (*_DEPLOYMENT, "tests/hub/test_restore.py", "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py",
+         "tests/hub/sftp.py", "tests/hub/remote.py", "tests/hub/remote_story.py"),
         8,
     ),
     Group(

@@ -1,0 +1,139 @@
+"""A backup is killed at each step, and run again: the end is that of a run that nobody killed, and nothing half is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from hubdeploy.commands import backup
+from hubdeploy.contract import labels
+from tests.hub import killing, volumes
+from tests.hub.clone import Clone
+from tests.hub.killing import Killer
+
+pytestmark = pytest.mark.slow
+
+PASSWORD = "a-password-of-users"
+# Bytes: restic writes several packs of 16 MB.
+_LARGE = 64 * 10**6
+# Names and kinds that a careless copy would lose.
+_WRITE = f"""
+import os, pathlib
+odd = pathlib.Path("odd"); odd.mkdir()
+(odd / "new\\nline *?[").write_text("kept")
+os.link(odd / "new\\nline *?[", odd / "linked")
+(odd / "closed").touch(mode=0)
+(odd / "away").symlink_to("/nowhere")
+pathlib.Path("large").write_bytes(os.urandom({_LARGE}))
+print("written")
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A deployment in whose volumes lie files of ada and zoë, who do not work now."""
+
+    clone: Clone
+    volumes_before: frozenset[str]
+
+    @property
+    def image(self) -> str:
+        return str(self.clone.settings.image_reference("hub"))
+
+    def restic(self, *words: str) -> str:
+        """What restic prints, in a container beside the helper."""
+        name, mounted = self.clone.name, {"mode": "ro"}
+        command = ["-r", "/repository", "-p", "/documents/password", "--no-cache", "--no-lock", *words]
+        printed = self.clone.client.containers.run(
+            self.image, command, entrypoint=["restic"], user="root", remove=True, network_mode="none",
+            volumes={f"{name}-backup": {"bind": "/repository", **mounted},
+                     f"{name}-backup-documents": {"bind": "/documents", **mounted}},
+        )  # fmt: skip
+        return bytes(printed).decode()
+
+    def snapshots(self) -> list[str]:
+        return [one["id"] for one in json.loads(self.restic("snapshots", "--json")) or []]
+
+    def files_in(self, snapshot: str) -> list[tuple[object, ...]]:
+        """What a snapshot's list says of users' files."""
+        nodes = [json.loads(line) for line in self.restic("ls", "--json", snapshot).splitlines()]
+        return sorted(
+            (one["path"], one["type"], one.get("size"), one.get("mode"), one["uid"], one["gid"], one["mtime"])
+            for one in nodes
+            if one["struct_type"] == "node" and re.match(r"/volumes/.*-(home|user)-", one["path"])
+        )
+
+    def check_that_nothing_is_half(self) -> None:
+        """The repository is whole and has nothing that no snapshot uses; no helper is left, and no volume without an owner."""
+        told = self.restic("check", "--read-data")
+        assert "no errors were found" in told, told
+        assert not re.search("not referenced|additional files|unused", told), told
+        assert [one.name for one in self.clone.containers() if "-job-" in str(one.name)] == []
+        self.check_that_volumes_have_owners()
+
+    def check_that_backups_are_whole(self) -> None:
+        """The next run is well, and has the same list of files as another that nobody kills."""
+        lists = []
+        for _ in range(2):
+            assert killing.ended(killing.started(self.clone, backup.take)) == 0
+            (snapshot,) = self.snapshots()
+            lists.append(self.files_in(snapshot))
+            self.check_that_nothing_is_half()
+        assert lists[0] == lists[1]
+        assert len(lists[0]) > 10
+
+    def check_that_volumes_have_owners(self) -> None:
+        """A volume that no container holds says whose it is."""
+        loose = self.clone.client.volumes.list(filters={"dangling": True})
+        made = [one for one in loose if one.name not in self.volumes_before]
+        assert [one.name for one in made if labels.DEPLOYMENT not in (one.attrs["Labels"] or {})] == []
+
+
+@pytest.fixture(scope="module")
+def lab(new_clone: Callable[..., Clone]) -> Lab:
+    clone = new_clone("ada\nzoë\n", USER_PASSWORD=PASSWORD, BACKUP_KEEP="1 last")
+    before = frozenset(str(one.name) for one in clone.client.volumes.list())
+    clone.up()
+    for name in ("ada", "zoë"):
+        person = clone.person(name)
+        assert person.log_in(PASSWORD).status_code == 200
+        person.take_token()
+        person.start_server()
+        kernel = person.open_kernel()
+        assert kernel.run(f"import os; os.chdir({clone.settings.notebook_dir!r})\n{_WRITE}") == "written\n"
+        kernel.close()
+        clone.stop_server(person)
+    return Lab(clone, before)
+
+
+# Program of the helper, and what holds in it when it is killed: see killing.kill_helper.
+_IN_A_BACKUP = (
+    ("-m backup take", "test -e /documents/databases/jupyterhub.sqlite"),
+    ("restic backup", ""),
+    ("restic backup", 'test -n "$(find /repository/data -type f)"'),
+    ("restic forget", ""),
+    ("restic forget", 'test -n "$(ls /repository/locks)"'),
+)
+
+
+def test_a_backup_that_is_killed_anywhere_is_whole_when_it_is_run_again(lab: Lab) -> None:
+    clone = lab.clone
+    for program, then in _IN_A_BACKUP:
+        # Something to write, and something to prune.
+        volumes.fill(clone.client, f"{clone.name}-user-ada", lab.image, {"large": os.urandom(_LARGE)})
+        assert killing.kill_helper(clone, backup.take, program, then) == 1
+        lab.check_that_backups_are_whole()
+    # A run after one that was cut prunes what no snapshot uses, even if no snapshot goes.
+    assert killing.kill_helper(clone, backup.take, "restic backup") == 1
+    assert killing.kill_helper(clone, backup.take, "restic prune", 'test -n "$(ls /repository/locks)"') == 1
+    lab.check_that_backups_are_whole()
+    killer = Killer(clone, backup.take, makes_helpers=True)
+    while killer.is_killed():
+        lab.check_that_volumes_have_owners()
+    assert [one for one in killer.at if one.startswith("after POST containers/ID/start")]
+    lab.check_that_backups_are_whole()
