@@ -141,6 +141,8 @@ def test_who_takes_more_of_the_disk_than_allowed_is_told_and_starts_safely_until
     window.log_in(page, small.url, "keen", _PASSWORD)
     page.wait_for_url("**/hub/home")
     page.goto(f"{small.url}/user/keen/lab")
+    # The hub serves JupyterLab's files: until all are there it must not be away.
+    expect(page.locator("#hub-memory")).to_be_visible(timeout=_SHOWN_WITHIN)
     restart_hub()
     expect(message(page, re.compile(r"Your files take 5\d MB of your 67 MB\. Delete"))).to_be_visible(
         timeout=_SHOWN_BY_ANOTHER_HUB_WITHIN
