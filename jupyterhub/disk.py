@@ -136,11 +136,6 @@ class Reserve:
         shutil.rmtree(part)
         return True
 
-    def make_room(self) -> None:
-        """Gives a part back where there is next to no room: a hub could not start."""
-        if self._folder.is_dir() and Disk.of(os.statvfs(self._folder)).room < _TOO_LITTLE:
-            self.give()
-
     def fill(self, disk: Disk) -> None:
         """Takes the parts that are missing, as long as the disk has room for each of them."""
         least_bytes, least_files = disk.reserve

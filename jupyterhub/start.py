@@ -17,7 +17,6 @@ with quick.imports():
     import accounts
     import assets
     import database
-    import disk
     import engine
     import passwords
     from contract import labels
@@ -69,7 +68,6 @@ def main() -> None:
         sys.exit(f"the hub cannot reach the container engine, as the filter does not answer: {error}")
     remove = ServerRemover(client, contract.labels)
     remove.outside(contract.hub.base_url)
-    disk.Reserve(Path(contract.hub.reserve)).make_room()
     data = Path(contract.hub.data_dir)
     accounts.apply(contract.users, data, remove, contract.login)
     passwords.forget_strangers(data, data / database.FILE)
