@@ -86,8 +86,10 @@ class Measure:
         )
 
     def after(self, before: Measure) -> Measure:
-        """With what the earlier one knows of what could not be measured now."""
-        return Measure({**before.measured, **self.measured}, self.servers)
+        """With what the earlier one knows of what could not be measured now, and running servers write to."""
+        written = {name for names in self.servers.values() for name in names}
+        known = {name: taken for name, taken in before.measured.items() if name in written}
+        return Measure({**known, **self.measured}, self.servers)
 
     def growth(self, before: Measure) -> dict[str, Taken]:
         """Container -> how much more it takes than before. What is new has grown from nothing."""
