@@ -80,29 +80,30 @@ function topOfPage(app, Widget, markRead) {
     widget.parent?.fit();
   }).observe(list);
 
+  // By id: a message that is shown, with its text, and the text that was closed. Another text is another message.
   const items = new Map();
-  const closed = new Set();
+  const closed = new Map();
   const add = (notice) => {
     const item = element("li", {});
     item.dataset.level = notice.level;
     const button = element("button", { textContent: "Dismiss", ariaLabel: `Dismiss: ${notice.text}` });
     button.onclick = () => {
-      closed.add(notice.id);
+      closed.set(notice.id, notice.text);
       remove(notice.id);
       markRead(notice);
     };
     item.append(element("span", { textContent: notice.text }), button);
     list.append(item);
-    items.set(notice.id, item);
+    items.set(notice.id, { item, text: notice.text });
   };
   const remove = (id) => {
-    items.get(id)?.remove();
+    items.get(id)?.item.remove();
     items.delete(id);
   };
   return (notices) => {
-    const wanted = notices.filter(({ id }) => !closed.has(id));
-    const ids = new Set(wanted.map(({ id }) => id));
-    [...items.keys()].filter((id) => !ids.has(id)).forEach(remove);
+    const wanted = notices.filter(({ id, text }) => closed.get(id) !== text);
+    const texts = new Map(wanted.map(({ id, text }) => [id, text]));
+    [...items].filter(([id, { text }]) => texts.get(id) !== text).forEach(([id]) => remove(id));
     wanted.filter(({ id }) => !items.has(id)).forEach(add);
   };
 }
