@@ -47,10 +47,10 @@ def ids(client: docker.DockerClient, project: Project) -> dict[str, str | None]:
 
 
 def touched(plan: Plan) -> set[str]:
-    """What the plan's steps change, as `kind name`; what they put on record apart."""
+    """What the plan's steps change, as `kind name`; what they try or put on record apart."""
     found = set()
     for step in plan.steps:
-        if isinstance(step.operation, op.StateNoted | op.StateKept):
+        if isinstance(step.operation, op.CanaryHeard | op.StateNoted | op.StateKept):
             continue
         words = str(step.operation).split()
         found.add(" ".join(words[:2]) if words[0] in ("container", "image", "network", "volume") else words[0])
