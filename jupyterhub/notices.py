@@ -1,8 +1,8 @@
 """Messages from the hub to a user's JupyterLab, each kept until the user has read it.
 
-They lie in a file of their own on the data volume, so they outlive pages, servers and hubs. A server asks with its own
-token and waits for an answer; a user gets no message of another one, nor of an earlier user of the same name. All of this
-runs on the hub's event loop.
+They lie in a file of their own on the data volume, so they outlive pages, servers and hubs; all but those of the moment, for
+which this hub alone vouches. A server asks with its own token and waits for an answer; a user gets no message of another one,
+nor of an earlier user of the same name. All of this runs on the hub's event loop.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ create table if not exists seen (account text, announcement text, primary key (a
 
 @dataclass(frozen=True)
 class Notice:
-    """A message in plain text. A second one with the same `id` replaces the first."""
+    """A message in plain text. A second one with the same `id` replaces the first. `button` is what a user who has read it
+    presses."""
 
     id: str
     text: str
     level: Literal["info", "warning"] = "info"
+    button: str = "Dismiss"
 
 
 class Notices:
@@ -51,18 +53,30 @@ class Notices:
         self._last_announced: Notice | None = None
         self._connected: sqlite3.Connection | None = None
         self._waiting: set[asyncio.Future[None]] = set()
+        # Account -> id -> message that is shown, and what follows when it was read.
+        self._shown: dict[str, dict[str, tuple[Notice, Callable[[], None]]]] = {}
 
     def send(self, user: Any, notice: Notice) -> None:
         """Keeps a message for a user and wakes the user's server, if there is one."""
         row = (_account(user), notice.id, notice.text, notice.level)
         self._write("insert or replace into notice values (?, ?, ?, ?)", row)
 
+    def show(self, user: Any, notice: Notice, read: Callable[[], None] = lambda: None) -> None:
+        """Shows a message that this hub alone vouches for: another hub does not know it. `read` is called once the user has
+        read it."""
+        self._shown.setdefault(_account(user), {})[notice.id] = (notice, read)
+        self._wake()
+
     def withdraw(self, user: Any, notice: str) -> None:
         """Forgets a message that is no longer true."""
+        self._shown.get(_account(user), {}).pop(notice, None)
         self._write("delete from notice where account = ? and id = ?", (_account(user), notice))
 
     def mark_read(self, user: Any, notice: str) -> None:
+        shown = self._shown.get(_account(user), {}).get(notice)
         self.withdraw(user, notice)
+        if shown:
+            shown[1]()
         announced = self._announced()
         if announced and announced.id == notice:
             self._write("insert or replace into seen values (?, ?)", (_account(user), notice))
@@ -73,7 +87,7 @@ class Notices:
 
     def _unread(self, account: str) -> list[Notice]:
         found = self._file().execute("select id, text, level from notice where account = ? order by rowid", (account,))
-        notices = [Notice(*row) for row in found]
+        notices = [Notice(*row) for row in found] + [notice for notice, _ in self._shown.get(account, {}).values()]
         announced = self._announced()
         if announced is None:
             return notices
@@ -112,6 +126,9 @@ class Notices:
     def _write(self, statement: str, row: tuple[str, ...]) -> None:
         with self._file() as transaction:
             transaction.execute(statement, row)
+        self._wake()
+
+    def _wake(self) -> None:
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)

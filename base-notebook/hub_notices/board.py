@@ -12,13 +12,14 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class Notice:
     """A message in plain text. `kernel` is the id of the kernel that it is about. `until`: a message stays until its user
-    has `read` it, or is closed for this `page` and back on the next one."""
+    has `read` it, or is closed for this `page` and back on the next one. `button` is what the user presses then."""
 
     id: str
     text: str
     level: Literal["info", "warning"] = "info"
     kernel: str = ""
     until: Literal["read", "page"] = "read"
+    button: str = "Dismiss"
 
 
 class Board:
@@ -40,7 +41,12 @@ class Board:
         """All messages that the hub has for this user now."""
         levels: dict[Any, Literal["info", "warning"]] = {"warning": "warning"}
         taken = {
-            str(one["id"]): Notice(str(one["id"]), str(one["text"]), levels.get(one.get("level"), "info"))
+            str(one["id"]): Notice(
+                str(one["id"]),
+                str(one["text"]),
+                levels.get(one.get("level"), "info"),
+                button=str(one.get("button", Notice.button)),
+            )
             for one in notices
         }
         if taken != self._of_hub:

@@ -55,6 +55,25 @@ def test_a_message_replaces_the_one_of_the_same_name(kept: Any) -> None:
     assert texts(kept, ANN) == []
 
 
+def test_a_message_of_the_moment_is_gone_with_the_hub_and_says_once_that_it_was_read(
+    kept: Any, tmp_path: Path, announcement: Path
+) -> None:
+    heard: list[str] = []
+    kept.show(
+        ANN, notices.Notice("idle-1", "Your server will be stopped.", button="Keep"), read=lambda: heard.append("ann")
+    )
+    assert [(one.id, one.button) for one in kept.unread(ANN)] == [("idle-1", "Keep")]
+    assert opened(tmp_path, announcement).unread(ANN) == kept.unread(BOB) == []
+    kept.mark_read(BOB, "idle-1")
+    assert heard == []
+    kept.mark_read(ANN, "idle-1")
+    kept.mark_read(ANN, "idle-1")
+    assert (heard, kept.unread(ANN)) == (["ann"], [])
+    kept.show(ANN, DISK)
+    kept.withdraw(ANN, "disk")
+    assert kept.unread(ANN) == []
+
+
 def test_a_later_user_of_the_same_name_gets_no_message_of_the_earlier_one(kept: Any) -> None:
     kept.send(ANN, DISK)
     assert kept.unread(SimpleNamespace(name="ann", created=datetime(2027, 1, 1))) == []
@@ -87,18 +106,19 @@ def test_an_announcement_that_was_taken_back_is_new_when_it_returns(kept: Any, a
 
 
 def test_a_message_wakes_the_server_that_waits_for_one(kept: Any) -> None:
-    async def story() -> list[Any]:
+    async def story(send: Any) -> list[Any]:
+        kept.withdraw(ANN, DISK.id)
         mark, nothing = await kept.changed(ANN, "")
         waiting = asyncio.ensure_future(kept.changed(ANN, mark))
         await asyncio.sleep(0)
         assert (nothing, waiting.done()) == ([], False)
-        kept.send(BOB, DISK)
+        send(BOB, DISK)
         await asyncio.sleep(0)
-        kept.send(ANN, DISK)
+        send(ANN, DISK)
         found: list[Any] = (await asyncio.wait_for(waiting, 60))[1]
         return found
 
-    assert asyncio.run(story()) == [DISK]
+    assert asyncio.run(story(kept.send)) == asyncio.run(story(kept.show)) == [DISK]
 
 
 def test_a_server_that_waited_in_vain_gets_the_same_answer_again(kept: Any) -> None:

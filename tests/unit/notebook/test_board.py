@@ -35,6 +35,7 @@ def test_a_message_stays_until_it_was_read(shown: Any, changes: list[str]) -> No
             "level": "warning",
             "kernel": "a-kernel",
             "until": "read",
+            "button": "Dismiss",
         }
     ]
     shown.mark_read("memory-1")
@@ -54,6 +55,11 @@ def test_a_message_of_the_hub_is_gone_at_once_and_the_hub_learns_it_later(shown:
     # The hub, which does not know yet, sends it once more.
     shown.take_from_hub([OF_HUB])
     assert (ids(shown), shown.unconfirmed) == ([], {"announcement-1"})
+
+
+def test_a_message_of_the_hub_has_the_button_that_the_hub_gives_it(shown: Any) -> None:
+    shown.take_from_hub([OF_HUB, {**OF_HUB, "id": "idle-1", "button": "Keep my server"}])
+    assert [one["button"] for one in shown.shown()] == ["Dismiss", "Keep my server"]
 
 
 def test_pages_hear_only_of_changes(shown: Any, changes: list[str]) -> None:

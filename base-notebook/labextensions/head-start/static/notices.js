@@ -86,7 +86,7 @@ function topOfPage(app, Widget, markRead) {
   const add = (notice) => {
     const item = element("li", {});
     item.dataset.level = notice.level;
-    const button = element("button", { textContent: "Dismiss", ariaLabel: `Dismiss: ${notice.text}` });
+    const button = element("button", { textContent: notice.button, ariaLabel: `${notice.button}: ${notice.text}` });
     button.onclick = () => {
       closed.set(notice.id, notice.text);
       remove(notice.id);
