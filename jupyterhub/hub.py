@@ -49,3 +49,5 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
             self.authenticator.watch.begin(self.users)
         if ServerSpawner.disk_watch:
             ServerSpawner.disk_watch.begin(self.users)
+        if ServerSpawner.idle_watch:
+            ServerSpawner.idle_watch.begin(self.users)

@@ -11,6 +11,7 @@ import admission
 import assets
 import database
 import disk
+import idle
 import membership
 import notices
 import pages
@@ -144,6 +145,7 @@ def configure(c: Any) -> None:
     configure_servers(c, contract)
     reserve = disk.Reserve(Path(contract.hub.reserve))
     ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, data / disk.LEVELS)
+    ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds[0], messages)
 
 
 configure(get_config())  # type: ignore[name-defined]  # noqa: F821  (JupyterHub's loader provides it)

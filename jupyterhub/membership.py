@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import stopping
 from jupyterhub import roles
 from tornado.web import HTTPError
 
@@ -219,12 +220,7 @@ class Watch:
                 await asyncio.sleep(1)
             if spawner.pending or not spawner.active:
                 return
-            spawner._stop_pending = True
-            try:
-                await user.settings["proxy"].delete_user(user, name)
-                await user.stop(name)
-            finally:
-                spawner._stop_pending = False
+            await stopping.stop(user, name)
         except Exception:
             self._log.exception("the server of %s could not be stopped", user.name)
         finally:

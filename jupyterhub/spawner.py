@@ -25,6 +25,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
+from idle import IdleWatch, report_every
 from tornado.web import HTTPError
 from traitlets import Dict, Instance, Unicode
 
@@ -85,7 +86,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _home_aside = False
     # The address of the files that the hub serves for the server's image.
     _assets = ""
-    # User -> how their last server ended by itself, until their next one starts.
+    # User -> how their last server ended, if nobody asked for it, until their next one starts.
     _ends: ClassVar[dict[str, str]] = {}
     # User -> how many times their server was started, by this hub.
     _starts: ClassVar[Counter[str]] = Counter()
@@ -97,6 +98,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _watched = ""
     # What the hub knows of the engine's disk; the hub's configuration makes it.
     disk_watch: ClassVar[DiskWatch | None] = None
+    # What stops servers that nobody uses; the hub's configuration makes it.
+    idle_watch: ClassVar[IdleWatch | None] = None
     # Why the hub itself ended the server's container.
     _end_because: End | None = None
 
@@ -114,12 +117,14 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     @staticmethod
     def end_of_server(user: str) -> str:
-        """How the user's server ended by itself, for the page that offers to start another; empty if it did not."""
+        """How the user's server ended without being asked to, for the page that offers to start another; empty if it did not."""
         return ServerSpawner._ends.get(user, "")
 
     def get_env(self) -> dict[str, str]:
         environment: dict[str, str] = super().get_env()
         environment |= {"HUB_ASSETS": self._assets} if self._assets else {}
+        if seconds := report_every(self.kind.idle_timeout):
+            environment["JUPYTERHUB_ACTIVITY_INTERVAL"] = str(seconds)
         if self._safe_because:
             # home.py of our images does the rest
             environment |= {"NOTEBOOK_SAFE_START": self._safe_because, "JUPYTERHUB_ROOT_DIR": servers.home(self.kind)}
@@ -327,6 +332,16 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         await self.docker("stop", self.object_id, timeout=0)
         await self.poll_and_notify()
 
+    def tell_end(self, ended: End, level: int) -> None:
+        """What the user and the operator read of the server's end, until its next start."""
+        self._ends[self.user.name] = ended.for_user
+        self._log_message(ended.for_operator, level)
+
+    async def processor_seconds(self) -> float:
+        """What the server's container has taken of the processors since its start."""
+        found = await self.docker("stats", self.object_id, stream=False, one_shot=True)
+        return float(found["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+
     async def freeze(self) -> None:
         """No process of the server runs until it is thawed."""
         await self.docker("pause", self.object_id)
@@ -346,8 +361,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
                 container = await self.get_object()
                 ended = self._end_because or (await self._ended(container["State"]) if container else REMOVED)
                 self._end_because = None
-                self._ends[self.user.name] = ended.for_user
-                self._log_message(ended.for_operator, logging.WARNING)
+                self.tell_end(ended, logging.WARNING)
                 await self._remove_if_any()
             return status
 

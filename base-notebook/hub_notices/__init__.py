@@ -1,7 +1,8 @@
 """Jupyter Server's extension for what JupyterLab tells its user: messages of the hub, and memory.
 
-It promises that a page gets each message within seconds and that a message stays until its user has read it. It never
-counts as activity of the user, never stops a server that cannot reach the hub, and imports its parts only in a server.
+It promises that a page gets each message within seconds and that a message stays until its user has read it. It counts a
+busy kernel as activity, and never a page that asks for messages. It never stops a server that cannot reach the hub, and
+imports its parts only in a server.
 """
 
 from typing import Any

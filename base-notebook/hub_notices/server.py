@@ -1,4 +1,4 @@
-"""Joins board, memory and hub with Jupyter Server: two addresses, an event for its pages, and a look at memory.
+"""Joins board, memory and hub with Jupyter Server: two addresses, an event for its pages, a look at memory and kernels.
 
 Pages read all once, at `api/hub-notices`. Later changes come over the websocket of events that JupyterLab has open anyway.
 """
@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import home
+from jupyter_server._tz import utcnow
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
@@ -59,6 +60,7 @@ class Notices:
         self._log = serverapp.log
         self.board = Board(self.send)
         self.line = Line(self.board)
+        self._activity = serverapp.web_app.settings["last_activity_times"]
         self._memory = memory.read()
         # Kills that were seen, and those among them that a message explains.
         self._seen = self._explained = self._memory.kills if self._memory else 0
@@ -120,6 +122,7 @@ class Notices:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
             self._watch_new_kernels()
+            self._count_busy_kernels()
             self._memory = memory.read()
             if self._memory and self._memory.kills > self._seen:
                 self._seen = self._memory.kills
@@ -137,6 +140,13 @@ class Notices:
             self._kernels.add_restart_callback(kernel, partial(self._kernel_died, kernel), "restart")
             self._kernels.add_restart_callback(kernel, partial(self._kernel_was_given_up, kernel), "dead")
         self._watched = running
+
+    def _count_busy_kernels(self) -> None:
+        """A kernel that says nothing while it computes is activity too. JupyterHub's own part of the server reports that to the
+        hub."""
+        kernels = [self._kernels.get_kernel(kernel) for kernel in self._kernels.list_kernel_ids()]
+        if any(getattr(kernel, "execution_state", "") == "busy" for kernel in kernels):
+            self._activity["busy_kernels"] = utcnow()
 
     def _kernel_died(self, kernel: str) -> None:
         """Called by Jupyter Server before it restarts a kernel that ended by itself."""

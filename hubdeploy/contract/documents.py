@@ -13,7 +13,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 # A volume in the hub's container, in the directory of its modules, and what lies in it. The rest of its file system is read-only.
@@ -129,6 +129,9 @@ class ServerKind:
     """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit), `disk_limit` the bytes
     of all volumes of a user (None: no limit).
 
+    Seconds, None for never: a server is stopped when nothing ran in it for `idle_timeout`, and in any case at the age of
+    `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
+
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
     `server_name` is DockerSpawner's template of the container's name.
     A field with the name of a field of Settings is filled from it.
@@ -152,11 +155,16 @@ class ServerKind:
     timezone: str = "Etc/UTC"
     marks_servers: bool = False
     disk_limit: int | None = None
+    idle_timeout: int | None = None
+    max_age: int | None = None
+    kernel_idle_timeout: int | None = None
 
     @property
     def fingerprint(self) -> str:
-        """A digest that each server carries as a label: one with another digest is out of date."""
-        return hashlib.sha256(to_bytes(self)).hexdigest()[:16]
+        """A digest that each server carries as a label: one with another digest is out of date. When a server is stopped is the
+        hub's to know, so running ones follow a change at once."""
+        made_from = replace(self, idle_timeout=None, max_age=None)
+        return hashlib.sha256(to_bytes(made_from)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -341,6 +341,23 @@ class Settings:
     pids_limit: int = setting(
         "USER_PIDS_LIMIT", "processes and threads of one server", readers.pids, default=4096, example="1024"
     )
+    idle_timeout: int | None = setting(
+        "IDLE_TIMEOUT", "a server in which nothing ran for so long is stopped, such as 12h or 90m; or none",
+        readers.length_or_none, default=readers.Seconds(12 * 3600), derivation="12h", example="none", since="1.2",
+        more="A cell or a program that runs counts, also without output and without a browser, and so does a page of JupyterLab"
+        " that is in sight. JupyterLab says so ten minutes before and offers to keep the server. Files stay; variables are lost."
+    )  # fmt: skip
+    max_age: int | None = setting(
+        "MAX_AGE", "a server that has run for so long is stopped, whatever runs in it, such as 7d; or none",
+        readers.length_or_none, derive=lambda _: None, derivation="none", example="7d", since="1.2",
+        more="JupyterLab says so ten minutes before. Its user may start another at once."
+    )  # fmt: skip
+    kernel_idle_timeout: int | None = setting(
+        "KERNEL_IDLE_TIMEOUT", "a kernel in which nothing ran for so long is shut down, such as 1h; or none",
+        readers.length_or_none, derive=lambda _: None, derivation="none", example="24h", since="1.2",
+        more="Also one whose notebook is open in a page, which gives its memory back. A kernel that computes stays. It acts in"
+        " this project's own images, from a server's next start."
+    )  # fmt: skip
     grant_sudo: bool = setting(
         "GRANT_SUDO", "yes: every server may use sudo; no: users with the flag sudo may", readers.yes_or_no,
         default=False, derivation="no", example="yes"
@@ -667,11 +684,11 @@ def defaults(**given: Any) -> Settings:
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Key -> value as `config` may print it: secrets as ***, paths and commands as text."""
+    """Key -> value as `config` may print it: secrets as ***, paths, commands and lengths of time as text."""
     shown: dict[str, Any] = {}
     for key, (attribute, declaration) in declarations().items():
         value = getattr(settings, attribute)
-        if isinstance(value, Secret | Path):
+        if isinstance(value, Secret | Path | readers.Seconds):
             value = str(value)
         elif isinstance(value, tuple):
             value = (" " if declaration.read is readers.command else ", ").join(value)

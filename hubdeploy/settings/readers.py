@@ -82,6 +82,9 @@ _OWN_PATHS = (
 _LAST_PORT = 65535
 _DNS_PORT = 53
 NONE = "none"
+# Seconds of each unit of a length of time, the longest first.
+_UNITS = {"d": 86_400, "h": 3600, "m": 60}
+_LENGTH, _LONGEST = re.compile(r"([0-9]{1,9})\s*([dhm])", re.IGNORECASE), 3650 * _UNITS["d"]
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
 _LEAST_MEMORY, _LEAST_DISK = 256 * 1024**2, 64 * 1024**2
@@ -416,6 +419,26 @@ def time_of_day_or_none(text: str) -> str | None:
     if found is None or int(found[1]) > 23 or int(found[2]) > 59:
         raise Unfit("is not a time of day", "a time from 00:00 to 23:59, or none", "write such as 03:00")
     return f"{int(found[1]):02}:{found[2]}"
+
+
+class Seconds(int):
+    """A length of time, which reads as it is written, such as 12h."""
+
+    def __str__(self) -> str:
+        unit = next(unit for unit, seconds in _UNITS.items() if self % seconds == 0)
+        return f"{self // _UNITS[unit]}{unit}"
+
+
+def length_or_none(text: str) -> Seconds | None:
+    """A length of time; None for the word none."""
+    if text == NONE:
+        return None
+    found = _LENGTH.fullmatch(text)
+    seconds = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    if not 0 < seconds <= _LONGEST:
+        wanted = "minutes, hours or days, such as 90m, 12h or 7d, at most 3650d; or none"
+        raise Unfit("is not a length of time", wanted, "write a whole number and m, h or d, or none")
+    return Seconds(seconds)
 
 
 def days(text: str) -> float:

@@ -129,7 +129,7 @@ KNOWN = (
     ),
     Known(("CPU_LIMIT", "DOCKER_CPU_LIMIT"), "a server's processors", "USER_CPU_LIMIT sets it"),
     Known(
-        ("CULL_*", "IDLE_TIMEOUT", "CONTAINER_IDLE_TIMEOUT"), "the end of idle servers", "no setting stops idle servers"
+        ("CULL_*", "CONTAINER_IDLE_TIMEOUT"), "the end of idle servers", "IDLE_TIMEOUT says when idle servers are stopped"
     ),
     Known(
         ("COMPOSE_*",), "Docker Compose", "there is no compose file; names derive from DOCKER_MACHINE_NAME"

@@ -234,6 +234,9 @@ def _server_kind(s: Settings, at: str) -> Readings:
         ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
         ("USER_DISK_LIMIT", "disk_limit", _absent_or(s.disk_limit)),
+        ("IDLE_TIMEOUT", "idle_timeout", _seconds(s.idle_timeout)),
+        ("MAX_AGE", "max_age", _seconds(s.max_age)),
+        ("KERNEL_IDLE_TIMEOUT", "kernel_idle_timeout", _seconds(s.kernel_idle_timeout)),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
         ("TIMEZONE", "timezone", s.timezone),
         ("DOCKER_NETWORK_NAME", "marks_servers", s.is_set("DOCKER_NETWORK_NAME")),
@@ -383,6 +386,11 @@ def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     for name in ("CHOWN_HOME_OPTS", "CHOWN_EXTRA_OPTS"):
         yield Reading("root follows no link", f"{at}.Env.{name}", "--no-dereference" if foreign else ABSENT)
     yield Reading("the runtime directory", f"{at}.Env.JUPYTER_RUNTIME_DIR", "/run/notebook/runtime")
+    kernels = str(int(s.kernel_idle_timeout)) if s.kernel_idle_timeout else ABSENT
+    yield Reading("KERNEL_IDLE_TIMEOUT", f"{at}.Env.NOTEBOOK_KERNEL_IDLE_TIMEOUT", kernels)
+    # Three reports in the time of a warning, which is ten minutes or half of the limit.
+    reports = str(int(min(600, s.idle_timeout / 2) / 3)) if s.idle_timeout else ABSENT
+    yield Reading("IDLE_TIMEOUT", f"{at}.Env.JUPYTERHUB_ACTIVITY_INTERVAL", reports)
     yield Reading("USER_MEMORY_LIMIT", f"{at}.Env.MEM_LIMIT", str(memory(s)))
     yield Reading("TIMEZONE", f"{at}.Env.TZ", s.timezone)
     yield Reading("USER_CPU_LIMIT", f"{at}.Env.CPU_LIMIT", str(s.cpu_limit) if s.cpu_limit else ABSENT)
@@ -415,6 +423,10 @@ def _password(s: Settings, leaves: Leaves, key: str) -> Any:
     """The password that is set, else the generated one in .env.local."""
     given = s.user_password if key == "USER_PASSWORD" else s.admin_password
     return given.reveal() if given else leaves.get(f"remembered.{key}")
+
+
+def _seconds(length: int | None) -> Any:
+    return _absent_or(None if length is None else int(length))
 
 
 def _absent_or(value: Any) -> Any:

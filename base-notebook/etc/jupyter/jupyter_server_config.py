@@ -1,6 +1,7 @@
 """What every Jupyter server on this image is set to, and what lets a user's first cell answer sooner."""
 
 import importlib.util
+import os
 import shutil
 
 import zmq
@@ -27,6 +28,11 @@ c.ServerApp.jpserver_extensions = {
     "notebook_shim": False,
     **{name: importlib.util.find_spec(name) is not None for name in ("hub_notices", "shared_assets")},
 }
+# From KERNEL_IDLE_TIMEOUT. A page that holds a kernel does not keep it, and work does.
+if _kernel_idle_timeout := int(os.environ.get("NOTEBOOK_KERNEL_IDLE_TIMEOUT", "0")):
+    c.MappingKernelManager.cull_idle_timeout = _kernel_idle_timeout
+    c.MappingKernelManager.cull_interval = max(1, min(300, _kernel_idle_timeout // 4))
+    c.MappingKernelManager.cull_connected = True
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"

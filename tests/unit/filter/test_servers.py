@@ -130,6 +130,13 @@ def test_container_and_volume_have_the_deployments_name_and_labels() -> None:
     }
 
 
+def test_when_a_server_is_stopped_is_no_part_of_what_it_is_made_from() -> None:
+    fingerprint = contract().kinds[0].fingerprint
+    assert contract(idle_timeout=60, max_age=60).kinds[0].fingerprint == fingerprint
+    assert contract(kernel_idle_timeout=60).kinds[0].fingerprint != fingerprint
+    assert "NOTEBOOK_KERNEL_IDLE_TIMEOUT=60" in created("ann", kernel_idle_timeout=60)["Env"]
+
+
 def test_no_path_of_the_host_is_mounted() -> None:
     host = created("ann")["HostConfig"]
     assert "Binds" not in host

@@ -134,6 +134,13 @@ def test_a_server_learns_which_of_its_images_files_the_hub_serves(make: Make, mo
     assert learned == ["a" * 16]
 
 
+def test_a_server_reports_its_activity_often_enough_for_the_limit(make: Make) -> None:
+    assert "JUPYTERHUB_ACTIVITY_INTERVAL" not in make().get_env()
+    server = make()
+    server.kind = contract(idle_timeout=12 * 3600).kinds[0]
+    assert server.get_env()["JUPYTERHUB_ACTIVITY_INTERVAL"] == "200"
+
+
 def test_two_users_spawners_share_no_docker_thread(make: Make) -> None:
     assert make().executor._max_workers > 1
 

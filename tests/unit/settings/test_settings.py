@@ -118,6 +118,16 @@ def test_name_servers_are_read_in_one_spelling(root: Path) -> None:
         assert "has no address of a name server as entry" in refusal(root, f"ACME_DNS='{wrong}'")
 
 
+def test_lengths_of_time_are_read_in_seconds_and_shown_as_they_are_written(root: Path) -> None:
+    found = load(root, "IDLE_TIMEOUT=90m\nMAX_AGE='7 D'\nKERNEL_IDLE_TIMEOUT=120m")
+    assert (found.idle_timeout, found.max_age, found.kernel_idle_timeout) == (5400, 604800, 7200)
+    shown = declarations.masked(found)
+    assert [shown[key] for key in ("IDLE_TIMEOUT", "MAX_AGE", "KERNEL_IDLE_TIMEOUT")] == ["90m", "7d", "2h"]
+    assert load(root, "IDLE_TIMEOUT=none").idle_timeout is None
+    for wrong in ("12", "0m", "1.5h", "12 hours", "never", "4000d"):
+        assert "is not a length of time" in refusal(root, f"IDLE_TIMEOUT='{wrong}'")
+
+
 def test_networks_are_read_in_one_spelling(root: Path) -> None:
     found = load(root, "ALLOWED_NETWORKS=10.1.2.9/24, 10.1.2.3/32:0443 DB.example.org:5432,files,10.1.2.0/24")
     assert found.allowed_networks == ("10.1.2.0/24", "10.1.2.3:443", "db.example.org:5432", "files")
