@@ -56,6 +56,10 @@ class Notices:
         # Account -> id -> message that is shown, and what follows when it was read.
         self._shown: dict[str, dict[str, tuple[Notice, Callable[[], None]]]] = {}
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Notices:
+        """Itself: JupyterHub copies its configuration, and what one part shows another answers with."""
+        return self
+
     def send(self, user: Any, notice: Notice) -> None:
         """Keeps a message for a user and wakes the user's server, if there is one."""
         row = (_account(user), notice.id, notice.text, notice.level)

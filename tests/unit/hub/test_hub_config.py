@@ -65,6 +65,13 @@ def test_every_page_names_the_deployment(load: Load) -> None:
     assert JupyterHub(config=load()).tornado_settings["headers"] == {"X-JupyterHub-Deployment": "lab"}
 
 
+def test_servers_are_answered_by_the_messages_that_the_watches_send(load: Load) -> None:
+    hub = JupyterHub(config=load(SHARED))
+    (answering,) = {id(given["notices"]) for _, _, given in (one for one in hub.extra_handlers if len(one) == 3)}
+    spawner = hub.spawner_class
+    assert {id(watch._notices) for watch in (spawner.disk_watch, spawner.idle_watch)} == {answering}
+
+
 def test_the_hub_neither_starts_nor_sets_up_the_proxy(load: Load) -> None:
     settings = load().Routes
     assert (settings.should_start, settings.enable_setup_dynamic_config) == (False, False)
