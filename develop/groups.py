@@ -193,6 +193,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "idle",
+        ("tests/hub/test_idle.py",),
+        (*_DEPLOYMENT, "tests/hub/test_idle.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        8,
+    ),
+    Group(
         "returning",
         ("tests/unit/backup/test_returning.py",),
         ("backup", "hubdeploy/contract", "requirements-dev.lock", "tests/hub_modules.py", "tests/unit/backup/test_returning.py"),
