@@ -162,6 +162,18 @@ GROUPS = (
         8,
     ),
     Group(
+        "killed-drill",
+        (f"{_KILLED}::test_a_drill_that_is_killed_anywhere_leaves_nothing_when_it_is_run_again",),
+        _KILLED_THERE,
+        8,
+    ),
+    Group(
+        "killed-restore",
+        (f"{_KILLED}::test_a_restoration_that_is_killed_anywhere_has_the_same_end_when_it_is_run_again",),
+        _KILLED_THERE,
+        8,
+    ),
+    Group(
         "operating",
         ("tests/hub/test_operating.py",),
         (*_DEPLOYMENT, "tests/hub/test_operating.py", "tests/documents.py", "tests/terminal.py", "docs/operating.md"),

@@ -70,15 +70,23 @@ def ended(process: int) -> int:
 
 
 def killed_after(clone: Clone, run: Run, wanted: str) -> bool:
-    """Runs it in a process that is killed right after the step that is printed as `wanted`; False if there is no such step."""
+    """Runs it in a process that is killed right after the step, or the line of a step's progress, that is printed as `wanted`;
+    False if there is none."""
+
+    def passes(line: str) -> None:
+        if line == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def watched(deployment: Deployment) -> None:
         apply = deployment.apply
 
         def watching(operation: op.Operation, progress: Callable[[str], None] = lambda line: None) -> None:
-            apply(operation, progress)
-            if str(operation) == wanted:
-                os.kill(os.getpid(), signal.SIGKILL)
+            def printed(line: str) -> None:
+                passes(line)
+                progress(line)
+
+            apply(operation, printed)
+            passes(str(operation))
 
         deployment.apply = watching  # type: ignore[method-assign]
         run(deployment)

@@ -10,11 +10,11 @@ import pytest
 
 from hubdeploy.commands import backup, forget, hub_program
 from hubdeploy.commands.deployment import Deployment
-from hubdeploy.commands.display import Display
 from hubdeploy.contract import labels
 from tests import terminal
-from tests.hub import volumes
+from tests.hub import killing, volumes
 from tests.hub.clone import Clone
+from tests.hub.killing import Silent
 from tests.hub.person import Person
 
 # Names and modes that a careless copy would lose.
@@ -178,16 +178,6 @@ class Killer:
         return acting
 
 
-class Silent(Display):
-    """An operator who types every name back."""
-
-    def refuse_without_terminal(self, wanted: str, fix: str) -> None:
-        pass
-
-    def typed_back(self, name: str, loss: str) -> None:
-        pass
-
-
 @pytest.mark.slow
 def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
     hub: Clone, new_leaver: Callable[[str], Leaver], monkeypatch: pytest.MonkeyPatch
@@ -214,6 +204,12 @@ def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
                 return False
             return True
 
+    def kill_helper(program: str, *, undo: bool) -> None:
+        code = killing.kill_helper(hub, lambda deployment: forget.forget(deployment, "dory", undo=undo), program)
+        assert code == 1
+
+    kill_helper("restic backup", undo=False)
+    assert leaver.volumes == there
     while not run():
         if leaver.volumes != there:
             # What is not there is in the repository.
@@ -223,6 +219,7 @@ def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
     assert {f"{when} {step}" for when in ("before", "after") for step in steps} <= killer.at
     assert len([moment for moment in killer.at if "volume" in moment]) == 2 * len(there)
 
+    kill_helper("restic restore", undo=True)
     while not run(undo=True):
         pass
     assert {"before bring-back", "after bring-back"} <= killer.at

@@ -1,4 +1,6 @@
-"""A backup is killed at each step, and run again: the end is that of a run that nobody killed, and nothing half is left."""
+"""Backup, drill and restore are killed at each step, and run again: the end is that of a run that nobody killed, and nothing half
+is left.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from hubdeploy.commands import backup
+from hubdeploy.blueprint import throwaway
+from hubdeploy.commands import backup, drill, restore
+from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
+from hubdeploy.engine import Engine
 from tests.hub import killing, volumes
 from tests.hub.clone import Clone
 from tests.hub.killing import Killer
@@ -87,6 +92,12 @@ class Lab:
         assert lists[0] == lists[1]
         assert len(lists[0]) > 10
 
+    def of_drills(self) -> list[str]:
+        """What there is of a throw-away deployment."""
+        name = throwaway.name(self.clone.name, throwaway.DRILL)
+        snapshot = Engine(self.clone.environ).observe(name, names=(), directories={})
+        return [*snapshot.containers, *snapshot.networks, *snapshot.volumes, *(one.name for one in snapshot.servers)]
+
     def check_that_volumes_have_owners(self) -> None:
         """A volume that no container holds says whose it is."""
         loose = self.clone.client.volumes.list(filters={"dangling": True})
@@ -137,3 +148,62 @@ def test_a_backup_that_is_killed_anywhere_is_whole_when_it_is_run_again(lab: Lab
         lab.check_that_volumes_have_owners()
     assert [one for one in killer.at if one.startswith("after POST containers/ID/start")]
     lab.check_that_backups_are_whole()
+
+
+def kind(moment: str) -> str:
+    """What a drill does to which sort of thing, and which helper works: others kill `up` and `restore` at each change."""
+    when, method, path, *words = moment.split()
+    return " ".join((when, method, path.partition("/")[0], *(words if when == "after" else ())))
+
+
+def test_a_drill_that_is_killed_anywhere_leaves_nothing_when_it_is_run_again(lab: Lab) -> None:
+    clone = lab.clone
+    clone.invoke("backup")
+    for program in ("-m backup restore", "-m backup.proving"):
+        assert killing.kill_helper(clone, drill.drill, program) == 1
+        assert lab.of_drills() == []
+    killer = Killer(clone, drill.drill, alike=kind)
+    while killer.is_killed():
+        lab.check_that_volumes_have_owners()
+    assert lab.of_drills() == []
+    lab.check_that_nothing_is_half()
+
+
+def restored(deployment: Deployment) -> None:
+    restore.restore(deployment, user="", path="", at="", of="", replace=False)
+
+
+def test_a_restoration_that_is_killed_anywhere_has_the_same_end_when_it_is_run_again(lab: Lab) -> None:
+    clone = lab.clone
+    clone.invoke("backup")
+    clone.invoke("down", "--servers")
+    before, names = volumes.looks(clone, lab.image), set(os.listdir(clone.root))
+    for name in (".env", "userlist"):
+        (clone.root / name).write_text((clone.root / name).read_text() + "# written since\n")
+
+    # Volumes that hold something are filled beside it, and then it is put away.
+    volumes.fill(clone.client, f"{clone.name}-user-ada", lab.image, {"newer": b"x", "large": b"x"})
+    assert killing.kill_helper(clone, restored, "-m backup restore", "ls -d /volumes/*/.restoring/new") == 1
+    killer = Killer(clone, restored)
+    while killer.is_killed():
+        lab.check_that_volumes_have_owners()
+    assert volumes.looks(clone, lab.image) == before
+    aside = {".env.before-restore-1", "userlist.before-restore-1"}
+    assert set(os.listdir(clone.root)) == names | aside
+    assert all("# written since" in (clone.root / name).read_text() for name in aside)
+    assert "# written since" not in (clone.root / ".env").read_text() + (clone.root / "userlist").read_text()
+
+    for name in before:
+        clone.client.volumes.get(name).remove()
+    assert killing.kill_helper(clone, restored, "-m backup restore", "ls /volumes/*/.restoring/straight") == 1
+    for name in before:
+        clone.client.volumes.get(name).remove()
+    # What differs is that volumes are made.
+    made = len(killer.at)
+    while killer.is_killed():
+        lab.check_that_volumes_have_owners()
+    assert len(killer.at) >= made + len(before)
+    assert volumes.looks(clone, lab.image) == before
+    lab.check_that_nothing_is_half()
+    clone.up()
+    assert clone.person("ada").log_in(PASSWORD).status_code == 200

@@ -5,7 +5,6 @@ finds every byte. The repository is on another machine, which has a real OpenSSH
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +13,10 @@ import docker
 import docker.errors
 import pytest
 
-from hubdeploy.contract import labels
+from hubdeploy.commands import backup
 from hubdeploy.settings import loading
 from tests import nested
-from tests.hub import sftp
+from tests.hub import killing, sftp, volumes
 from tests.hub.clone import Clone, copy_checkout, of_this_machine
 from tests.hub.remote import RemoteClone
 from tests.hub.sftp import SftpServer
@@ -43,32 +42,6 @@ open(b"odd/\\xff\\xfe", "w").write("no UTF-8")
 pathlib.Path.home().joinpath(".of-the-home").write_text("kept by USER")
 print("written")
 """
-# A line for each file below /v: all that a user could notice.
-_LOOK = """
-import hashlib, os, stat
-for folder, folders, names in os.walk(b"/v"):
-    for path in sorted(os.path.join(folder, name) for name in (*folders, *names)):
-        found = os.lstat(path)
-        content = b""
-        if stat.S_ISREG(found.st_mode):
-            content = hashlib.sha256(open(path, "rb").read()).hexdigest()
-        elif stat.S_ISLNK(found.st_mode):
-            content = os.readlink(path)
-        print(path, oct(found.st_mode), found.st_uid, found.st_gid, found.st_nlink, found.st_mtime_ns, content)
-"""
-
-
-def looks(clone: Clone, image: str) -> dict[str, list[str]]:
-    """Each user's volume, by its name, as a list of all files in it; a container of `image` looks."""
-    own = {"label": [f"{labels.DEPLOYMENT}={clone.name}", labels.UID]}
-    found = {}
-    for volume in clone.client.volumes.list(filters=own):
-        mounted = {volume.name: {"bind": "/v", "mode": "ro"}}
-        printed = clone.client.containers.run(
-            image, ["/usr/bin/python3", "-c", _LOOK], volumes=mounted, user="root", remove=True
-        )
-        found[volume.name] = sorted(printed.decode().splitlines())
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -100,25 +73,7 @@ def put_access(root: Path, server: SftpServer) -> None:
 
 def backed_up(clone: Clone) -> str:
     """The password, after a backup that was killed and one that was not."""
-    killed = threading.Event()
-
-    def kill() -> None:
-        name = f"{clone.name}-job-backup"
-        while not killed.is_set():
-            try:
-                clone.client.api.kill(name)
-                return
-            except docker.errors.APIError:
-                killed.wait(0.05)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        with pytest.raises(AssertionError, match=r"run \./invoke backup again"):
-            clone.invoke("backup")
-    finally:
-        killed.set()
-        killer.join()
+    assert killing.kill_helper(clone, backup.take, "-m backup take") == 1
     told = clone.invoke("backup")
     assert re.search(r"snapshot [0-9a-f]{8}: \d+ volumes", told)
     assert "the engine's own disk" not in told
@@ -149,7 +104,7 @@ def test_a_lost_engine_comes_back_from_repository_and_password_alone(
         kernel.close()
     # Kernels run on, and write nothing more.
     password = backed_up(lost)
-    before, url = looks(lost, lost.settings.image_reference("hub")), lost.url
+    before, url = volumes.looks(lost, lost.settings.image_reference("hub")), lost.url
     user_password = lost.user_password
     lost.remove()
 
@@ -166,7 +121,7 @@ def test_a_lost_engine_comes_back_from_repository_and_password_alone(
     told = found.invoke("restore")
     assert f"comes back as {lost.name}" in told
     assert password not in told
-    assert looks(found, image) == before
+    assert volumes.looks(found, image) == before
 
     found.up()
     assert (found.url, found.user_password) == (url, user_password)

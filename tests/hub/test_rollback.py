@@ -4,10 +4,8 @@ works in a server notices none of it.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
 from hubdeploy.family import FAMILY
 from hubdeploy.plan import operations as op
+from tests.hub import killing
 from tests.hub.clone import Clone
 from tests.hub.person import Kernel, Person
 from tests.hub.test_replacement import TICKING, Watch
@@ -336,31 +335,6 @@ def test_by_hand_the_hub_goes_back_with_its_database_and_forward_again(lab: Lab)
     assert lab.kernel.run("ticking.set(); print(kept + 1)").replace("tick\n", "") == "42\n"
 
 
-def kill_when(lab: Lab, run: Callable[[Deployment], None], wanted: str) -> bool:
-    """Runs it in a process that is killed right after the step, or the line of a step's progress, that is printed as `wanted`;
-    False if there is none."""
-    child = os.fork()
-    if child == 0:
-        try:
-            deployment = Deployment(lab.clone.root, lab.clone.environ)
-            apply = deployment.apply
-
-            def watching(operation: op.Operation, progress: Callable[[str], None] = lambda line: None) -> None:
-                def printed(line: str) -> None:
-                    if line == wanted:
-                        os.kill(os.getpid(), signal.SIGKILL)
-
-                apply(operation, printed)
-                printed(str(operation))
-
-            deployment.apply = watching  # type: ignore[method-assign]
-            run(deployment)
-        finally:
-            os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status)
-
-
 @pytest.mark.slow
 def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab: Lab) -> None:
     clone, before = lab.clone, lab.running()
@@ -379,7 +353,7 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
         f"database and image of {store.hub} are kept",
         f"container {store.hub} is removed",
     ):
-        assert kill_when(lab, lambda deployment: up.up(deployment, yes=True), wanted), wanted
+        assert killing.killed_after(clone, lambda deployment: up.up(deployment, yes=True), wanted), wanted
     clone.up()
     assert of_canaries(lab) == []
     after = lab.running()
@@ -395,7 +369,7 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
         f"container {clone.name}-guard is removed",
         f"container {store.hub} is created as it was",
     ):
-        assert kill_when(lab, lambda deployment: rollback.rollback(deployment, yes=True), wanted), wanted
+        assert killing.killed_after(clone, lambda deployment: rollback.rollback(deployment, yes=True), wanted), wanted
     clone.invoke("rollback", "--yes")
     assert lab.running() == before
     assert lab.grace.servers()[""]["ready"]

@@ -11,9 +11,24 @@ from dataclasses import dataclass
 import docker
 from docker.models.containers import Container
 
+from hubdeploy.contract import labels
 from tests.archive import tar as tar_of
+from tests.hub.clone import Clone
 
 _AT = "/volume"
+# A line for each file below /v: all that a user could notice.
+_LOOK = """
+import hashlib, os, stat
+for folder, folders, names in os.walk(b"/v"):
+    for path in sorted(os.path.join(folder, name) for name in (*folders, *names)):
+        found = os.lstat(path)
+        content = b""
+        if stat.S_ISREG(found.st_mode):
+            content = hashlib.sha256(open(path, "rb").read()).hexdigest()
+        elif stat.S_ISLNK(found.st_mode):
+            content = os.readlink(path)
+        print(path, oct(found.st_mode), found.st_uid, found.st_gid, found.st_nlink, found.st_mtime_ns, content)
+"""
 
 
 @dataclass(frozen=True)
@@ -53,3 +68,16 @@ def read(client: docker.DockerClient, volume: str, image: str, name: str) -> Vol
         file = tar.extractfile(member)
         assert file is not None, f"{name} is no file"
         return VolumeFile(file.read(), member.uid)
+
+
+def looks(clone: Clone, image: str) -> dict[str, list[str]]:
+    """Each user's volume, by its name, as a list of all files in it; a container of `image` looks."""
+    own = {"label": [f"{labels.DEPLOYMENT}={clone.name}", labels.UID]}
+    found = {}
+    for volume in clone.client.volumes.list(filters=own):
+        mounted = {volume.name: {"bind": "/v", "mode": "ro"}}
+        printed = clone.client.containers.run(
+            image, ["/usr/bin/python3", "-c", _LOOK], volumes=mounted, user="root", remove=True
+        )
+        found[volume.name] = sorted(printed.decode().splitlines())
+    return found
