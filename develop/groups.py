@@ -42,7 +42,9 @@ _PROVIDER = ("tests/hub/provider.py", "tests/hub/authority.py", "tests/nanoidp.p
 _IMAGES = "tests/hub/test_images.py"
 _HOMES = "tests/hub/test_homes.py"
 _ROLLBACK = "tests/hub/test_rollback.py"
-_ROLLED_BACK = (*_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py", "tests/hub/killing.py")
+_ROLLED_BACK = (
+    *_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py", "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py",
+)  # fmt: skip
 _KILLED = "tests/hub/test_killed.py"
 _KILLED_THERE = (*_DEPLOYMENT, _KILLED, "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py")
 _SEARCH = "tests/unit/settings/test_settings_search.py"
@@ -144,7 +146,7 @@ GROUPS = (
     Group(
         "rollback",
         (f"{_ROLLBACK}::test_by_hand_the_hub_goes_back_with_its_database_and_forward_again",
-         f"{_ROLLBACK}::test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next"),
+         f"{_ROLLBACK}::test_an_upgrade_and_a_rollback_that_are_killed_between_two_steps_are_completed_by_the_next"),
         _ROLLED_BACK,
         8,
     ),
@@ -163,7 +165,7 @@ GROUPS = (
     ),
     Group(
         "killed-drill",
-        (f"{_KILLED}::test_a_drill_that_is_killed_anywhere_leaves_nothing_when_it_is_run_again",),
+        (f"{_KILLED}::test_a_drill_that_is_killed_leaves_nothing_when_it_is_run_again",),
         _KILLED_THERE,
         8,
     ),

@@ -45,6 +45,11 @@ def cut_off(blueprint: Blueprint) -> Blueprint:
     return dataclasses.replace(blueprint, networks=networks, containers=containers)
 
 
+def visitor_name(deployment: str) -> str:
+    """The container in which a user works in it, by the throw-away deployment's own name."""
+    return f"{deployment}-job-visit"
+
+
 def address(settings: Settings) -> str:
     """Where a container on the users' network finds the proxy of such a deployment."""
     return f"https://{settings.proxy_name}:{routing.HTTPS_PORT}"

@@ -68,7 +68,7 @@ class ThrowAway:
 
         assert settings.user_password is not None
         helper = Helper(
-            name=f"{settings.name}-job-visit",
+            name=drawn.visitor_name(settings.name),
             image=settings.image_reference("hub"),
             command=(_PYTHON, "-m", "backup.proving", drawn.address(settings), user, path),
             deployment=settings.name,

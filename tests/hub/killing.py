@@ -139,7 +139,7 @@ class Killer:
             if request.method in ("GET", "HEAD"):
                 return send(session, request, **named)
             body = json.loads(request.body) if request.body and "/create" in path else {}
-            if path.endswith(f"create?name={name}"):
+            if re.search(r"create\?name=[^&]*-job-", path):
                 words = " ".join(body["Cmd"][:3])
             moment = " ".join(filter(None, (request.method, path, body.get("Name"), words)))
             if not is_made or (self.makes_helpers and path.endswith("/start")):
@@ -164,15 +164,15 @@ class Killer:
         self.run(deployment)
 
 
-def _helper(clone: Clone) -> Container | None:
+def _found(clone: Clone, name: str) -> Container | None:
     with suppress(docker.errors.NotFound):
-        return clone.client.containers.get(backups.helper_name(clone.name))
+        return clone.client.containers.get(name)
     return None
 
 
 def _wait_for_helper(clone: Clone) -> None:
     def is_over() -> bool:
-        found = _helper(clone)
+        found = _found(clone, backups.helper_name(clone.name))
         return found is None or not (
             found.status == "running" or (found.status == "created" and helper._is_young(found.attrs["Created"]))
         )
@@ -180,14 +180,14 @@ def _wait_for_helper(clone: Clone) -> None:
     until(is_over, _ENDS_WITHIN, "no helper works, nor may begin to")
 
 
-def kill_helper(clone: Clone, run: Run, program: str, then: str = "") -> int:
+def kill_helper(clone: Clone, run: Run, program: str, then: str = "", name: str = "") -> int:
     """The exit code of a command whose helper is killed on the engine when `program` runs in it, such as `restic backup`; with
-    `then` as soon as that command of a shell holds in it."""
+    `then` as soon as that command of a shell holds in it. `name` is the helper's, where it is not that of backups."""
     child = started(clone, run)
     deadline = time.monotonic() + _COMES_WITHIN
     slowed = False
     while time.monotonic() < deadline:
-        found = _helper(clone)
+        found = _found(clone, name or backups.helper_name(clone.name))
         with suppress(docker.errors.APIError):
             if found and (slowed or _runs(found, program)):
                 if then and not slowed:

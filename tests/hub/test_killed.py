@@ -15,7 +15,6 @@ import pytest
 from hubdeploy.blueprint import throwaway
 from hubdeploy.commands import backup, drill, restore
 from hubdeploy.commands.deployment import Deployment
-from hubdeploy.contract import labels
 from hubdeploy.engine import Engine
 from tests.hub import killing, volumes
 from tests.hub.clone import Clone
@@ -44,7 +43,7 @@ class Lab:
     """A deployment in whose volumes lie files of ada and zoë, who do not work now."""
 
     clone: Clone
-    volumes_before: frozenset[str]
+    ownerless_before: frozenset[str]
 
     @property
     def image(self) -> str:
@@ -92,23 +91,24 @@ class Lab:
         assert lists[0] == lists[1]
         assert len(lists[0]) > 10
 
+    @property
+    def drill(self) -> str:
+        """The name of a throw-away deployment."""
+        return throwaway.name(self.clone.name, throwaway.DRILL)
+
     def of_drills(self) -> list[str]:
         """What there is of a throw-away deployment."""
-        name = throwaway.name(self.clone.name, throwaway.DRILL)
-        snapshot = Engine(self.clone.environ).observe(name, names=(), directories={})
+        snapshot = Engine(self.clone.environ).observe(self.drill, names=(), directories={})
         return [*snapshot.containers, *snapshot.networks, *snapshot.volumes, *(one.name for one in snapshot.servers)]
 
     def check_that_volumes_have_owners(self) -> None:
-        """A volume that no container holds says whose it is."""
-        loose = self.clone.client.volumes.list(filters={"dangling": True})
-        made = [one for one in loose if one.name not in self.volumes_before]
-        assert [one.name for one in made if labels.DEPLOYMENT not in (one.attrs["Labels"] or {})] == []
+        assert volumes.without_owner(self.clone.client) - self.ownerless_before == set()
 
 
 @pytest.fixture(scope="module")
 def lab(new_clone: Callable[..., Clone]) -> Lab:
     clone = new_clone("ada\nzoë\n", USER_PASSWORD=PASSWORD, BACKUP_KEEP="1 last")
-    before = frozenset(str(one.name) for one in clone.client.volumes.list())
+    before = volumes.without_owner(clone.client)
     clone.up()
     for name in ("ada", "zoë"):
         person = clone.person(name)
@@ -151,16 +151,20 @@ def test_a_backup_that_is_killed_anywhere_is_whole_when_it_is_run_again(lab: Lab
 
 
 def kind(moment: str) -> str:
-    """What a drill does to which sort of thing, and which helper works: others kill `up` and `restore` at each change."""
+    """What a drill does to which sort of thing, whether it names its own, and which helper works. Others kill `up` and `restore`
+    at each change."""
     when, method, path, *words = moment.split()
-    return " ".join((when, method, path.partition("/")[0], *(words if when == "after" else ())))
+    sort, one, *verb = path.partition("?")[0].split("/")
+    what = (*verb, *(("create",) if one == "create" else ()), *(("of a drill",) if "_drill" in moment else ()))
+    return " ".join((when, method, sort, *what, *(words if when == "after" else ())))
 
 
-def test_a_drill_that_is_killed_anywhere_leaves_nothing_when_it_is_run_again(lab: Lab) -> None:
+def test_a_drill_that_is_killed_leaves_nothing_when_it_is_run_again(lab: Lab) -> None:
     clone = lab.clone
     clone.invoke("backup")
-    for program in ("-m backup restore", "-m backup.proving"):
-        assert killing.kill_helper(clone, drill.drill, program) == 1
+    visitor = throwaway.visitor_name(lab.drill)
+    for program, name in (("-m backup restore", ""), ("-m backup.proving", visitor)):
+        assert killing.kill_helper(clone, drill.drill, program, name=name) == 1
         assert lab.of_drills() == []
     killer = Killer(clone, drill.drill, alike=kind)
     while killer.is_killed():

@@ -21,7 +21,7 @@ from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import labels
 from hubdeploy.family import FAMILY
 from hubdeploy.plan import operations as op
-from tests.hub import killing
+from tests.hub import killing, volumes
 from tests.hub.clone import Clone
 from tests.hub.person import Kernel, Person
 from tests.hub.test_replacement import TICKING, Watch
@@ -336,8 +336,8 @@ def test_by_hand_the_hub_goes_back_with_its_database_and_forward_again(lab: Lab)
 
 
 @pytest.mark.slow
-def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab: Lab) -> None:
-    clone, before = lab.clone, lab.running()
+def test_an_upgrade_and_a_rollback_that_are_killed_between_two_steps_are_completed_by_the_next(lab: Lab) -> None:
+    clone, before, ownerless = lab.clone, lab.running(), volumes.without_owner(lab.client)
     deployment = Deployment(clone.root, clone.environ)
     store = draw.store(deployment.settings)
     kept = deployment.engine.states(store)
@@ -354,6 +354,7 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
         f"container {store.hub} is removed",
     ):
         assert killing.killed_after(clone, lambda deployment: up.up(deployment, yes=True), wanted), wanted
+        assert volumes.without_owner(lab.client) - ownerless == set()
     clone.up()
     assert of_canaries(lab) == []
     after = lab.running()
@@ -370,6 +371,7 @@ def test_killed_anywhere_an_upgrade_and_a_rollback_are_completed_by_the_next(lab
         f"container {store.hub} is created as it was",
     ):
         assert killing.killed_after(clone, lambda deployment: rollback.rollback(deployment, yes=True), wanted), wanted
+        assert volumes.without_owner(lab.client) - ownerless == set()
     clone.invoke("rollback", "--yes")
     assert lab.running() == before
     assert lab.grace.servers()[""]["ready"]

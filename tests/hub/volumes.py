@@ -70,6 +70,12 @@ def read(client: docker.DockerClient, volume: str, image: str, name: str) -> Vol
         return VolumeFile(file.read(), member.uid)
 
 
+def without_owner(client: docker.DockerClient) -> frozenset[str]:
+    """Volumes that no container holds, and that do not say whose they are."""
+    loose = client.volumes.list(filters={"dangling": True})
+    return frozenset(str(one.name) for one in loose if labels.DEPLOYMENT not in (one.attrs["Labels"] or {}))
+
+
 def looks(clone: Clone, image: str) -> dict[str, list[str]]:
     """Each user's volume, by its name, as a list of all files in it; a container of `image` looks."""
     own = {"label": [f"{labels.DEPLOYMENT}={clone.name}", labels.UID]}
