@@ -93,8 +93,16 @@ class ThrowAway:
         return b"".join(self.engine.logs(container, follow=False, tail=lines)).decode(errors="replace").strip()
 
     def _remove(self) -> None:
+        """Containers first, and then what is left: the hub of a killed run may have started a server meanwhile."""
+        plan = self._removal()
+        if containers := removal.of_containers(plan).steps:
+            self._do(Plan(containers))
+            plan = self._removal()
+        self._do(plan)
+
+    def _removal(self) -> Plan:
         snapshot = self.engine.observe(self.settings.name, names=(), directories={})
-        self._do(removal.removal(snapshot, self.settings.name, volumes=True))
+        return removal.removal(snapshot, self.settings.name, volumes=True)
 
     def _do(self, plan: Plan, hear: Callable[[str], None] = lambda line: None) -> None:
         execution.carry_out(plan.steps, self.engine.apply, _Quiet(hear))

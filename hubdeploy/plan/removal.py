@@ -12,6 +12,8 @@ from hubdeploy.plan.prune import own_names
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Plan, Step
 
+_OF_CONTAINERS = (op.ContainerStopped, op.ContainerGone)
+
 
 def stopping(snapshot: Snapshot, deployment: str, *, servers: bool) -> Plan:
     """Every component stopped; with `servers` the users' servers as well. Nothing is removed."""
@@ -74,8 +76,13 @@ def removal(snapshot: Snapshot, deployment: str, *, volumes: bool) -> Plan:
 def together(*removals: Plan) -> Plan:
     """Several removals as one plan, containers first: a helper of one may hold volumes of another."""
     steps = [step for one in removals for step in one.steps]
-    steps.sort(key=lambda step: not isinstance(step.operation, op.ContainerStopped | op.ContainerGone))
+    steps.sort(key=lambda step: not isinstance(step.operation, _OF_CONTAINERS))
     return Plan(tuple(steps))
+
+
+def of_containers(plan: Plan) -> Plan:
+    """Its steps that stop or remove containers."""
+    return Plan(tuple(step for step in plan.steps if isinstance(step.operation, _OF_CONTAINERS)))
 
 
 def thrown_away(snapshot: Snapshot, deployment: str) -> Plan:
