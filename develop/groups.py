@@ -165,7 +165,7 @@ GROUPS = (
     ),
     Group(
         "killed-drill",
-        (f"{_KILLED}::test_a_drill_that_is_killed_leaves_nothing_when_it_is_run_again",),
+        (f"{_KILLED}::test_a_drill_that_is_killed_leaves_nothing_after_the_next_or_after_clean",),
         _KILLED_THERE,
         8,
     ),

@@ -133,6 +133,13 @@ class Clone:
     def has_volume(self, name: str) -> bool:
         return name in {volume.name for volume in self.client.volumes.list(filters=self._own)}
 
+    def thrown_away(self) -> list[str]:
+        """The names of all that this deployment's drills and canaries have left: containers, volumes, networks."""
+        api = self.client.api
+        names = [one["Names"][0].removeprefix("/") for one in api.containers(all=True)]
+        names += [one["Name"] for one in (*(api.volumes()["Volumes"] or ()), *api.networks())]
+        return [name for name in names if name.startswith(f"{self.name}_")]
+
     def image_tags(self) -> list[str]:
         # One answer: the client's own list asks for each image once more, and another test may have removed it meanwhile.
         tags = [tag for image in self.client.api.images() for tag in image["RepoTags"] or ()]

@@ -202,6 +202,12 @@ def kill_helper(clone: Clone, run: Run, program: str, then: str = "", name: str 
     raise AssertionError(f"waited in vain for {program} {then}")
 
 
+def runs(clone: Clone, name: str) -> bool:
+    """Whether there is a running container of this name."""
+    found = _found(clone, name)
+    return found is not None and found.status == "running"
+
+
 def _runs(container: Container, program: str) -> bool:
     """Whether a process of the container has all these words in its command."""
     lines = [" ".join(line) for line in container.top(ps_args="-eo pid,args")["Processes"] or ()]

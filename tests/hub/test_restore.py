@@ -137,7 +137,5 @@ def test_a_lost_engine_comes_back_from_repository_and_password_alone(
     assert compared is not None
     assert int(compared[1]) >= files - sum(line.count("\\xff") for lines in before.values() for line in lines)
     assert "logged in, started a server, and read" in proved
-    left = found.client.api.containers(all=True, filters={"name": f"{lost.name}_drill"})
-    assert left == []
-    assert not [one.name for one in found.client.volumes.list() if "_drill" in str(one.name)]
+    assert found.thrown_away() == []
     assert "proved last" in found.invoke("status")

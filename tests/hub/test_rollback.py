@@ -173,14 +173,6 @@ def broken(lab: Lab, module: str, added: str) -> Iterator[Watch]:
         path.write_text(whole)
 
 
-def of_canaries(lab: Lab) -> list[str]:
-    """The names of all that a canary of this deployment has left."""
-    api = lab.client.api
-    names = [one["Names"][0].removeprefix("/") for one in api.containers(all=True)]
-    names += [one["Name"] for one in (*(api.volumes()["Volumes"] or ()), *api.networks())]
-    return [name for name in names if name.startswith(f"{lab.clone.name}_")]
-
-
 def assert_as_before(lab: Lab, before: object, latest: str) -> None:
     """All that ran the hub's image is as it was, and nothing of a trial is left."""
     clone = lab.clone
@@ -188,7 +180,7 @@ def assert_as_before(lab: Lab, before: object, latest: str) -> None:
     assert lab.latest == latest
     assert lab.grace.call("GET", "/hub/api/user").json()["name"] == "grace", "her token is known"
     assert lab.jobs() == []
-    assert of_canaries(lab) == []
+    assert clone.thrown_away() == []
     assert "nothing to do" in clone.invoke("plan")
 
 
@@ -356,7 +348,7 @@ def test_an_upgrade_and_a_rollback_that_are_killed_between_two_steps_are_complet
         assert killing.killed_after(clone, lambda deployment: up.up(deployment, yes=True), wanted), wanted
         assert volumes.without_owner(lab.client) - ownerless == set()
     clone.up()
-    assert of_canaries(lab) == []
+    assert clone.thrown_away() == []
     after = lab.running()
     assert {role for role in ROLES if after[role][0] == before[role][0]} == set()
     found = deployment.engine.states(store)
