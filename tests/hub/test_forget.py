@@ -186,7 +186,7 @@ def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
     dory = leaver.add()
     written = leaver.write(dory)
     hub.stop_server(dory)
-    there, killer, ownerless = leaver.volumes, Killer(), volumes.without_owner(hub.client)
+    there, killer, ownerless = leaver.volumes, Killer(), volumes.without_owner(hub)
 
     def run(*, undo: bool = False) -> bool:
         """Whether it came to its end."""
@@ -211,7 +211,7 @@ def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
     kill_helper("restic backup", undo=False)
     assert leaver.volumes == there
     while not run():
-        assert volumes.without_owner(hub.client) - ownerless == set()
+        assert volumes.without_owner(hub) - ownerless == set()
         if leaver.volumes != there:
             # What is not there is in the repository.
             assert "the files of dory" in hub.invoke("backups")
@@ -222,7 +222,7 @@ def test_killed_at_each_step_it_comes_to_the_same_end_and_no_file_is_lost(
 
     kill_helper("restic restore", undo=True)
     while not run(undo=True):
-        assert volumes.without_owner(hub.client) - ownerless == set()
+        assert volumes.without_owner(hub) - ownerless == set()
     assert {"before bring-back", "after bring-back"} <= killer.at
     # As if the one before had been killed among its files.
     (first, *_) = sorted(there)

@@ -92,13 +92,13 @@ class Lab:
         assert len(lists[0]) > 10
 
     def check_that_volumes_have_owners(self) -> None:
-        assert volumes.without_owner(self.clone.client) - self.ownerless_before == set()
+        assert volumes.without_owner(self.clone) - self.ownerless_before == set()
 
 
 @pytest.fixture(scope="module")
 def lab(new_clone: Callable[..., Clone]) -> Lab:
     clone = new_clone("ada\nzoë\n", USER_PASSWORD=PASSWORD, BACKUP_KEEP="1 last")
-    before = volumes.without_owner(clone.client)
+    before = volumes.without_owner(clone)
     clone.up()
     for name in ("ada", "zoë"):
         person = clone.person(name)

@@ -329,7 +329,7 @@ def test_by_hand_the_hub_goes_back_with_its_database_and_forward_again(lab: Lab)
 
 @pytest.mark.slow
 def test_an_upgrade_and_a_rollback_that_are_killed_between_two_steps_are_completed_by_the_next(lab: Lab) -> None:
-    clone, before, ownerless = lab.clone, lab.running(), volumes.without_owner(lab.client)
+    clone, before, ownerless = lab.clone, lab.running(), volumes.without_owner(lab.clone)
     deployment = Deployment(clone.root, clone.environ)
     store = draw.store(deployment.settings)
     kept = deployment.engine.states(store)
@@ -346,7 +346,7 @@ def test_an_upgrade_and_a_rollback_that_are_killed_between_two_steps_are_complet
         f"container {store.hub} is removed",
     ):
         assert killing.killed_after(clone, lambda deployment: up.up(deployment, yes=True), wanted), wanted
-        assert volumes.without_owner(lab.client) - ownerless == set()
+        assert volumes.without_owner(clone) - ownerless == set()
     clone.up()
     assert clone.thrown_away() == []
     after = lab.running()
@@ -363,7 +363,7 @@ def test_an_upgrade_and_a_rollback_that_are_killed_between_two_steps_are_complet
         f"container {store.hub} is created as it was",
     ):
         assert killing.killed_after(clone, lambda deployment: rollback.rollback(deployment, yes=True), wanted), wanted
-        assert volumes.without_owner(lab.client) - ownerless == set()
+        assert volumes.without_owner(clone) - ownerless == set()
     clone.invoke("rollback", "--yes")
     assert lab.running() == before
     assert lab.grace.servers()[""]["ready"]

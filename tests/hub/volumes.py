@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -70,10 +71,11 @@ def read(client: docker.DockerClient, volume: str, image: str, name: str) -> Vol
         return VolumeFile(file.read(), member.uid)
 
 
-def without_owner(client: docker.DockerClient) -> frozenset[str]:
-    """Volumes that no container holds, and that do not say whose they are."""
-    loose = client.volumes.list(filters={"dangling": True})
-    return frozenset(str(one.name) for one in loose if labels.DEPLOYMENT not in (one.attrs["Labels"] or {}))
+def without_owner(clone: Clone) -> frozenset[str]:
+    """Volumes that no container holds, and that do not say whose they are: those with the clone's name, or with none."""
+    loose = clone.client.volumes.list(filters={"dangling": True})
+    names = [str(one.name) for one in loose if labels.DEPLOYMENT not in (one.attrs["Labels"] or {})]
+    return frozenset(one for one in names if one.startswith(clone.name) or re.fullmatch("[0-9a-f]{64}", one))
 
 
 def looks(clone: Clone, image: str) -> dict[str, list[str]]:
