@@ -54,7 +54,7 @@ print(subprocess.run(["bash", "-lc", '''
     python -m ipykernel install --user --name own >/dev/null
     git config --global user.name Keeper 2>/dev/null || printf "[user]\\n" > ~/.gitconfig
     mkdir -m 700 ~/.ssh && echo key > ~/.ssh/id && echo kept > ~/work/notes.txt
-    touch /opt/conda/mine /opt/jupyter/mine 2>&1 | grep --count "Permission denied"
+    touch /opt/conda/mine /opt/jupyter/mine 2>&1 | grep --count "Read-only file system"
 '''], capture_output=True, text=True).stdout)
 """
 LOOK = """

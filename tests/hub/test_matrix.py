@@ -13,6 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from hubdeploy.contract import servers
 from tests import reports
 from tests.hub import volumes
 from tests.hub.clone import Clone
@@ -141,9 +142,11 @@ def _assert_server_is_as_set(stage: Stage, user: str) -> None:
     assert server["Image"] == image.id
     assert list(server["NetworkSettings"]["Networks"]) == [settings.network_name]
     kept = {settings.home_volume.format(username=user): settings.home} if settings.home_volume != "none" else {}
-    assert {mount["Name"]: mount["Destination"] for mount in server["Mounts"]} == {
-        stage.clone.server_name(user): settings.notebook_dir, **kept,
-    }  # fmt: skip
+    named = {
+        mount["Name"]: mount["Destination"] for mount in server["Mounts"] if mount["Destination"] != servers.SCRATCH
+    }
+    assert named == {stage.clone.server_name(user): settings.notebook_dir, **kept}
+    assert len(server["Mounts"]) - len(named) == server["HostConfig"]["ReadonlyRootfs"]
     assert "Health" not in server["State"], "an image's own health check would run"
     # Our image names its user; a foreign image gets the user's name when it starts.
     config = image.attrs["Config"] if stage.ours else server["Config"]
