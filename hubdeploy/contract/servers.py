@@ -168,7 +168,7 @@ def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool
             "OomScoreAdj": OOM_SCORE,
             "Mounts": [
                 *(_mount(servers, kind, one, aside=wish.aside, quota=quota) for one in volumes(kind, wish.user)),
-                *([] if root else [_scratch(servers)]),
+                *([] if root else [_scratch(servers, target) for target in _scratched(kind)]),
             ],
             "Memory": kind.memory_limit,
             "MemorySwap": kind.memory_limit,
@@ -195,10 +195,16 @@ def _mount(servers: Servers, kind: ServerKind, volume: Volume, *, aside: bool, q
     return {"Type": "volume", "Source": volume.name, "Target": target, "ReadOnly": False, "VolumeOptions": options}
 
 
-def _scratch(servers: Servers) -> dict[str, Any]:
-    """What a server has for its temporary files: a volume without a name, which goes with the container."""
+def _scratched(kind: ServerKind) -> list[str]:
+    """Where a server without root writes what goes with it: temporary files, and a home that does not last."""
+    lasts = home(kind) in {volume.target for volume in kind.volumes}
+    return [SCRATCH] if lasts else [SCRATCH, home(kind)]
+
+
+def _scratch(servers: Servers, target: str) -> dict[str, Any]:
+    """A volume without a name, which the engine fills from the image, and which goes with the container."""
     carried = {**servers.labels, labels.ROLE: labels.SCRATCH}
-    return {"Type": "volume", "Target": SCRATCH, "ReadOnly": False, "VolumeOptions": {"Labels": carried}}
+    return {"Type": "volume", "Target": target, "ReadOnly": False, "VolumeOptions": {"Labels": carried}}
 
 
 def _start_environment(kind: ServerKind, *, sudo: bool, home_is_new: bool) -> dict[str, str]:

@@ -334,13 +334,15 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
         yield Reading("DOCKER_MACHINE_NAME", f"{carried}.{labels.DEPLOYMENT}", s.name)
         yield Reading("a volume's role", f"{carried}.{labels.ROLE}", "volume")
         yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
-    scratch = f"{at}.HostConfig.Mounts[{len(_volumes(s))}]"
     root = sudo or notebook(s) is None
-    for place, value in (
-        ("Target", "/tmp"), ("Type", "volume"), ("ReadOnly", False),
-        (f"VolumeOptions.Labels.{labels.ROLE}", "scratch"), (f"VolumeOptions.Labels.{labels.DEPLOYMENT}", s.name),
-    ):  # fmt: skip
-        yield Reading("a server's temporary files", f"{scratch}.{place}", ABSENT if root else value)
+    passing = ["/tmp", *([home] if (home := f"/home/{s.nb_user}") not in {one[2] for one in _volumes(s)} else [])]
+    for number, target in enumerate(passing, start=len(_volumes(s))):
+        scratch = f"{at}.HostConfig.Mounts[{number}]"
+        for place, value in (
+            ("Target", target), ("Type", "volume"), ("ReadOnly", False),
+            (f"VolumeOptions.Labels.{labels.ROLE}", "scratch"), (f"VolumeOptions.Labels.{labels.DEPLOYMENT}", s.name),
+        ):  # fmt: skip
+            yield Reading("what goes with a server", f"{scratch}.{place}", ABSENT if root else value)
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
     yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)

@@ -142,11 +142,11 @@ def _assert_server_is_as_set(stage: Stage, user: str) -> None:
     assert server["Image"] == image.id
     assert list(server["NetworkSettings"]["Networks"]) == [settings.network_name]
     kept = {settings.home_volume.format(username=user): settings.home} if settings.home_volume != "none" else {}
-    named = {
-        mount["Name"]: mount["Destination"] for mount in server["Mounts"] if mount["Destination"] != servers.SCRATCH
-    }
-    assert named == {stage.clone.server_name(user): settings.notebook_dir, **kept}
-    assert len(server["Mounts"]) - len(named) == server["HostConfig"]["ReadonlyRootfs"]
+    mounted = {mount["Name"]: mount["Destination"] for mount in server["Mounts"]}
+    lasting = {stage.clone.server_name(user): settings.notebook_dir, **kept}
+    assert {name: mounted.pop(name) for name in lasting} == lasting
+    passing = {servers.SCRATCH, settings.home} - set(lasting.values())
+    assert set(mounted.values()) == (passing if server["HostConfig"]["ReadonlyRootfs"] else set())
     assert "Health" not in server["State"], "an image's own health check would run"
     # Our image names its user; a foreign image gets the user's name when it starts.
     config = image.attrs["Config"] if stage.ours else server["Config"]

@@ -137,6 +137,17 @@ def test_when_a_server_is_stopped_is_no_part_of_what_it_is_made_from() -> None:
     assert "NOTEBOOK_KERNEL_IDLE_TIMEOUT=60" in created("ann", kernel_idle_timeout=60)["Env"]
 
 
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_server_without_root_can_write_to_its_home_and_tmp_alone(lasts: bool) -> None:
+    home, work = contract().kinds[0].volumes
+    host = created("ann", volumes=(home, work) if lasts else (work,))["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    passing = {mount["Target"] for mount in host["Mounts"] if "Source" not in mount}
+    assert passing == ({"/tmp"} if lasts else {"/tmp", home.target})
+    assert {mount["Target"] for mount in host["Mounts"]} == {"/tmp", home.target, work.target}
+    assert not created("bob")["HostConfig"]["ReadonlyRootfs"]
+
+
 def test_no_path_of_the_host_is_mounted() -> None:
     host = created("ann")["HostConfig"]
     assert "Binds" not in host
