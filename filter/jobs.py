@@ -16,8 +16,8 @@ from filter.engine import Answer, Away, Engine
 from filter.reading import Refused
 from filter.table import Asked, Row, Side, message
 
-# Characters of what a job printed last, and how many lines are read.
-LONGEST, LINES = 2000, 5000
+# Characters of what a job printed last; how many lines of it are read, and of a measure, which prints two for each volume.
+LONGEST, LAST_LINES, MEASURED_LINES = 2000, 20, 5000
 _FRAME = 8
 
 
@@ -45,7 +45,7 @@ class Desk(Side):
         return Answer(HTTPStatus.OK, json.dumps({"code": code, "words": words}).encode())
 
     async def _run(self, job: Job) -> tuple[int, str]:
-        code, lines = await self._ended(job)
+        code, lines = await self._ended(job, LAST_LINES)
         words = next((line.strip() for line in reversed(lines.split("\n")) if line.strip()), "it printed nothing")
         return code, words[-LONGEST:]
 
@@ -54,7 +54,7 @@ class Desk(Side):
         long is missing. Raises Away if nobody can look."""
         job = next(one for one in self.made_from.jobs if one.name == jobs.GROWTH)
         async with self._measuring:
-            code, lines = await self._ended(job, volumes, folders)
+            code, lines = await self._ended(job, MEASURED_LINES, volumes, folders)
         found: dict[str, list[int]] = {}
         for line in lines.split("\n"):
             if measured := jobs.MEASURED.fullmatch(line):
@@ -64,9 +64,9 @@ class Desk(Side):
         return {name: (numbers[0], numbers[1]) for name, numbers in found.items() if len(numbers) == 2}
 
     async def _ended(
-        self, job: Job, volumes: Collection[str] = (), folders: Mapping[str, str] | None = None
+        self, job: Job, lines: int, volumes: Collection[str] = (), folders: Mapping[str, str] | None = None
     ) -> tuple[int, str]:
-        """A job's exit code, and the last lines that it printed; where it could not run, 1 and why."""
+        """A job's exit code, and so many of the last lines that it printed; where it could not run, 1 and why."""
         name = jobs.container_name(self.made_from, job)
         if job.users_at and await self._runs(name):
             return UNDER_WAY, "somebody began it by hand, and it runs"
@@ -87,7 +87,7 @@ class Desk(Side):
                     ended = await self.engine.ask("POST", f"/containers/{name}/wait", within=job.within + 1)
             except TimeoutError:
                 return 1, f"it took longer than {job.within} s"
-            return ended.content["StatusCode"], await self._log(name, LINES)
+            return ended.content["StatusCode"], await self._log(name, lines)
         finally:
             await self._remove(name)
 

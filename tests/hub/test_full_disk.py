@@ -81,13 +81,6 @@ class Lab:
     engine: SecondEngine
     chapter: Chapter
 
-    def exec(self, user: str, *command: str, root: bool = False) -> str:
-        """Runs a command in the user's server to its end; gives what it printed."""
-        server = self.clone.container(self.clone.server_name(user))
-        _, output = server.exec_run(list(command), user="root" if root else "")
-        assert isinstance(output, bytes)
-        return output.decode()
-
     def free(self) -> tuple[int, int]:
         """Bytes and files that the disk has room for."""
         script = f"stat -f -c '%a %S %d' {DISK}"
