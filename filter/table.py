@@ -24,7 +24,7 @@ from filter.engine import Answer, Away, Engine
 from filter.question import HEALTH, SOCKET
 from filter.reading import ID, IMAGE, NAME, Refused
 
-# How the name of a server's own layer begins, among those of volumes, which cannot begin so.
+# The name of a server's own layer begins with this; no volume's name can.
 LAYER = "@"
 # Streams of events at a time; the hub has one that lasts, and one for each server that just ended.
 MOST_STREAMS = 16

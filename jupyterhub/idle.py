@@ -100,7 +100,7 @@ class IdleWatch:
             self._running = asyncio.ensure_future(self._rounds(users))
 
     async def _rounds(self, users: Mapping[Any, Any]) -> None:
-        # Servers report soon what the hub missed while it was away. Those of an earlier hub may still do so in JupyterHub's pace.
+        # Servers report soon what the hub missed while it was away. A server that an earlier hub started may report later.
         await asyncio.sleep(2 * (report_every(self._limits.idle) or 0))
         while True:
             try:

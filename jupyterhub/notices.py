@@ -1,7 +1,7 @@
 """Messages from the hub to a user's JupyterLab, each kept until the user has read it.
 
-They lie in a file of their own on the data volume, so they outlive pages, servers and hubs; all but those of the moment, for
-which this hub alone vouches. A server asks with its own token and waits for an answer; a user gets no message of another one,
+They lie in a file of their own on the data volume, so they outlive pages, servers and hubs. Messages of the moment lie in no
+file: this hub alone knows them. A server asks with its own token and waits for an answer; a user gets no message of another one,
 nor of an earlier user of the same name. All of this runs on the hub's event loop.
 """
 

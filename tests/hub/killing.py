@@ -181,8 +181,9 @@ def _wait_for_helper(clone: Clone) -> None:
 
 
 def kill_helper(clone: Clone, run: Run, program: str, then: str = "", name: str = "") -> int:
-    """The exit code of a command whose helper is killed on the engine when `program` runs in it, such as `restic backup`; with
-    `then` as soon as that command of a shell holds in it. `name` is the helper's, where it is not that of backups."""
+    """The exit code of a command whose helper is killed on the engine when `program` runs in it, such as `restic backup`. With
+    `then`, a command of a shell, it is killed as soon as this succeeds in it. `name` is the helper's name; else the helper of
+    backups is meant."""
     child = started(clone, run)
     deadline = time.monotonic() + _COMES_WITHIN
     slowed = False

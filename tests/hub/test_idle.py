@@ -69,7 +69,7 @@ def test_only_forgotten_servers_are_stopped_and_each_user_reads_when_and_why(
     out_of_sight = new_page()
     open_lab(quick, out_of_sight, "away")
     out_of_sight.evaluate(_OUT_OF_SIGHT)
-    # Its kernel's websocket stays open, as that of a page which somebody left.
+    # Its kernel's websocket stays open, as when somebody leaves a page.
     forgotten, _ = with_kernel(quick, "forgotten")
 
     warning = out_of_sight.get_by_role("status").get_by_role("listitem").filter(has_text="as nothing runs in it")

@@ -1,5 +1,5 @@
-"""Backup, drill and restore are killed at each step, and run again: the end is that of a run that nobody killed, and nothing half
-is left.
+"""Backup, drill and restore are killed at each step, and run again. They end as a run that nobody killed, and leave nothing half
+done.
 """
 
 from __future__ import annotations
