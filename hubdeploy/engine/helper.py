@@ -31,7 +31,8 @@ _TMP = "mode=1777,size=64m"
 class Helper:
     """`files` are put into its volumes before it starts: path -> content. A mount without a source is a volume of its own, which
     goes with it. `network` is none, bridge, host, or a network's name. `task` says what it does, such as `a backup`. `gives` is a
-    folder whose files are read at its end, `tmpfs` are further folders that it may write, in memory."""
+    folder whose files are read at its end, `tmpfs` are further folders that it may write, in memory. `goes_by_itself`: nobody
+    waits for its end, and the engine removes it then."""
 
     name: str
     image: str
@@ -45,6 +46,7 @@ class Helper:
     task: str
     gives: str = ""
     tmpfs: tuple[str, ...] = ()
+    goes_by_itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> 
         finally:
             with already_gone():
                 connection.api.remove_container(container, force=True, v=True)
+
+
+def start(connection: Connection, helper: Helper) -> None:
+    """Starts it, and waits for nothing."""
+    with translated(f"{helper.name} runs"):
+        connection.api.start(_create(connection, helper))
 
 
 def _make_room(connection: Connection, helper: Helper) -> None:
@@ -135,9 +143,12 @@ def _create(connection: Connection, helper: Helper) -> str:
                     for one in helper.mounts
                 ],
                 network_mode=helper.network,
+                # An engine that gives containers users of their own shares its host's network with no other.
+                userns_mode="host" if helper.network == "host" else None,
                 cap_add=list(helper.capabilities),
                 read_only=True,
                 tmpfs={"/tmp": _TMP} | dict.fromkeys(helper.tmpfs, _TMP),
+                auto_remove=helper.goes_by_itself,
                 log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
             ),
         )

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import docker.errors
-from docker.types import LogConfig
-from docker.types import Mount as EngineMount
 
 from hubdeploy.blueprint.components.filter import ENGINE_SOCKET
 from hubdeploy.blueprint.specs import Mount, Store
-from hubdeploy.contract import containers, labels, logs, servers, states
+from hubdeploy.contract import containers, servers, states
 from hubdeploy.contract.documents import Secret, from_bytes, to_bytes
 from hubdeploy.contract.states import Listed, Listing, State, Watched
-from hubdeploy.engine import helper, oneoff
+from hubdeploy.engine import helper
 from hubdeploy.engine.act import Progress
 from hubdeploy.engine.connection import Connection, already_gone, translated
 from hubdeploy.engine.helper import Helper
@@ -95,36 +93,27 @@ def recreate(connection: Connection, operation: op.ContainerRecreated, progress:
 
 def watch(connection: Connection, store: Store, watched: Watched) -> None:
     """Starts the late watch, which works by itself from then on and is removed at its end."""
-    with translated(f"{states.watch_name(store.deployment)} looks at the hub"):
+    wanted = Helper(
+        name=states.watch_name(store.deployment),
+        image=store.image,
+        command=(_PYTHON, "-m", "late_watch"),
+        deployment=store.deployment,
+        mounts=(
+            Mount(store.data, states.DATA),
+            Mount(store.documents, states.DOCUMENTS),
+            Mount(store.states, states.STATES),
+            Mount(ENGINE_SOCKET, states.SOCKET, "bind"),
+        ),
+        files={},
+        capabilities=(),
+        network="host",
+        environment={"WATCHED": to_bytes(watched).decode()},
+        task="a look at the hub",
+        goes_by_itself=True,
+    )
+    with translated(f"{wanted.name} looks at the hub"):
         _end_watch(connection, store)
-        container = connection.api.create_container(
-            store.image,
-            ["-m", "late_watch"],
-            entrypoint=[_PYTHON],
-            name=states.watch_name(store.deployment),
-            labels={labels.DEPLOYMENT: store.deployment, labels.ROLE: labels.JOB},
-            environment={"WATCHED": to_bytes(watched).decode()},
-            user="0:0",
-            healthcheck={"test": ["NONE"]},
-            use_config_proxy=False,
-            host_config=oneoff.confined(
-                connection,
-                mounts=[
-                    EngineMount(states.DATA, store.data, type="volume"),
-                    EngineMount(states.DOCUMENTS, store.documents, type="volume"),
-                    EngineMount(states.STATES, store.states, type="volume"),
-                    EngineMount(states.SOCKET, ENGINE_SOCKET, type="bind"),
-                ],
-                network_mode="host",
-                # An engine that gives containers users of their own shares its host's network with no other.
-                userns_mode="host",
-                read_only=True,
-                tmpfs={"/tmp": "mode=1777,size=64m"},
-                auto_remove=True,
-                log_config=LogConfig(type=logs.DRIVER, config=logs.OPTIONS),
-            ),
-        )
-        connection.api.start(container["Id"])
+    helper.start(connection, wanted)
 
 
 def _end_watch(connection: Connection, store: Store) -> None:

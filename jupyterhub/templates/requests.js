@@ -8,7 +8,9 @@
 
   const isApi = (url) => url.pathname.startsWith(`${window.jhdata.base_url}api/`);
   const isStart = (method, url) => method === "POST" && /\/servers?\/?$/.test(url.pathname);
-  const isRepeatable = (method, url) => !["POST", "PATCH"].includes(method) || isStart(method, url);
+  // Of two links of one user the newer is good.
+  const isInvitation = (url) => /\/invitation$/.test(url.pathname);
+  const isRepeatable = (method, url) => !["POST", "PATCH"].includes(method) || isStart(method, url) || isInvitation(url);
   // 0: no answer; 502 and 504 are the proxy's
   const isLost = (status) => [0, 502, 504].includes(status);
   const again = (method, url, status, tries) =>

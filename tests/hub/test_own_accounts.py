@@ -41,6 +41,8 @@ class Admin:
 
     def make_link(self, name: str, button: str) -> str:
         self.page.get_by_role("button", name=f"{button}: {name}").click()
+        # What the page prints instead, should it fail.
+        expect(self.page.locator("#accounts-notices")).to_contain_text(f"The link of {name}, good once")
         link = self.page.get_by_label(f"Link of {name}").input_value()
         self.tokens.append(link.partition("#")[2])
         return link
@@ -119,6 +121,8 @@ def test_people_follow_links_and_only_the_links_person_gets_in(
     # Forgotten: the old password is good until the new link is used.
     choose(fay, links["fay"], "fay", PASSWORDS["fay"])
     boss.reload()
+    # The connection breaks once; the page asks again.
+    boss.route("**/api/users/fay/invitation", lambda route: route.abort("connectionreset"), times=1)
     again = admin.make_link("fay", "New link")
     assert is_in(fay, hub)
     choose(other, again, "fay", RENEWED)
