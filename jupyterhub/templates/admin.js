@@ -46,6 +46,22 @@
     name("#admin-check", () => "Admin");
   }).observe(document, { childList: true, subtree: true });
 
+  // Loading the page anew would lose what it shows only once, such as a link, what is being typed, and an action on its way.
+  let asked = 0;
+  let answered = -Infinity;
+  const isInUse = () =>
+    asked > 0 || performance.now() - answered < 2 * LOOK_EVERY ||
+    document.querySelector("#admin-notices .alert, #accounts-notices .alert") ||
+    document.getElementById("accounts-filter")?.value || document.activeElement?.matches("input, textarea");
+  const counted = (method, call) => {
+    if (method === "GET") return call;
+    asked++;
+    return call.finally(() => {
+      asked--;
+      answered = performance.now();
+    });
+  };
+
   // A server that others start or stop.
   const isPending = (user) => user.server !== undefined && Object.values(user.servers ?? {}).some((one) => one.pending);
   const pendingIn = (list) => (list.items ?? list).filter(isPending).map((user) => user.name).join();
@@ -56,8 +72,8 @@
     const before = pendingIn(list);
     while (before && watched === mine) {
       await pause();
-      const answer = await ask(url, options);
-      if (!answer.ok || pendingIn(await answer.json()) === before) continue;
+      const answer = isInUse() ? null : await ask(url, options);
+      if (!answer?.ok || pendingIn(await answer.json()) === before || isInUse()) continue;
       // Anywhere else in the page, what was typed would be lost.
       if (watched === mine && /^(#\/?)?$/.test(location.hash.split("?")[0])) location.reload();
       return;
@@ -65,10 +81,10 @@
   };
 
   window.fetch = async (resource, options = {}) => {
-    const answer = await ask(resource, options);
+    const method = options.method ?? "GET";
+    const answer = await counted(method, ask(resource, options));
     const url = new URL(resource.url ?? resource, location);
     const [kind, user, rest] = url.pathname.slice(api("").length).split("/");
-    const method = options.method ?? "GET";
     if (kind === "users" && method === "GET" && !user && answer.ok) {
       answer.clone().json().then((list) => watch(resource, options, list));
     } else if (kind === "users" && method === "POST" && /^servers?$/.test(rest) && answer.status < 300) {

@@ -124,6 +124,11 @@ def test_people_follow_links_and_only_the_links_person_gets_in(
     # The connection breaks once; the page asks again.
     boss.route("**/api/users/fay/invitation", lambda route: route.abort("connectionreset"), times=1)
     again = admin.make_link("fay", "New link")
+    # A server starts meanwhile: the page shows that once its link is put away.
+    fay.wait_for_url(re.compile("/user/fay/lab"))
+    boss.wait_for_timeout(3000)
+    boss.locator("#accounts-notices").get_by_label("Close").click()
+    expect(window.button_of(boss, "fay", "Stop Server")).to_be_visible()
     assert is_in(fay, hub)
     choose(other, again, "fay", RENEWED)
     assert not is_in(fay, hub)
