@@ -273,12 +273,12 @@ def invite(c: Context, name: str, all: str = "", withdraw: bool = False) -> None
     invite.invite(deployment.load(), name, all_to=all, withdraw=withdraw)
 
 
-@task
-def backup(c: Context) -> None:
+@task(help={"new": "begin another repository, as the one of earlier backups is lost"})
+def backup(c: Context, new: bool = False) -> None:
     """Back up users' files and the hub's data."""
     from hubdeploy.commands import backup, deployment
 
-    backup.take(deployment.load())
+    backup.take(deployment.load(), new=new)
 
 
 @task

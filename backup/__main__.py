@@ -1,6 +1,6 @@
 """`python3 -m backup take`, `daily`, `list`, `look` or `restore`, in a helper; for one who left `archive json USER` and
 `bring-back json USER`. It prints a line for operators; with `json` as well, lines of JSON instead. `daily 03:00` takes none where
-one was begun since that time of day came last.
+one was begun since that time of day came last. `take json new` makes another repository where the one of earlier runs is gone.
 
 Ends with 0 where all is well, with 1 where nothing was done or files are missing.
 """
@@ -51,7 +51,7 @@ def _done(words: list[str], documents: Path, tell: Any) -> dict[str, Any]:
         last = _receipt(documents)
         if word == "daily" and last and last["at"] >= time_of_day.last(words[1], time.time()):
             return last
-        receipt = Taking(wanted, restic, tell).run()
+        receipt = Taking(wanted, restic, tell, anew="new" in words).run()
         archive.drop_old()
         return receipt
     asked = from_bytes(Restore, (documents / backups.WANTED).read_bytes())
@@ -93,14 +93,17 @@ def _shown(snapshots: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _looked_at(asked: Restore, restic: Restic, documents: Path) -> dict[str, Any]:
-    """A snapshot, what it says of itself, and whose snapshots there are. The operator's files lie in the documents then."""
+    """A snapshot with its whole id, what it says of itself, and whose snapshots there are. The operator's files lie in the
+    documents then."""
     found = restic.snapshots()
     whose = sorted({one["hostname"] for one in found})
     if len(whose) > 1:
         return {"deployments": whose}
     one = returning.chosen(found, asked.snapshot)
-    restic.restore(one["id"], [str(documents / backups.FILES)], "/")
-    return {"deployments": whose, **_shown([one])[0], "manifest": returning.manifest(restic, one["id"], documents)}
+    # At once, as each call takes half a second of processor to open the repository.
+    restic.restore(one["id"], [str(documents / name) for name in (backups.FILES, backups.MANIFEST)], "/")
+    manifest = json.loads((documents / backups.MANIFEST).read_text())
+    return {"deployments": whose, **_shown([one])[0], "id": one["id"], "manifest": manifest}
 
 
 def sentence(receipt: Mapping[str, Any]) -> str:

@@ -101,14 +101,17 @@ class Restic:
 
     def opened(self, known: str | None) -> str:
         """The repository's id; it is made unless one is there. Raises Failed, also if `known`, the id of an earlier run,
-        is no longer there: an empty place instead of it is a disk that is not mounted."""
+        is not there any more: an empty place instead of it may be a disk that is not mounted."""
         found = self.run("cat", "config", "--no-lock")
         if found.code == 0:
             return str(json.loads(found.said)["id"])
         if "wrong password" in found.errors:
             raise Failed("BACKUP_PASSWORD does not open the repository: somebody made it with another one")
         if known is not None:
-            raise Failed(f"the repository {known[:8]} that earlier backups went to does not answer: {found.words}")
+            raise Failed(
+                f"the repository {known[:8]} that earlier backups went to is not there: {found.words}\n"
+                "Put it back. If it is lost for good, ./invoke backup --new begins another one."
+            )
         made = self.run("init")
         if made.code != 0:
             raise Failed(f"the repository cannot be opened, nor made: {made.words}")

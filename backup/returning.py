@@ -6,7 +6,6 @@ place once all volumes are complete. An empty volume is filled as it is.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import threading
@@ -47,20 +46,19 @@ class Returning:
     ) -> None:
         self._wanted, self._restic, self._tell = wanted, restic, tell
         self._documents, self._volumes = documents, volumes
-        self._id = ""
+        self._id = wanted.snapshot
 
     def run(self) -> dict[str, Any]:
         """What came back. Raises Failed; then whatever was in the volumes is still there."""
         begun = time.monotonic()
-        self._id = chosen(self._restic.snapshots(), self._wanted.snapshot)["id"]
         for one in self._wanted.returns:
             filling.tidy(self._volumes / one.volume)
-        size = self._fits()
+        self._check_room()
         straight = [
             one for one in self._wanted.returns if not one.folder and filling.may_be_filled(self._volumes / one.volume)
         ]
         staged = [one for one in self._wanted.returns if one not in straight]
-        with _told(self._tell, self._disk, size):
+        with _told(self._tell, self._disk, self._wanted.size):
             if any(one.volume == self._wanted.databases for one in self._wanted.returns):
                 self._restic.restore(self._id, [self._databases], "/")
             for one in staged:
@@ -80,14 +78,11 @@ class Returning:
         has_user = self._wanted.proves != self._wanted.databases
         return {"compared": found, "file": comparing.to_read(self._volumes / self._wanted.proves) if has_user else {}}
 
-    def _fits(self) -> int:
-        """How many bytes come back, where whole volumes do. Raises Failed if the disk has no room for them."""
-        known = manifest(self._restic, self._id, self._documents)["volumes"]
-        size = sum(known[one.volume]["bytes"] for one in self._wanted.returns if one.volume in known and not one.paths)
-        room = _free_bytes(self._disk)
+    def _check_room(self) -> None:
+        """Raises Failed if the disk has no room for what comes back."""
+        size, room = self._wanted.size, _free_bytes(self._disk)
         if size + _SPARE > room:
             raise Failed(f"{size / _MB:.0f} MB come back, and the engine's disk has {room / _MB:.0f} MB left")
-        return int(size)
 
     @property
     def _disk(self) -> Path:
@@ -187,12 +182,6 @@ class Returning:
         looks = new.stat()
         os.chown(root, looks.st_uid, looks.st_gid)
         shutil.copystat(new, root)
-
-
-def manifest(restic: Restic, snapshot: str, documents: Path) -> dict[str, Any]:
-    """What a snapshot says of itself. Raises Failed."""
-    found: dict[str, Any] = json.loads(restic.must("dump", "--no-lock", snapshot, f"{documents}/{backups.MANIFEST}"))
-    return found
 
 
 def chosen(snapshots: list[dict[str, Any]], wanted: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Taking:
-    """One run. `tell` hears how far it is."""
+    """One run. `tell` hears how far it is. `anew`: where the repository of earlier runs is gone, another one is made."""
 
     def __init__(
         self,
@@ -40,8 +40,10 @@ class Taking:
         tell: Tell,
         documents: Path = Path(backups.DOCUMENTS),
         volumes: Path = Path(backups.VOLUMES),
+        *,
+        anew: bool = False,
     ) -> None:
-        self._wanted, self._restic, self._tell = wanted, restic, tell
+        self._wanted, self._restic, self._tell, self._anew = wanted, restic, tell, anew
         self._documents, self._volumes = documents, volumes
         self._missed: list[str] = []
         self._vanished = 0
@@ -50,7 +52,7 @@ class Taking:
     def run(self) -> dict[str, Any]:
         """The receipt. Raises Failed; then the receipt of the last good run stands."""
         begun = time.time()
-        repository = opened(self._wanted, self._restic, self._documents)
+        repository = opened(self._wanted, self._restic, self._documents, anew=self._anew)
         was_cut = self._restic.unlock() | (self._documents / BEGUN).exists()
         (self._documents / BEGUN).touch()
         seen = self._looked_at()
@@ -161,12 +163,12 @@ class Taking:
         return ""
 
 
-def opened(wanted: Backup, restic: Restic, documents: Path) -> str:
-    """The id of the repository, which is remembered by its address. Raises Failed."""
+def opened(wanted: Backup, restic: Restic, documents: Path, *, anew: bool = False) -> str:
+    """The id of the repository, which is remembered by its address; `anew` forgets one that is not there. Raises Failed."""
     file = documents / _KNOWN
     known = json.loads(file.read_text()) if file.exists() else {}
     address = wanted.repository
-    found = restic.opened(known.get(address))
+    found = restic.opened(None if anew else known.get(address))
     _write(file, {**known, address: found})
     return found
 

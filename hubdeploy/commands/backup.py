@@ -45,21 +45,22 @@ _KINDS = {
 }
 
 
-def take(deployment: Deployment) -> None:
-    """Takes one snapshot and prints its receipt. Raises DeployError if nothing was taken, or files are missing in it."""
+def take(deployment: Deployment, *, new: bool = False) -> None:
+    """Takes one snapshot and prints its receipt; with `new` into another repository, where the one of earlier backups is gone.
+    Raises DeployError if nothing was taken, or files are missing in it."""
     snapshot = deployment.observe(files=False)
     prepare(deployment, snapshot)
     settings = deployment.settings
     display = deployment.display
     progress = Progress(deployment)
     taken = volumes(settings, snapshot)
-    ended, receipt = _run(deployment, "take", snapshot, taken, progress)
+    ended, receipt = _run(deployment, program("take", *(["new"] if new else [])), snapshot, taken, progress)
     progress.close()
     if not receipt:
         raise EngineError(
             wanted="a snapshot of everything that cannot be made again",
             found=f"the backup ended with code {ended.code}:\n{indented(ended.errors)}",
-            fix="run ./invoke backup again: it goes on from what is in the repository",
+            fix="correct what stands there, then run ./invoke backup again: it goes on from what is in the repository",
         )
     for line in _report(receipt):
         display.line(line)
@@ -80,7 +81,7 @@ def show(deployment: Deployment) -> None:
         deployment.display.line("there is no backup yet: ./invoke backup takes one")
         return
     snapshot = deployment.observe(files=False)
-    ended, found = _run(deployment, "list", snapshot, (), lambda said: None)
+    ended, found = _run(deployment, program("list"), snapshot, (), lambda said: None)
     if not found:
         raise EngineError(
             wanted="the list of backups",
@@ -129,20 +130,20 @@ def prepare(deployment: Deployment, snapshot: Snapshot) -> None:
 
 
 def _run(
-    deployment: Deployment, word: str, snapshot: Snapshot, taken: tuple[str, ...], progress: Hear
+    deployment: Deployment, command: tuple[str, ...], snapshot: Snapshot, taken: tuple[str, ...], progress: Hear
 ) -> tuple[Ended, dict[str, Any]]:
     settings = deployment.settings
     files = daily.documents(settings, snapshot)
     mounts = drawn.mounts(settings, taken)
     try:
-        return run_program(deployment, program(word), mounts, files, capabilities=drawn.READING, progress=progress)
+        return run_program(deployment, command, mounts, files, capabilities=drawn.READING, progress=progress)
     except KeyboardInterrupt:
         raise Interrupted("no snapshot was taken; what was read is in the repository or is read again") from None
 
 
-def program(word: str) -> tuple[str, ...]:
+def program(word: str, *more: str) -> tuple[str, ...]:
     """The command of one of backup/'s programs."""
-    return (jobs.PYTHON, "-m", "backup", word, "json")
+    return (jobs.PYTHON, "-m", "backup", word, "json", *more)
 
 
 def run_program(

@@ -50,7 +50,7 @@ def drill(deployment: Deployment) -> None:
         )
     receipt = {
         "at": time.time(),
-        "snapshot": found.id,
+        "snapshot": found.short_id,
         "taken": found.taken.timestamp(),
         "to_login_page": round(page, 1),
         "seconds": round(time.monotonic() - begun, 1),

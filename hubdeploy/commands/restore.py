@@ -36,8 +36,8 @@ _MB = 10**6
 
 @dataclass(frozen=True)
 class Found:
-    """A snapshot: its id, whose it is, when it was taken, what it says of itself, and the operator's files in it, by their paths
-    in the checkout."""
+    """A snapshot: its whole id, whose it is, when it was taken, what it says of itself, and the operator's files in it, by their
+    paths in the checkout."""
 
     id: str
     deployment: str
@@ -46,8 +46,13 @@ class Found:
     files: Mapping[str, Secret[bytes]]
 
     @property
+    def short_id(self) -> str:
+        """As `backups` lists it."""
+        return self.id[:8]
+
+    @property
     def title(self) -> str:
-        return f"snapshot {self.id} of {self.deployment}, taken {self.taken:%Y-%m-%d %H:%M}"
+        return f"snapshot {self.short_id} of {self.deployment}, taken {self.taken:%Y-%m-%d %H:%M}"
 
 
 def restore(deployment: Deployment, *, user: str, path: str, at: str, of: str, replace: bool) -> None:
@@ -209,7 +214,9 @@ def bring(
     for one in targets.values():
         deployment.apply(op.VolumeExists(one))
     progress = backup.Progress(deployment)
-    wanted = Restore(found.deployment, settings.backup_repository or "", found.id, returns, databases, proves)
+    sizes = found.manifest["volumes"]
+    size = sum(sizes[one.volume]["bytes"] for one in returns if one.volume in sizes and not one.paths)
+    wanted = Restore(found.deployment, settings.backup_repository or "", found.id, returns, databases, proves, size)
     names = {name: one.name for name, one in targets.items()}
     again = "run the same command again: what is there already is not lost, and the end is the same"
     try:

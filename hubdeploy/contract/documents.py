@@ -276,7 +276,8 @@ class Return:
 @dataclass(frozen=True)
 class Restore:
     """What a restoration's helper is to do. `deployment` says whose snapshots count; empty, all count. `repository` is as in
-    Backup. `snapshot` is an id, or a time (ISO 8601) at which it was the newest; empty, the newest. The hub's databases go
+    Backup. `snapshot` is a whole id; where it is only looked for, also the beginning of one, or a time (ISO 8601) at which it was
+    the newest, or empty, for the newest. `size` is how many bytes come back, as far as whole volumes do. The hub's databases go
     into the volume `databases`, where that comes back. With `proves`, a user's volume, all that came back is compared with
     the snapshot, and a file of that volume is chosen for a kernel to read; none where it is the volume `databases`."""
 
@@ -286,6 +287,7 @@ class Restore:
     returns: tuple[Return, ...] = ()
     databases: str = ""
     proves: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def restored(hub: Clone) -> Iterator[str]:
     hub.client.volumes.get(name).remove(force=True)
 
 
-def test_a_users_files_come_back_by_the_documents_commands(
+def test_a_users_files_come_back_and_a_lost_repository_is_told(
     hub: Clone, logged_in: Callable[[str], Person], restored: str
 ) -> None:
     ada = logged_in("ada")
@@ -67,6 +67,12 @@ def test_a_users_files_come_back_by_the_documents_commands(
     words = ["/usr/bin/python3", "-c", _READ]
     read = hub.client.containers.run(image, words, volumes={restored: {"bind": "/v", "mode": "ro"}}, remove=True)
     assert read.decode() == f"kept True 0 /nowhere {hub.settings.nb_uid}\n"
+
+    # A repository that is lost is not made anew behind anybody's back.
+    hub.client.volumes.get(hub.settings.backup_volume).remove()
+    with pytest.raises(AssertionError, match=r"went to is not there: (?s:.*)\./invoke backup --new begins another one"):
+        hub.invoke("backup")
+    assert re.search(r"snapshot [0-9a-f]{8}: .*; 1 kept", hub.invoke("backup", "--new"))
 
 
 def _by_hand(name: str, volume: str) -> list[list[str]]:

@@ -53,7 +53,8 @@ class Place:
         return str(receipt["snapshot"])
 
     def bring(self, *returns: Return, at: str = "", proves: str = "") -> dict[str, Any]:
-        wanted = Restore("lab", str(self.repository), at, returns, DATA, proves)
+        one = returning.chosen(self.restic.snapshots(), at)["id"]
+        wanted = Restore("lab", str(self.repository), one, returns, DATA, proves)
         found = returning.Returning(wanted, self.restic, lambda said: None, self.documents, self.volumes).run()
         return dict(found)
 
