@@ -213,6 +213,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "seats",
+        ("tests/hub/test_seats.py",),
+        (*_DEPLOYMENT, "tests/hub/test_seats.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        5,
+    ),
+    Group(
         "returning",
         ("tests/unit/backup/test_returning.py",),
         ("backup", "hubdeploy/contract", "requirements-dev.lock", "tests/hub_modules.py", "tests/unit/backup/test_returning.py"),

@@ -51,3 +51,5 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
             ServerSpawner.disk_watch.begin(self.users)
         if ServerSpawner.idle_watch:
             ServerSpawner.idle_watch.begin(self.users)
+        if ServerSpawner.seats:
+            ServerSpawner.seats.begin(self.users)

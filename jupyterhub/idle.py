@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -83,9 +83,10 @@ class _Server:
 
 
 class IdleWatch:
-    """`kind` is what servers are made from."""
+    """`kind` is what servers are made from, `keeps` are the users whose servers are never stopped."""
 
-    def __init__(self, kind: ServerKind, notices: Notices) -> None:
+    def __init__(self, kind: ServerKind, notices: Notices, keeps: Collection[str] = ()) -> None:
+        self._keeps = frozenset(keeps)
         self._limits, self._zone, self._notices = Limits(kind.idle_timeout, kind.max_age), kind.timezone, notices
         self._busy = min(_BUSY, _BUSY_SHARE * kind.cpu_limit) if kind.cpu_limit else _BUSY
         shortest = min((warned_for(one) for one in (kind.idle_timeout, kind.max_age) if one), default=0.0)
@@ -112,7 +113,8 @@ class IdleWatch:
 
     async def look(self, users: Mapping[Any, Any]) -> None:
         """Once: warns and stops whose time has come."""
-        spawners = [one for user in users.values() for one in user.spawners.values() if one.ready]
+        limited = [user for user in users.values() if user.name not in self._keeps]
+        spawners = [one for user in limited for one in user.spawners.values() if one.ready]
         there = {one.object_id: self._servers.get(one.object_id) or _Server(one.user) for one in spawners}
         for gone in self._servers.keys() - there.keys():
             self._take_back(self._servers[gone])

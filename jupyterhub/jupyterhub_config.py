@@ -15,6 +15,7 @@ import idle
 import membership
 import notices
 import pages
+import seats
 from aiohttp import ClientTimeout
 from contract import servers
 from contract.documents import (
@@ -123,7 +124,9 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.network_name = kind.network_name
     c.ServerSpawner.use_internal_ip = True
     c.ServerSpawner.remove = True
-    # for a cold disk and many starts at once, and for a safe start after an ordinary one
+    # who waits is served in turn (seats.py)
+    c.JupyterHub.concurrent_spawn_limit = 0
+    # for a cold disk, and for a safe start after an ordinary one
     c.ServerSpawner.start_timeout = 180
     # a starting hub stops the servers that do not answer within this time
     c.ServerSpawner.http_timeout = 60
@@ -145,7 +148,10 @@ def configure(c: Any) -> None:
     configure_servers(c, contract)
     reserve = disk.Reserve(Path(contract.hub.reserve))
     ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, data / disk.LEVELS)
-    ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds[0], messages)
+    ServerSpawner.idle_watch = idle.IdleWatch(
+        contract.kinds[0], messages, [user.name for user in contract.users if user.keep]
+    )
+    ServerSpawner.seats = seats.Seats(contract.hub.memory)
 
 
 configure(get_config())  # type: ignore[name-defined]  # noqa: F821  (JupyterHub's loader provides it)

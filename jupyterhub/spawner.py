@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from idle import IdleWatch, report_every
+from seats import Left, Seats
 from tornado.web import HTTPError
 from traitlets import Dict, Instance, Unicode
 
@@ -82,6 +84,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     object_id: str
     # Why this start is a safe one, as a sentence; empty for an ordinary one.
     _safe_because = ""
+    # What the page of this start has shown.
+    _stages: list[str]
     # A safe start mounts the home's volume beside the home.
     _home_aside = False
     # The address of the files that the hub serves for the server's image.
@@ -100,6 +104,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     disk_watch: ClassVar[DiskWatch | None] = None
     # What stops servers that nobody uses; the hub's configuration makes it.
     idle_watch: ClassVar[IdleWatch | None] = None
+    # What lets servers start; the hub's configuration makes it.
+    seats: ClassVar[Seats | None] = None
     # Why the hub itself ended the server's container.
     _end_because: End | None = None
 
@@ -130,13 +136,25 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             environment |= {"NOTEBOOK_SAFE_START": self._safe_because, "JUPYTERHUB_ROOT_DIR": servers.home(self.kind)}
         return environment
 
+    async def run_pre_spawn_hook(self) -> None:
+        """Waits until the server's turn has come, however long that takes: JupyterHub's limit of time is for what comes after."""
+        self._stages = []
+        if self.seats:
+            try:
+                await self.seats.take(self)
+            except Left as left:
+                raise ServerFailed(left.end) from None
+            # Its age counts from now.
+            self.orm_spawner.started = self.orm_spawner.last_activity = datetime.now(UTC).replace(tzinfo=None)
+            self.db.commit()
+
     async def start(self) -> tuple[str, int]:
         """Returns when the server accepts connections, so that the hub's first try succeeds.
 
         A server that failed is removed before the error goes to the hub. Else the hub would stop it, and meanwhile
         the hub's pages show no starting and no failed server.
         """
-        self._stages: list[str] = []
+        self._stages = []
         self._starts[self.user.name] += 1
         self._ends.pop(self.user.name, None)
         self._home_aside = not self.kind.ours
@@ -342,6 +360,12 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         found = await self.docker("stats", self.object_id, stream=False, one_shot=True)
         return float(found["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
+    async def memory_taken(self) -> int:
+        """Bytes of the host's memory that the server's container holds; the cache of files on disk does not count."""
+        found = (await self.docker("stats", self.object_id, stream=False, one_shot=True))["memory_stats"]
+        cache = found["stats"].get("inactive_file", found["stats"].get("total_inactive_file", 0))
+        return int(found["usage"]) - int(cache)
+
     async def freeze(self) -> None:
         """No process of the server runs until it is thawed."""
         await self.docker("pause", self.object_id)
@@ -435,8 +459,11 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """What the page of a starting server shows; the hub ends this loop when the start is over."""
-        shown = 0
+        shown, place = 0, ""
         while True:
+            before, place = place, self.seats.place(self) if self.seats else ""
+            if place and place != before:
+                yield {"progress": 0, "message": place, "html_message": f"<span data-waits>{html.escape(place)}</span>"}
             stages = getattr(self, "_stages", [])
             for message in stages[shown:]:
                 shown += 1

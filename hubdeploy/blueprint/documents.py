@@ -58,6 +58,7 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
             base_url=settings.hub_path,
             front_url=f"http://{HUB_FRONT}:{HUB_FRONT_PORT}",
             reserve=RESERVE_MOUNT,
+            memory=settings.host_memory,
         ),
         proxy=Proxy(
             api_url=f"http://{routing.API_ADDRESS}",

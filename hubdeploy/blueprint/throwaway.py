@@ -33,7 +33,13 @@ def settings_of(settings: Settings, kind: str, user: str) -> Settings:
     if settings.home_volume == volume_names.NONE:
         carried["home_volume"] = volume_names.NONE
     made = defaults(
-        **carried, name=name(settings.name, kind), authenticator="shared-password", http_port=None, users=(User(user),)
+        **carried,
+        name=name(settings.name, kind),
+        authenticator="shared-password",
+        http_port=None,
+        users=(User(user),),
+        # It is there for a minute, and must not wait until users leave.
+        memory_guarantee=None,
     )
     return generated.completed(made)[0]
 

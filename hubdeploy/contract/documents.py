@@ -60,11 +60,13 @@ class Secret(Generic[_Value]):
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who may log in. Names are lower case, as JupyterHub normalises them."""
+    """Somebody who may log in. Names are lower case, as JupyterHub normalises them. With `keep` no limit of time stops their
+    server."""
 
     name: str
     admin: bool = False
     sudo: bool = False
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Hub:
     """`connect_url`: where users' servers reach the hub; `port`: what it listens on for them; `data_dir`: where its database
     lies; `base_url`: the path below which the hub and all servers answer, with a slash at both ends; `front_url`: where the
     proxy reaches the hub, on the network of these two. The hub believes what requests there say of a browser's address.
-    `reserve` is a folder on the engine's disk."""
+    `reserve` is a folder on the engine's disk. `memory` is what the deployment and users' servers may take of the host's, in
+    bytes; None: all of it."""
 
     connect_url: str
     port: int
@@ -80,6 +83,7 @@ class Hub:
     base_url: str = "/"
     front_url: str = ""
     reserve: str = "/srv/reserve"
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,12 +162,13 @@ class ServerKind:
     idle_timeout: int | None = None
     max_age: int | None = None
     kernel_idle_timeout: int | None = None
+    memory_guarantee: int | None = None
 
     @property
     def fingerprint(self) -> str:
-        """A digest that each server carries as a label: one with another digest is out of date. When a server is stopped is the
-        hub's to know, so running ones follow a change at once."""
-        made_from = replace(self, idle_timeout=None, max_age=None)
+        """A digest that each server carries as a label: one with another digest is out of date. When a server starts and when it
+        is stopped is the hub's to know, so running ones follow a change at once."""
+        made_from = replace(self, idle_timeout=None, max_age=None, memory_guarantee=None)
         return hashlib.sha256(to_bytes(made_from)).hexdigest()[:16]
 
 

@@ -23,6 +23,7 @@ from hubdeploy.contract.documents import (
     plain,
     to_bytes,
 )
+from hubdeploy.settings import userlist
 from hubdeploy.settings.declarations import keys_of_fields
 from hubdeploy.settings.logins import LOGINS
 from hubdeploy.settings.spelling import spelt
@@ -33,6 +34,7 @@ _LISTED = 6
 _KEYS = {
     "hub.data_dir": "DATA_VOLUME_CONTAINER",
     "hub.base_url": "HUB_PATH",
+    "hub.memory": "HOST_MEMORY",
     "base_url": "HUB_PATH",
     "login.name": "AUTHENTICATOR",
     "kinds.image": "DOCKER_NOTEBOOK_IMAGE",
@@ -229,7 +231,7 @@ def _user_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> 
         ("added", "added"): [name for name in new if name not in old],
         ("removed", "removed"): [name for name in old if name not in new],
     }
-    for flag in ("admin", "sudo"):
+    for flag in userlist.FLAGS:
         both = [name for name in new if name in old]
         changes |= {
             (f"gains {flag}", f"gain {flag}"): [one for one in both if new[one].get(flag) and not old[one].get(flag)],

@@ -328,6 +328,18 @@ class Settings:
         derivation="half of the engine's memory", example="4G", group="Limits and rights of a server",
         more="A server gets no swap beyond it. /dev/shm has the same size, and what lies there counts as the server's memory."
     )  # fmt: skip
+    memory_guarantee: int | None = setting(
+        "USER_MEMORY_GUARANTEE", "memory that each server is sure to get, such as 512M; or none", readers.guarantee_or_none,
+        default=readers.Bytes(256 * 1024**2), derivation="256M", example="512M", since="1.2",
+        more="A server starts when the host has so much for it, beside what the others are sure to get or take. Otherwise its"
+        " user waits on a page that says so, and the server starts by itself when there is room. With none no server waits for"
+        " memory."
+    )  # fmt: skip
+    host_memory: int | None = setting(
+        "HOST_MEMORY", "memory that users' servers and this deployment may take together, such as 12G", readers.size,
+        derivation="the engine's memory", example="24G", since="1.2",
+        more="Less than the engine has, where it runs other things as well. 512M of it are for the deployment and the engine."
+    )  # fmt: skip
     cpu_limit: float | None = setting(
         "USER_CPU_LIMIT", "CPUs of one server, such as 1.5", readers.cpus, derivation="no limit", example="1.5"
     )
@@ -684,11 +696,11 @@ def defaults(**given: Any) -> Settings:
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Key -> value as `config` may print it: secrets as ***, paths, commands and lengths of time as text."""
+    """Key -> value as `config` may print it: secrets as ***, paths, commands, amounts and lengths of time as text."""
     shown: dict[str, Any] = {}
     for key, (attribute, declaration) in declarations().items():
         value = getattr(settings, attribute)
-        if isinstance(value, Secret | Path | readers.Seconds):
+        if isinstance(value, Secret | Path | readers.Seconds | readers.Bytes):
             value = str(value)
         elif isinstance(value, tuple):
             value = (" " if declaration.read is readers.command else ", ").join(value)

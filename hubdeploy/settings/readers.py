@@ -87,7 +87,7 @@ _UNITS = {"d": 86_400, "h": 3600, "m": 60}
 _LENGTH, _LONGEST = re.compile(r"([0-9]{1,9})\s*([dhm])", re.IGNORECASE), 3650 * _UNITS["d"]
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
-_LEAST_MEMORY, _LEAST_DISK = 256 * 1024**2, 64 * 1024**2
+_LEAST_MEMORY, _LEAST_GUARANTEE, _LEAST_DISK = 256 * 1024**2, 64 * 1024**2, 64 * 1024**2
 
 
 _LONGEST_TITLE, _LONGEST_ANNOUNCEMENT = 60, 1000
@@ -540,20 +540,34 @@ def at_least(length: int) -> Callable[[str], str]:
     return read
 
 
+class Bytes(int):
+    """An amount of memory or disk, which reads as it is written, such as 256M."""
+
+    def __str__(self) -> str:
+        power = next(power for power in (4, 3, 2, 1, 0) if self % 1024**power == 0)
+        return f"{self // 1024**power}{' KMGT'[power].strip()}"
+
+
 def size(text: str) -> int:
     return _bytes(text, _LEAST_MEMORY, "is not an amount of memory", "256M or more, such as 2G or 1500M")
+
+
+def guarantee_or_none(text: str) -> int | None:
+    if text == NONE:
+        return None
+    return _bytes(text, _LEAST_GUARANTEE, "is not an amount of memory", "64M or more, such as 512M; or none")
 
 
 def disk_size(text: str) -> int:
     return _bytes(text, _LEAST_DISK, "is not an amount of disk space", "64M or more, such as 20G or 500M")
 
 
-def _bytes(text: str, least: int, fault: str, wanted: str) -> int:
+def _bytes(text: str, least: int, fault: str, wanted: str) -> Bytes:
     match = _SIZE.match(text)
     number = float(match[1]) * 1024.0 ** " kmgt".index(match[2].lower() or " ") if match else 0.0
     if match is None or not least <= number < 2**62:
         raise Unfit(fault, wanted, "write a number and K, M, G or T")
-    return int(number)
+    return Bytes(number)
 
 
 def cpus(text: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hubdeploy import family
+from hubdeploy.contract import seats
 from hubdeploy.contract.servers import may_name
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers, volume_names
@@ -210,6 +211,18 @@ def _behind(s: Settings) -> _Contradictions:
         yield _Contradiction(keys, found, "proxies in front on other machines, or none", fix)
 
 
+def _memory(s: Settings) -> _Contradictions:
+    sure, limit, host = s.memory_guarantee, s.memory_limit, s.host_memory
+    if sure and limit and sure > limit:
+        found, wanted = f"is {sure}, and USER_MEMORY_LIMIT is {limit}", "no more than the limit"
+        yield _Contradiction("USER_MEMORY_GUARANTEE USER_MEMORY_LIMIT", found, wanted, "set less, or a higher limit")
+    if sure and host and host < seats.COMPONENTS + sure:
+        ours = readers.Bytes(seats.COMPONENTS)
+        found = f"is {host}, of which {ours} are for the deployment, and USER_MEMORY_GUARANTEE is {sure}"
+        wanted = f"memory for one server, {readers.Bytes(ours + sure)} or more"
+        yield _Contradiction("HOST_MEMORY USER_MEMORY_GUARANTEE", found, wanted, "set more, or delete the line")
+
+
 def _names(s: Settings) -> _Contradictions:
     name = f"DOCKER_MACHINE_NAME={s.name}"
     if s.network_name == s.api_network_name:
@@ -286,4 +299,4 @@ def _naming(s: Settings, image: str) -> tuple[str, ...]:
     return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
 
 
-_RULES = (_directory, _callback, _login, _authority, _behind, _names, _images)
+_RULES = (_directory, _callback, _login, _authority, _behind, _memory, _names, _images)

@@ -13,7 +13,7 @@ from hubdeploy.contract import names
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 
-FLAGS = ("admin", "sudo")
+FLAGS = ("admin", "sudo", "keep")
 # What people write between a name and what follows it: in lists, in tables, in files of passwords.
 _SEPARATORS = re.compile(r"[,;|:=]")
 
@@ -26,7 +26,7 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
         where = f"{source}:{number}"
         name, flags = names.normalized(words[0]), words[1:]
         found = _problems(where, name, flags)
-        user = User(name, admin="admin" in flags, sudo="sudo" in flags)
+        user = User(name, **{flag: flag in flags for flag in FLAGS})
         if name in users and users[name][0] != user:
             found.append(
                 Problem(
@@ -108,7 +108,9 @@ def _unknown_word(where: str, name: str, word: str, which: str) -> Problem:
         hint = f"did you mean {close[0]}?"
     else:
         hint = "take it away: a name has no blanks, and passwords do not stand here"
-    return Problem(where, _printable(name), f"has a {which} word that is no flag", " or ".join(FLAGS), hint)
+    return Problem(
+        where, _printable(name), f"has a {which} word that is no flag", f"{', '.join(FLAGS[:-1])} or {FLAGS[-1]}", hint
+    )
 
 
 def _printable(word: str) -> str:

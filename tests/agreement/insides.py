@@ -150,6 +150,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     front = f"http://{written.HUB_FRONT}:{written.HUB_FRONT_PORT}"
     yield Reading("the hub's port for the proxy", "contract.hub.front_url", front)
     yield Reading("where the hub keeps room", "contract.hub.reserve", "/srv/reserve")
+    yield Reading("HOST_MEMORY", "contract.hub.memory", _number(s.host_memory))
     yield Reading("DATA_VOLUME_CONTAINER", "contract.hub.data_dir", s.data_mount)
     yield Reading("HUB_PATH", "contract.hub.base_url", s.hub_path)
     yield Reading("the proxy's API address", "contract.proxy.api_url", f"http://{routing.API_ADDRESS}")
@@ -171,6 +172,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
     for user in s.users:
         yield Reading("userlist: admin", f"contract.users[{user.name}].admin", user.admin)
         yield Reading("userlist: sudo", f"contract.users[{user.name}].sudo", user.sudo)
+        yield Reading("userlist: keep", f"contract.users[{user.name}].keep", user.keep)
     # The hub's document, and the filter's, which the hub cannot write.
     for document in ("contract", "container[filter].servers"):
         yield from _server_kind(s, f"{document}.kinds[0]")
@@ -231,12 +233,13 @@ def _server_kind(s: Settings, at: str) -> Readings:
         ("DOCKER_NETWORK_NAME", "network_name", s.network_name),
         ("names of servers", "server_name", s.server_name_template),
         ("USER_MEMORY_LIMIT", "memory_limit", memory(s)),
+        ("USER_MEMORY_GUARANTEE", "memory_guarantee", _number(s.memory_guarantee)),
         ("USER_CPU_LIMIT", "cpu_limit", _absent_or(s.cpu_limit)),
         ("USER_PIDS_LIMIT", "pids_limit", s.pids_limit),
-        ("USER_DISK_LIMIT", "disk_limit", _absent_or(s.disk_limit)),
-        ("IDLE_TIMEOUT", "idle_timeout", _seconds(s.idle_timeout)),
-        ("MAX_AGE", "max_age", _seconds(s.max_age)),
-        ("KERNEL_IDLE_TIMEOUT", "kernel_idle_timeout", _seconds(s.kernel_idle_timeout)),
+        ("USER_DISK_LIMIT", "disk_limit", _number(s.disk_limit)),
+        ("IDLE_TIMEOUT", "idle_timeout", _number(s.idle_timeout)),
+        ("MAX_AGE", "max_age", _number(s.max_age)),
+        ("KERNEL_IDLE_TIMEOUT", "kernel_idle_timeout", _number(s.kernel_idle_timeout)),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
         ("TIMEZONE", "timezone", s.timezone),
         ("DOCKER_NETWORK_NAME", "marks_servers", s.is_set("DOCKER_NETWORK_NAME")),
@@ -418,7 +421,7 @@ def escaped(name: str) -> str:
 
 
 def memory(s: Settings) -> int:
-    return s.memory_limit or MEMORY // 2 // _STEP * _STEP
+    return int(s.memory_limit or MEMORY // 2 // _STEP * _STEP)
 
 
 def _password(s: Settings, leaves: Leaves, key: str) -> Any:
@@ -427,8 +430,9 @@ def _password(s: Settings, leaves: Leaves, key: str) -> Any:
     return given.reveal() if given else leaves.get(f"remembered.{key}")
 
 
-def _seconds(length: int | None) -> Any:
-    return _absent_or(None if length is None else int(length))
+def _number(given: int | None) -> Any:
+    """A length of time or an amount, as the documents have it."""
+    return _absent_or(None if given is None else int(given))
 
 
 def _absent_or(value: Any) -> Any:

@@ -71,6 +71,10 @@ class Person:
         self.token = answer.json()["token"]
         self._program.headers["Authorization"] = f"token {self.token}"
 
+    def page(self, path: str) -> str:
+        """A page of the hub as their browser gets it."""
+        return self._window.get(f"{self.url}{path}", timeout=_ANSWER_WITHIN).text
+
     def post_as_another_site(self, path: str) -> requests.Response:
         """What a form of another site would send: the browser's cookies, and no token of the hub's page."""
         return self._window.post(f"{self.url}{path}", data={}, timeout=_ANSWER_WITHIN)

@@ -72,6 +72,17 @@ def _http_port(s: Settings) -> _Strategy:
     return st.one_of(given, *off)
 
 
+def _guarantee(s: Settings) -> _Strategy:
+    given = texts("USER_MEMORY_GUARANTEE", legal=True)
+    most = s.memory_limit or read("USER_MEMORY_LIMIT", "1T")
+    return given.filter(lambda text: (read("USER_MEMORY_GUARANTEE", text) or 0) <= most)
+
+
+def _host_memory(s: Settings) -> _Strategy:
+    least = 2**29 + (s.memory_guarantee or 0)
+    return texts("HOST_MEMORY", legal=True).filter(lambda text: read("HOST_MEMORY", text) >= least)
+
+
 # Texts that fit the values drawn before; any other setting gets any text that its reader accepts.
 _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "DOCKER_NETWORK_NAME": _network,
@@ -80,6 +91,8 @@ _FITTING: dict[str, Callable[[Settings], _Strategy]] = {
     "DOCKER_NOTEBOOK_IMAGE": _notebook_image,
     "OAUTH_CALLBACK_URL": _callback,
     "HTTP_PORT": _http_port,
+    "USER_MEMORY_GUARANTEE": _guarantee,
+    "HOST_MEMORY": _host_memory,
 }
 
 
@@ -188,6 +201,8 @@ def contradictions(draw: st.DrawFn, found: Texts) -> Texts:
                 {"TLS": "outside", "BIND_ADDRESS": "127.0.0.1", "TRUSTED_PROXIES": "192.0.2.10"},
                 {"TLS": "here", "TRUSTED_PROXIES": "192.0.2.0/24"},
                 {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "hub.example.org", "HTTP_PORT": "none"},
+                {"USER_MEMORY_GUARANTEE": "513M", "USER_MEMORY_LIMIT": "512M"},
+                {"HOST_MEMORY": "767M", "USER_MEMORY_GUARANTEE": "256M"},
                 {"ACME_EAB_KID": "kid-1", "ACME_EAB_HMAC": ""},
                 {"ACME_EAB_KID": "", "ACME_EAB_HMAC": CANARY * 8},
                 {"ACME_EMAIL": "admin@example.org", "HUB_HOST": "192.0.2.7"},

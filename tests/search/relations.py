@@ -171,6 +171,16 @@ def both_of_a_binding_or_none(s: Settings, users: Users) -> bool:
     return (s.acme_eab_kid is None) == (s.acme_eab_hmac is None)
 
 
+@_relation("USER_MEMORY_GUARANTEE USER_MEMORY_LIMIT")
+def sure_of_no_more_than_its_limit(s: Settings, users: Users) -> bool:
+    return not s.memory_guarantee or not s.memory_limit or s.memory_guarantee <= s.memory_limit
+
+
+@_relation("HOST_MEMORY USER_MEMORY_GUARANTEE")
+def memory_for_one_server(s: Settings, users: Users) -> bool:
+    return not s.memory_guarantee or not s.host_memory or s.host_memory - s.memory_guarantee >= 2**29
+
+
 @_relation("ACME_EMAIL HUB_HOST")
 def a_name_that_can_be_signed(s: Settings, users: Users) -> bool:
     return s.acme_email is None or re.search(r"\.[a-z0-9_-]*[a-z_-][a-z0-9_-]*\Z", s.hub_host) is not None

@@ -31,7 +31,7 @@ BAD_NAMES = (
 )
 # What stands behind one of these signs is never shown: it may be a password.
 SEPARATED = (",", ", ", ":", "=", ";", "|")
-FLAGS = ("admin", "sudo")
+FLAGS = ("admin", "sudo", "keep")
 BAD_FLAGS = (
     "Admin",
     "admn",

@@ -13,6 +13,7 @@ from tests.agreement import facts
 from tests.search.meaning import Meaning, meaning
 from tests.search.relations import Relation
 from tests.search.texts import CANARY, folder
+from tests.search.userlists import FLAGS
 from tests.search.written import Written
 
 _IN_THE_SHELL = "shell environment"
@@ -68,7 +69,7 @@ def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
     assert found.origins == wanted.origins
     assert {user.name: user for user in found.users}.keys() == one.userlist.users.keys()
     for user in found.users:
-        assert {flag for flag in ("admin", "sudo") if getattr(user, flag)} == one.userlist.users[user.name]
+        assert {flag for flag in FLAGS if getattr(user, flag)} == one.userlist.users[user.name]
     assert CANARY not in repr(found)
     assert CANARY not in repr(masked(found))
     assert facts.disagreements(found) == []

@@ -40,6 +40,8 @@ EXAMPLES = {
     "an address of version 6": "HUB_HOST=::1\nHUB_PORT=8443",
     "sudo for everybody": "GRANT_SUDO=yes",
     "limits": "USER_MEMORY_LIMIT=1500M\nUSER_CPU_LIMIT=0.29\nUSER_PIDS_LIMIT=64\nUSER_DISK_LIMIT=20G",
+    "seats": "USER_MEMORY_GUARANTEE=1G\nHOST_MEMORY=12G",
+    "servers without a seat of their own": "USER_MEMORY_GUARANTEE=none",
     "servers that end by themselves": "IDLE_TIMEOUT=90m\nMAX_AGE=7d\nKERNEL_IDLE_TIMEOUT=1h",
     "servers that run for ever": "IDLE_TIMEOUT=none",
     "a command with arguments": "DOCKER_SPAWN_CMD=\"start-singleuser.sh --debug '--x=a b'\"",

@@ -82,7 +82,8 @@ def texts_of_the_code() -> str:
     """Every text in the code that an operator may read, one a line; `…` stands where a value goes in."""
     texts = [(CHECKOUT / name).read_text() for name in ("invoke", "anaconda3/install-distribution.sh")]
     of_the_hub = [
-        CHECKOUT / "jupyterhub" / name for name in ("disk.py", "ends.py", "idle.py", "spawner.py", "states.py")
+        CHECKOUT / "jupyterhub" / name
+        for name in ("disk.py", "ends.py", "idle.py", "seats.py", "spawner.py", "states.py")
     ]
     of_helpers = (CHECKOUT / "backup").glob("*.py")
     for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), *of_the_hub, *of_helpers]):

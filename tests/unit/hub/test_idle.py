@@ -63,7 +63,7 @@ class Hub(SimpleNamespace):
         """A new hub on the same database."""
         kind = hub_image.contract(timezone="Asia/Kolkata", **limits).kinds[0]
         self.notices = notices.Notices(self.folder / notices.FILE)
-        self.watch = idle.IdleWatch(kind, self.notices)
+        self.watch = idle.IdleWatch(kind, self.notices, self.keeps)
 
     def look_for(self, seconds: float) -> None:
         """Looks as often as the hub does, for so long."""
@@ -106,7 +106,7 @@ def user(hub: Hub, name: str) -> Any:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    made = Hub(folder=tmp_path, now=EVENING, busy={}, stopped=[], ends={})
+    made = Hub(folder=tmp_path, now=EVENING, busy={}, stopped=[], ends={}, keeps=())
 
     async def delete_user(one: Any, server: str) -> None:
         assert server in one.spawners, "the route goes first"
@@ -123,6 +123,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     monkeypatch.setattr(idle, "time", SimpleNamespace(time=lambda: made.now, monotonic=lambda: made.now))
     monkeypatch.setattr(idle, "datetime", Clock)
     return made
+
+
+def test_a_server_whose_user_keeps_it_is_never_stopped(hub: Hub) -> None:
+    hub.keeps = ("ann",)
+    hub.opened(idle_timeout=3600, max_age=7200)
+    hub.look_for(3 * HOUR)
+    assert (hub.messages("ann"), hub.stopped) == ([], ["bob"])
 
 
 def test_a_forgotten_server_is_stopped_after_a_warning_and_its_user_reads_when_and_why(hub: Hub) -> None:
