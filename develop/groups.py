@@ -213,6 +213,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "kinds",
+        ("tests/hub/test_kinds.py",),
+        (*_DEPLOYMENT, "tests/hub/test_kinds.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        5,
+    ),
+    Group(
         "seats",
         ("tests/hub/test_seats.py",),
         (*_DEPLOYMENT, "tests/hub/test_seats.py", "tests/hub/browser.py", "tests/hub/window.py"),

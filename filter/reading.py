@@ -90,13 +90,15 @@ def wish(body: bytes) -> servers.Wish:
     carried = found.get("Labels")
     if not isinstance(carried, dict):
         raise Refused("a server without labels")
-    only(carried, (labels.USER, labels.ASIDE))
-    user, aside = carried.get(labels.USER), carried.get(labels.ASIDE, "no")
+    only(carried, (labels.USER, labels.ASIDE, labels.KIND))
+    user, aside, kind = carried.get(labels.USER), carried.get(labels.ASIDE, "no"), carried.get(labels.KIND, "")
     if not isinstance(user, str) or not 0 < len(user) <= LONGEST_USER or not user.isprintable():
         raise Refused("a server without a user's name")
     if aside not in ("yes", "no"):
         raise Refused(f"{labels.ASIDE}={aside!r}"[:80])
-    return servers.Wish(user, _environment(found.get("Env", [])), aside=aside == "yes")
+    if not isinstance(kind, str):
+        raise Refused(f"{labels.KIND}={kind!r}"[:80])
+    return servers.Wish(user, _environment(found.get("Env", [])), aside=aside == "yes", kind=kind)
 
 
 def _environment(value: Any) -> dict[str, str]:

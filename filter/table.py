@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
@@ -161,7 +161,9 @@ async def inspect(gate: Gate, asked: Asked) -> Answer:
 async def create(gate: Gate, asked: Asked) -> Answer:
     """A server, made from the filter's own template: the hub says whose it is."""
     wish = reading.wish(asked.body)
-    kind = gate.made_from.kind_for(wish.user)
+    kind = gate.made_from.kind_for(wish.user, wish.kind)
+    if kind is None:
+        raise Refused(f"a server of the kind {wish.kind}, which {wish.user} may not have"[:200])
     name = servers.filled(kind.server_name, wish.user)
     if asked.query.get("name") != name:
         raise Refused(f"a name that is not the one of {wish.user}'s server"[:200])
@@ -172,7 +174,7 @@ async def create(gate: Gate, asked: Asked) -> Answer:
     for volume in volumes:
         there = await _usable(gate, volume.name)
         new = new or (not there and volume.target == servers.home(kind))
-    made = servers.Wish(wish.user, wish.environment, aside=wish.aside, home_is_new=new)
+    made = replace(wish, home_is_new=new)
     quota = await _bounds_volumes(gate, kind)
     body = servers.creation(gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint, quota=quota)
     return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -83,14 +83,15 @@ class _Server:
 
 
 class IdleWatch:
-    """`kind` is what servers are made from, `keeps` are the users whose servers are never stopped."""
+    """`kinds` are what servers are made from, `keeps` are the users whose servers are never stopped."""
 
-    def __init__(self, kind: ServerKind, notices: Notices, keeps: Collection[str] = ()) -> None:
+    def __init__(self, kinds: Sequence[ServerKind], notices: Notices, keeps: Collection[str] = ()) -> None:
         self._keeps = frozenset(keeps)
-        self._limits, self._zone, self._notices = Limits(kind.idle_timeout, kind.max_age), kind.timezone, notices
-        self._busy = min(_BUSY, _BUSY_SHARE * kind.cpu_limit) if kind.cpu_limit else _BUSY
-        shortest = min((warned_for(one) for one in (kind.idle_timeout, kind.max_age) if one), default=0.0)
-        self.look_every = min(_LOOK_EVERY, shortest / _LOOKS)
+        self._zone, self._notices = kinds[0].timezone, notices
+        warnings = [warned_for(one) for kind in kinds for one in (kind.idle_timeout, kind.max_age) if one]
+        self.look_every = min(_LOOK_EVERY, min(warnings, default=0.0) / _LOOKS)
+        # The longest time between two reports of a server.
+        self._reported = max((report_every(kind.idle_timeout) or 0 for kind in kinds), default=0)
         # By the container's id.
         self._servers: dict[str, _Server] = {}
         self._running: asyncio.Task[None] | None = None
@@ -102,7 +103,7 @@ class IdleWatch:
 
     async def _rounds(self, users: Mapping[Any, Any]) -> None:
         # Servers report soon what the hub missed while it was away. A server that an earlier hub started may report later.
-        await asyncio.sleep(2 * (report_every(self._limits.idle) or 0))
+        await asyncio.sleep(2 * self._reported)
         while True:
             try:
                 await self.look(users)
@@ -151,15 +152,16 @@ class IdleWatch:
     def _due(self, spawner: Any) -> Due | None:
         row = spawner.orm_spawner
         known = [_seconds(one) for one in (row.started, row.last_activity) if one]
-        return self._limits.due(known[0], max(known)) if known else None
+        return _limits(spawner).due(known[0], max(known)) if known else None
 
     async def _is_busy(self, spawner: Any, server: _Server) -> bool | None:
         """Whether its container has used the processor since the last look; None at the first one."""
         before, server.used = server.used, (await spawner.processor_seconds(), time.monotonic())
         if before is None:
             return None
-        used, at = server.used
-        return used - before[0] > self._busy * (at - before[1])
+        (used, at), cpus = server.used, spawner.kind.cpu_limit
+        busy = min(_BUSY, _BUSY_SHARE * cpus) if cpus else _BUSY
+        return used - before[0] > busy * (at - before[1])
 
     def _warn(self, spawner: Any, server: _Server, due: Due) -> None:
         self._take_back(server)
@@ -168,7 +170,8 @@ class IdleWatch:
         server.warning = (notice, due, time.monotonic())
         stays = "Files stay, variables of notebooks are lost."
         if due.by_age:
-            text = f"Your server will be stopped at {self._clock(at)}, as it has run for {in_words(self._limits.age)}. {stays}"
+            age = in_words(spawner.kind.max_age)
+            text = f"Your server will be stopped at {self._clock(at)}, as it has run for {age}. {stays}"
             self._notices.show(spawner.user, Notice(notice, text, "warning"))
         else:
             text = f"Your server will be stopped at {self._clock(at)}, as nothing runs in it. {stays}"
@@ -185,10 +188,10 @@ class IdleWatch:
         now = datetime.now(ZoneInfo(self._zone))
         when = f"Your server was stopped at {now:%H:%M} on {now.day} {now:%B},"
         if due.by_age:
-            reason = f"{when} as it had run for {in_words(self._limits.age)}, the most that a server may."
+            reason = f"{when} as it had run for {in_words(spawner.kind.max_age)}, the most that a server may."
             operator = "MAX_AGE says how long a server may run."
         else:
-            reason = f"{when} as nothing ran in it for {in_words(self._limits.idle)}."
+            reason = f"{when} as nothing ran in it for {in_words(spawner.kind.idle_timeout)}."
             operator = "IDLE_TIMEOUT says after how long."
         spawner.tell_end(End(reason, _AGAIN, operator), logging.INFO)
         self._take_back(server)
@@ -197,6 +200,10 @@ class IdleWatch:
 
     def _clock(self, at: float) -> str:
         return f"{datetime.fromtimestamp(at, ZoneInfo(self._zone)):%H:%M}"
+
+
+def _limits(spawner: Any) -> Limits:
+    return Limits(spawner.kind.idle_timeout, spawner.kind.max_age)
 
 
 def _mark_active(spawner: Any) -> None:

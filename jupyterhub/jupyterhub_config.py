@@ -113,7 +113,6 @@ def configure_servers(c: Any, contract: Contract) -> None:
     kind = contract.kinds[0]
     c.JupyterHub.spawner_class = ServerSpawner
     c.JupyterHub.allow_named_servers = False
-    c.ServerSpawner.image = kind.image
     # building and pulling is the deployment's work; a pull in here would hold up a login for minutes
     c.ServerSpawner.pull_policy = "never"
     c.ServerSpawner.default_url = "/lab"
@@ -130,10 +129,7 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.start_timeout = 180
     # a starting hub stops the servers that do not answer within this time
     c.ServerSpawner.http_timeout = 60
-    # what a server is told of its limits; the filter sets them
-    c.ServerSpawner.mem_limit = kind.memory_limit
-    c.ServerSpawner.cpu_limit = kind.cpu_limit
-    c.ServerSpawner.kind = kind
+    c.ServerSpawner.kinds = contract.servers
     c.ServerSpawner.labels = contract.labels
 
 
@@ -148,9 +144,8 @@ def configure(c: Any) -> None:
     configure_servers(c, contract)
     reserve = disk.Reserve(Path(contract.hub.reserve))
     ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, data / disk.LEVELS)
-    ServerSpawner.idle_watch = idle.IdleWatch(
-        contract.kinds[0], messages, [user.name for user in contract.users if user.keep]
-    )
+    keeps = [user.name for user in contract.users if user.keep]
+    ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds, messages, keeps)
     ServerSpawner.seats = seats.Seats(contract.hub.memory)
 
 

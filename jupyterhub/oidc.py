@@ -101,7 +101,7 @@ class OIDC(grouped.Grouped, GenericOAuthenticator):  # type: ignore[misc]  # oau
         # Some letters become plain ones: the sign of Kelvin would enter as another user's k.
         if not names.is_spelled(name) or not names.is_short(name) or (name.isascii() and not claim.isascii()):
             raise HTTPError(403, "Your name at the login service is none that this hub can take.")
-        obstacle = users.obstacle(name, [volume.name for volume in self.config.ServerSpawner.kind.volumes])
+        obstacle = users.obstacle(name, [volume.name for volume in self.config.ServerSpawner.kinds.kinds[0].volumes])
         if obstacle:
             raise HTTPError(403, obstacle)
         return name

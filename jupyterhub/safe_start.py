@@ -22,4 +22,5 @@ class SafeStartHandler(SpawnHandler):  # type: ignore[misc]  # jupyterhub has no
         if spawner.active:
             await self.stop_single_user(user)
         pending_url = self._get_pending_url(user, "")
-        await self._wrap_spawn_single_user(user, "", "", spawner, pending_url, {SAFE_START: True})
+        options = {**(spawner.orm_spawner.user_options or {}), SAFE_START: True}
+        await self._wrap_spawn_single_user(user, "", "", spawner, pending_url, options)

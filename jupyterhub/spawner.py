@@ -17,10 +17,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import assets
+import choosing
 import engine
 import events
 from contract import labels, servers
-from contract.documents import ServerKind
+from contract.documents import ServerKind, Servers
 from disk import DiskWatch
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -29,7 +30,7 @@ from ends import End, Events, end, last_words
 from idle import IdleWatch, report_every
 from seats import Left, Seats
 from tornado.web import HTTPError
-from traitlets import Dict, Instance, Unicode
+from traitlets import Dict, Instance, Unicode, default
 
 from guard import question
 
@@ -53,8 +54,8 @@ LATER_STEP, LATER_TRIES = 2.0, 1800
 TIMEOUT_MARGIN = 5
 # Seconds of start_timeout that an ordinary start leaves for a safe one after it.
 SAFE_START_WITHIN = 60
-# What a start with the option {SAFE_START: True} is.
-SAFE_START = "safe_start"
+# What a start with the option {SAFE_START: True} is, and the option that names the kind of server.
+SAFE_START, KIND = "safe_start", "kind"
 
 
 class ServerFailed(HTTPError):
@@ -77,13 +78,15 @@ class ServerFailed(HTTPError):
 class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has no types
     """One user's server, in a container of its own."""
 
-    kind = Instance(ServerKind, config=True, help="What the filter makes servers from.")
+    kinds = Instance(Servers, config=True, help="What the filter makes servers from.")
     labels = Dict(Unicode(), key_trait=Unicode(), config=True, help="Labels of the deployment.")
 
     # The container's id; DockerSpawner sets it.
     object_id: str
     # Why this start is a safe one, as a sentence; empty for an ordinary one.
     _safe_because = ""
+    # The kind of server that runs, starts, or was started last.
+    _kind = ""
     # What the page of this start has shown.
     _stages: list[str]
     # A safe start mounts the home's volume beside the home.
@@ -121,6 +124,59 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             client = self._of_thread.client = engine.client()
         return client
 
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        if self.user is not None:
+            self._take_kind("")
+
+    @property
+    def kind(self) -> ServerKind:
+        return self.kinds.kind_of_server(self.user.name, self._kind)
+
+    def _take_kind(self, name: str) -> None:
+        self._kind = name
+        kind = self.kind
+        # What a server is told of its limits; the filter sets them.
+        self.image, self.mem_limit, self.cpu_limit = kind.image, kind.memory_limit, kind.cpu_limit
+
+    def get_state(self) -> dict[str, Any]:
+        return {**super().get_state(), KIND: self._kind}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self._take_kind(str(state.get(KIND, "")))
+
+    async def get_options_form(self) -> str:
+        """Kinds to choose from; empty where there is nothing to choose."""
+        there = self.kinds.kinds_of(self.user.name)
+        return choosing.form(there, self._remembered) if len(there) > 1 else ""
+
+    @property
+    def _remembered(self) -> str:
+        """The kind that was chosen last, if it was chosen."""
+        return str((self.orm_spawner.user_options or {}).get(KIND, ""))
+
+    @default("options_from_form")
+    def _options_from_form(self) -> Callable[[dict[str, list[str]]], dict[str, str]]:
+        """Of a form or an address the kind alone."""
+
+        def options(given: dict[str, list[str]]) -> dict[str, str]:
+            name = next(iter(given.get(KIND, ())), self._remembered)
+            return {KIND: name} if name else {}
+
+        return options
+
+    def _choose_kind(self) -> None:
+        """Raises ServerFailed where the user may not have what was chosen; the next start has the first kind then."""
+        name = str(self.user_options.get(KIND, ""))
+        if self.kinds.kind_for(self.user.name, name) is None:
+            self.orm_spawner.user_options = {}
+            self.db.commit()
+            raise ServerFailed(
+                End(f"The kind of server {name!r} is not there for you.", "Start again to get another kind.")
+            )
+        self._take_kind(name)
+
     @staticmethod
     def end_of_server(user: str) -> str:
         """How the user's server ended without being asked to, for the page that offers to start another; empty if it did not."""
@@ -139,11 +195,14 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     async def run_pre_spawn_hook(self) -> None:
         """Waits until the server's turn has come, however long that takes: JupyterHub's limit of time is for what comes after."""
         self._stages = []
-        if self.seats:
-            try:
+        try:
+            self._choose_kind()
+            if self.seats:
                 await self.seats.take(self)
-            except Left as left:
-                raise ServerFailed(left.end) from None
+        except (ServerFailed, Left) as ended:
+            self._log_message(ended.end.for_operator)
+            raise ServerFailed(ended.end) from None
+        if self.seats:
             # Its age counts from now.
             self.orm_spawner.started = self.orm_spawner.last_activity = datetime.now(UTC).replace(tzinfo=None)
             self.db.commit()
@@ -161,7 +220,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         self._safe_because = "You asked for it." if self.user_options.get(SAFE_START) is True else ""
         if self._safe_because:
             # the hub keeps the options of a start for the next one, and undoes what is not committed
-            self.orm_spawner.user_options = {}
+            self.orm_spawner.user_options = {KIND: self._kind} if self._kind else {}
             self.db.commit()
         deadline = time.monotonic() + self.start_timeout - TIMEOUT_MARGIN
         if self.disk_watch:
@@ -295,10 +354,13 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         instead of the user's, which is a folder in it then."""
         self._stage("Creating the container")
         aside = "yes" if self._safe_because and self._home_aside else "no"
-        wish = {
+        wish: dict[str, Any] = {
             "Env": [f"{name}={value}" for name, value in self.get_env().items()],
             "Labels": {labels.USER: self.user.name, labels.ASIDE: aside},
         }
+        # A filter that is a moment older or newer than this hub knows the only kind by another name.
+        if len(self.kinds.kinds) > 1:
+            wish["Labels"][labels.KIND] = self.kind.name
         created: dict[str, Any] = await self.docker("create_container_from_config", wish, self.container_name)
         return created
 

@@ -42,7 +42,7 @@ class _Guarded:
     added: tuple[str, ...] = ()
 
     def refuse_unfit(self, names: Iterable[Any]) -> None:
-        volumes = [volume.name for volume in self.config.ServerSpawner.kind.volumes]  # type: ignore[attr-defined]
+        volumes = [volume.name for volume in self.config.ServerSpawner.kinds.kinds[0].volumes]  # type: ignore[attr-defined]
         for name in names:
             found = obstacle(self.authenticator.normalize_username(name), volumes)  # type: ignore[attr-defined]
             if found:

@@ -27,6 +27,7 @@ from hubdeploy.contract.documents import (
     Volume,
 )
 from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.kinds import ONLY, Kind
 
 # The port inside the hub's container; users' servers reach it on their network only.
 HUB_PORT = 8081
@@ -72,21 +73,29 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
         ),
         # By name: the order of the userlist's lines says nothing, so it must not restart the hub.
         users=tuple(sorted(settings.users, key=lambda user: user.name)),
-        kinds=(server_kind(settings, engine_memory),),
+        kinds=tuple(server_kind(settings, engine_memory, one) for one in settings.kinds or (ONLY,)),
     )
 
 
-def server_kind(settings: Settings, engine_memory: int) -> ServerKind:
-    """What every user's server is made from. A field that Settings has under the same name needs no line here."""
+def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> ServerKind:
+    """What servers of a kind are made from. A field that Settings has under the same name needs no line here."""
+    # Rounded, as an engine in a virtual machine reports a few pages more or less after each start.
+    half = engine_memory // 2 // (64 * _MIB) * (64 * _MIB)
     derived: dict[str, Any] = {
-        "name": "default",
+        "name": kind.name,
+        "title": kind.title,
+        "description": kind.description,
+        "users": kind.users,
         "image": settings.notebook_image,
         "ours": settings.notebook_member is not None,
         "server_name": settings.server_name_template,
         "volumes": user_volumes(settings),
-        # Rounded, as an engine in a virtual machine reports a few pages more or less after each start.
-        "memory_limit": settings.memory_limit or engine_memory // 2 // (64 * _MIB) * (64 * _MIB),
-        "environment": {},
+        "memory_limit": kind.taking("memory", settings.memory_limit) or half,
+        "memory_guarantee": kind.taking("guarantee", settings.memory_guarantee),
+        "cpu_limit": kind.taking("cpus", settings.cpu_limit),
+        "idle_timeout": kind.taking("idle_timeout", settings.idle_timeout),
+        "max_age": kind.taking("max_age", settings.max_age),
+        "environment": dict(kind.environment),
     }
     same = {one.name: getattr(settings, one.name) for one in fields(ServerKind) if one.name not in derived}
     return ServerKind(**derived, **same)

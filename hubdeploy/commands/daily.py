@@ -20,7 +20,7 @@ from hubdeploy.errors import read_file
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Step
-from hubdeploy.settings import env_local
+from hubdeploy.settings import env_local, kinds
 from hubdeploy.settings.declarations import Settings
 
 # A daily backup may take hours.
@@ -39,7 +39,7 @@ def operators_files(settings: Settings) -> dict[str, Secret[bytes]]:
     root = settings.root
     bundles = [path for path in (settings.extra_ca_bundle, settings.acme_ca_bundle, settings.hub_logo) if path]
     wanted = [
-        root / ".env", settings.local_path, root / "userlist", root / "servers.yml", root / "jupyterhub" / "cert.conf",
+        root / ".env", settings.local_path, root / "userlist", root / kinds.FILE, root / "jupyterhub" / "cert.conf",
         settings.certificate_path, settings.key_path, *(path for path in bundles if path.is_relative_to(root)),
     ]  # fmt: skip
     return {

@@ -27,7 +27,7 @@ from hubdeploy.contract.documents import Restore, Return, Secret
 from hubdeploy.errors import DeployError, EngineError, InputError, Interrupted, indented
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
-from hubdeploy.settings import dotenv, env_local, loading
+from hubdeploy.settings import dotenv, env_local, kinds, loading
 from hubdeploy.settings.declarations import Settings, keys_of_fields
 
 _ENV_LOCAL = ".env.local"
@@ -250,7 +250,7 @@ def _settings_with(settings: Settings, brought: Mapping[str, Secret[bytes]]) -> 
     """The settings as the checkout's files will be. Raises InputError."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name in (".env", _ENV_LOCAL, "userlist"):
+        for name in (".env", _ENV_LOCAL, "userlist", kinds.FILE):
             there = settings.root / name
             if name == _ENV_LOCAL:
                 files.replace(root / name, _merged(there, brought.get(name)).encode(), mode=0o600)

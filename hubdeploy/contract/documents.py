@@ -136,6 +136,7 @@ class ServerKind:
     Seconds, None for never: a server is stopped when nothing ran in it for `idle_timeout`, and in any case at the age of
     `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
 
+    `title` and `description` are for its users to read; `users` are those who may have it, None for everybody.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
     `server_name` is DockerSpawner's template of the container's name.
     A field with the name of a field of Settings is filled from it.
@@ -163,18 +164,23 @@ class ServerKind:
     max_age: int | None = None
     kernel_idle_timeout: int | None = None
     memory_guarantee: int | None = None
+    title: str = ""
+    description: str = ""
+    users: tuple[str, ...] | None = None
 
     @property
     def fingerprint(self) -> str:
         """A digest that each server carries as a label: one with another digest is out of date. When a server starts and when it
-        is stopped is the hub's to know, so running ones follow a change at once."""
-        made_from = replace(self, idle_timeout=None, max_age=None, memory_guarantee=None)
+        is stopped, and who may have it, is the hub's to know, so running ones follow a change at once."""
+        made_from = replace(
+            self, idle_timeout=None, max_age=None, memory_guarantee=None, name="", title="", description="", users=None
+        )
         return hashlib.sha256(to_bytes(made_from)).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Contract:
-    """All that the hub must know and that is no secret. Users are in the order of their names; there is at least one kind."""
+    """All that the hub must know and that is no secret. Users are in the order of their names, and one kind is everybody's."""
 
     deployment: str
     labels: Mapping[str, str]
@@ -201,12 +207,20 @@ class Servers:
     kinds: tuple[ServerKind, ...]
     sudo_users: tuple[str, ...]
 
-    def kind_for(self, user: str) -> ServerKind:
-        """The kind of server that a user gets."""
-        return self.kinds[0]
+    def kinds_of(self, user: str) -> tuple[ServerKind, ...]:
+        """The kinds that a user may have; one at least, and the first is theirs unless they choose another."""
+        return tuple(one for one in self.kinds if one.users is None or user in one.users)
+
+    def kind_for(self, user: str, name: str = "") -> ServerKind | None:
+        """The kind of this name for a user, without a name the first of theirs; None if they may not have it."""
+        return next((one for one in self.kinds_of(user) if name in ("", one.name)), None)
+
+    def kind_of_server(self, user: str, name: str) -> ServerKind:
+        """The kind that a server of this kind's name would be now: where it is gone or another's, the user's first one."""
+        return self.kind_for(user, name) or self.kinds_of(user)[0]
 
     def may_sudo(self, user: str) -> bool:
-        return self.kind_for(user).grant_sudo or user in self.sudo_users
+        return self.kinds[0].grant_sudo or user in self.sudo_users
 
 
 @dataclass(frozen=True)

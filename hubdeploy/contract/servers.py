@@ -60,13 +60,15 @@ _HUBS_NAME = re.compile(r"(JUPYTERHUB|JPY)_[A-Z0-9_]+\Z")
 
 @dataclass(frozen=True)
 class Wish:
-    """What the hub says of a new server: its user, the environment that is the hub's, and whether the home's volume is to lie
-    beside the home. `home_is_new`: the engine makes the home's volume with the container."""
+    """What the hub says of a new server: its user, the environment that is the hub's, whether the home's volume is to lie beside
+    the home, and the name of its kind, empty for the user's first one. `home_is_new`: the engine makes the home's volume with the
+    container."""
 
     user: str
     environment: Mapping[str, str]
     aside: bool = False
     home_is_new: bool = False
+    kind: str = ""
 
 
 def escaped(user: str) -> str:
@@ -125,9 +127,10 @@ def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
 
 
 def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool = False) -> dict[str, Any]:
-    """The body of the engine's request that makes the server. `mac_in_endpoint`: as the API has it from
-    MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes."""
-    kind = servers.kind_for(wish.user)
+    """The body of the engine's request that makes the server, of a kind that the user may have. `mac_in_endpoint`: as the API
+    has it from MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes."""
+    kind = servers.kind_for(wish.user, wish.kind)
+    assert kind is not None, "asked for by whoever may not have it"
     sudo = servers.may_sudo(wish.user)
     root = starts_as_root(kind, sudo=sudo)
     environment = {**kind.environment, "TZ": kind.timezone, **wish.environment}
@@ -150,6 +153,7 @@ def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool
             labels.PATH: servers.base_url,
             labels.USER: wish.user,
             labels.SUDO: "yes" if sudo else "no",
+            labels.KIND: kind.name,
         },
         "HostConfig": {
             "NetworkMode": kind.network_name,

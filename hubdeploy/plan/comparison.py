@@ -23,7 +23,7 @@ from hubdeploy.contract.documents import (
     plain,
     to_bytes,
 )
-from hubdeploy.settings import userlist
+from hubdeploy.settings import kinds, userlist
 from hubdeploy.settings.declarations import keys_of_fields
 from hubdeploy.settings.logins import LOGINS
 from hubdeploy.settings.spelling import spelt
@@ -161,10 +161,40 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield f"users' volumes: {', '.join(before or ()) or 'none'} -> {', '.join(after or ()) or 'none'}"
         elif field == "volumes":
             yield from _volume_changes(before or [], after or [])
-        elif (old_ones := _by_name(before)) and (new_ones := _by_name(after)):
-            yield from _changes(old_ones, new_ones, path)
+        elif field == "kinds" and (old_ones := _by_name(before)) and (new_ones := _by_name(after)):
+            yield from _kind_changes(old_ones, new_ones)
         else:
             yield _change(path, before, after)
+
+
+def _kind_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What changed in the kinds of servers. The only one follows the settings of `.env`, which are named then."""
+    if old.keys() == new.keys() == {kinds.ONLY.name}:
+        yield from _changes(old, new, ("kinds",))
+        return
+    if list(old) != list(new):
+        yield f"kinds of servers: {', '.join(old)} -> {', '.join(new)}"
+    for name in (name for name in new if name in old):
+        for field, after in new[name].items():
+            before = old[name].get(field)
+            if before == after or f"kinds.{field}" in _FOLLOWING:
+                continue
+            if field == "environment":
+                changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+                yield f"environment of {name}: {', '.join(changed)}"
+            elif field == "users":
+                yield f"users of {name}: {', '.join(before or ['everybody'])} -> {', '.join(after or ['everybody'])}"
+            elif field == "volumes":
+                yield from _volume_changes(before or [], after or [])
+            else:
+                key = _KEYS.get(f"kinds.{field}") or keys_of_fields().get(field, "")
+                word = (
+                    {one["instead_of"]: own for own, one in kinds.declarations().items()}.get(key, key)
+                    if key
+                    else field
+                )
+                text = [spelt(key, value) if key else _text(value) for value in (before, after)]
+                yield f"{word} of {name}: {text[0]} -> {text[1]}"
 
 
 def _losses(before: Login, after: Login) -> Iterator[str]:

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, NetworkSpec, VolumeSpec
 from hubdeploy.contract import labels
+from hubdeploy.contract.documents import ServerKind
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.containers import container_steps
 from hubdeploy.plan.images import image_steps
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Pending, Plan, Step
 from hubdeploy.plan.upgrade import proof_steps, with_state_kept
+from hubdeploy.settings.kinds import ONLY
 
 
 def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = ()) -> Plan:
@@ -90,8 +92,16 @@ def _pending(
     """What running servers pick up later. Servers of the `stopping` users do not go on."""
     servers = blueprint.contract.servers
 
+    def wanted(one: ContainerState) -> ServerKind:
+        return servers.kind_of_server(one.user, one.labels.get(labels.KIND, ""))
+
+    def lost_kind(one: ContainerState) -> bool:
+        """Not where nobody has chosen one yet."""
+        name = one.labels.get(labels.KIND, ONLY.name)
+        return name != ONLY.name and servers.kind_for(one.user, name) is None
+
     def other_image(one: ContainerState) -> bool:
-        reference = servers.kind_for(one.user).image
+        reference = wanted(one).image
         image = snapshot.images.get(reference)
         return reference in changed or image is None or one.image_id != image.id
 
@@ -99,12 +109,13 @@ def _pending(
         (f"image {servers.kinds[0].image} is new", other_image),
         (
             "the settings of servers changed",
-            lambda one: one.labels.get(labels.FINGERPRINT) != servers.kind_for(one.user).fingerprint,
+            lambda one: one.labels.get(labels.FINGERPRINT) != wanted(one).fingerprint,
         ),
         (
             "the right to use sudo changed",
             lambda one: (one.labels.get(labels.SUDO) == "yes") != servers.may_sudo(one.user),
         ),
+        ("their kind of server is gone, or not theirs any more", lost_kind),
     ]
     running = [one for one in snapshot.servers if one.running and one.user not in stopping]
     found = [Pending(tuple(sorted(one.user for one in running if differs(one))), cause) for cause, differs in checks]

@@ -18,6 +18,7 @@ from typing import Any
 from hubdeploy import family
 from hubdeploy.contract.documents import Secret, User
 from hubdeploy.settings import logins, readers, timezones, volume_names
+from hubdeploy.settings.kinds import Kind
 from hubdeploy.settings.logins import LOGINS, LoginRow
 
 # Where a value comes from: the shell, a file, or nobody set it.
@@ -476,6 +477,7 @@ class Settings:
     )  # fmt: skip
 
     users: tuple[User, ...] = ()
+    kinds: tuple[Kind, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import InputError, Problem, read_text
-from hubdeploy.settings import dotenv, readers, rules, unknown_keys, userlist
+from hubdeploy.settings import dotenv, kinds, readers, rules, unknown_keys, userlist
 from hubdeploy.settings.declarations import DERIVED, LOCAL, NAME, SHARED, SHELL, Declaration, Settings, declarations
 
 
@@ -48,11 +48,14 @@ def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _
     noticed = _Noticed()
     entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
     users = _read_userlist(root, noticed.problems)
+    servers = _read_kinds(root, noticed.problems)
     sources = _sources(environ, entries)
     secrets = _secrets(environ, entries.values())
-    found = Settings(**_resolve(root, sources, secrets, noticed), users=users, origins=_origins(sources), root=root)
+    values = _resolve(root, sources, secrets, noticed)
+    found = Settings(**values, users=users, kinds=servers, origins=_origins(sources), root=root)
     if not noticed.unread_files:
         noticed.problems += rules.contradictions(found, _whereabouts(sources), noticed.doubtful)
+        noticed.problems += kinds.contradictions(found.kinds, found)
     return found, sources, noticed
 
 
@@ -128,6 +131,20 @@ def _read_userlist(root: Path, problems: list[Problem]) -> tuple[User, ...]:
     users, found = userlist.parse(text, source="userlist")
     problems += found
     return users
+
+
+def _read_kinds(root: Path, problems: list[Problem]) -> tuple[kinds.Kind, ...]:
+    path = root / kinds.FILE
+    if not path.exists():
+        return ()
+    try:
+        text = read_text(path, kinds.FILE, "kinds of servers in YAML")
+    except InputError as refused:
+        problems += refused.problems
+        return ()
+    servers, found = kinds.parse(text)
+    problems += found
+    return servers
 
 
 _Sources = list[tuple[str, Callable[[str], str], Mapping[str, str]]]

@@ -21,7 +21,7 @@ from yarl import URL
 
 from hubdeploy.contract import labels, servers
 from tests import hub_modules
-from tests.unit.hub.hub_image import contract
+from tests.unit.hub.hub_image import contract, with_two_kinds
 
 with hub_modules.importable():
     process = importlib.import_module("filter.__main__")
@@ -131,6 +131,22 @@ def test_a_server_is_made_from_the_filters_own_document(ask: Ask, engine: Engine
     wanted = servers.Wish("ann", {"JUPYTERHUB_API_TOKEN": "t"}, home_is_new=True)
     assert (method, path, query) == ("POST", "/containers/create", {"name": "lab-user-ann"})
     assert body == servers.creation(MADE_FROM, wanted, mac_in_endpoint=False)
+
+
+@pytest.mark.parametrize(
+    ("user", "kind", "memory"),
+    [("ann", "", 2**30), ("ann", "small", 2**30), ("ann", "large", 2**34), ("bob", "", 2**30), ("bob", "large", None),
+     ("ann", "huge", None), ("ann", ["large"], None)],
+)  # fmt: skip
+def test_a_kind_is_made_for_whoever_may_have_it_alone(
+    ask: Ask, engine: Engine, user: str, kind: Any, memory: int | None
+) -> None:
+    """Whatever the hub says of the user's choice."""
+    carried = {labels.USER: user, **({labels.KIND: kind} if kind else {})}
+    path = CREATE.replace("lab-user-ann", f"lab-user-{user}")
+    status, _ = ask("POST", path, json=wish(Labels=carried), made_from=with_two_kinds().servers)
+    made = [body["HostConfig"]["Memory"] for *_, body in engine.changes]
+    assert (status, made) == ((200, [memory]) if memory else (403, []))
 
 
 @pytest.mark.parametrize("can", [True, False])
@@ -446,10 +462,11 @@ _JSON = st.recursive(
     max_leaves=6,
 )
 _KEYS = st.sampled_from(
-    ["Env", "Labels", "env", "Image", "HostConfig", "User", "Cmd", "Binds", "Mounts", labels.USER, labels.ASIDE, "ENV"]
-)
+    ["Env", "Labels", "env", "Image", "HostConfig", "User", "Cmd", "Binds", "Mounts", labels.USER, labels.ASIDE, labels.KIND,
+     "ENV"]
+)  # fmt: skip
 _LINES = st.sampled_from(["JUPYTERHUB_A=1", "PATH=/x", "NB_UID=0", "JPY_B=", "MEM_LIMIT=1", "JUPYTERHUB_A=2", "x"])
-_NAMES = st.sampled_from(["ann", "bob", "ANN", "", "a/b", "../x", "{username}", "\0", "\ud800", "a" * 300])
+_NAMES = st.sampled_from(["ann", "bob", "ANN", "", "a/b", "../x", "{username}", "\0", "\ud800", "a" * 300, "default"])
 _BODIES = st.fixed_dictionaries(
     {},
     optional={
@@ -475,5 +492,7 @@ def test_whatever_the_hub_sends_a_server_is_its_template(body: dict[str, Any], n
         given_by_hub = dict(line.split("=", 1) for line in body.get("Env", []))
         assert all(servers.is_hubs(one) for one in given_by_hub)
         aside = body["Labels"].get(labels.ASIDE) == "yes"
-        wanted = servers.Wish(user, given_by_hub, aside=aside, home_is_new=True)
+        wanted = servers.Wish(
+            user, given_by_hub, aside=aside, home_is_new=True, kind=body["Labels"].get(labels.KIND, "")
+        )
         assert made == servers.creation(MADE_FROM, wanted, mac_in_endpoint=False)

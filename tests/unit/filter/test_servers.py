@@ -127,6 +127,7 @@ def test_container_and_volume_have_the_deployments_name_and_labels() -> None:
         "hubdeploy.path": "/",
         "hubdeploy.user": "ann.lee",
         "hubdeploy.sudo": "no",
+        "hubdeploy.kind": "default",
     }
 
 

@@ -78,6 +78,16 @@ def contract(login: Login = SHARED, users: tuple[User, ...] = (), **kind: Any) -
     )
 
 
+def with_two_kinds() -> Contract:
+    """One for everybody, and a large one for ann."""
+    made = contract()
+    small = dataclasses.replace(_KIND, name="small", title="Small")
+    large = dataclasses.replace(
+        small, name="large", title="Large & <fast>", users=("ann",), memory_limit=2**34, idle_timeout=60
+    )
+    return dataclasses.replace(made, kinds=(small, large))
+
+
 def secrets(login: str) -> Secrets:
     traits = {trait: Secret(value) for trait, value in SECRETS.get(login, {}).items()}
     return Secrets(Secret(API_PASSWORD), traits)

@@ -61,9 +61,11 @@ class Hub(SimpleNamespace):
 
     def opened(self, **limits: Any) -> None:
         """A new hub on the same database."""
-        kind = hub_image.contract(timezone="Asia/Kolkata", **limits).kinds[0]
+        (self.kind,) = hub_image.contract(timezone="Asia/Kolkata", **limits).kinds
+        for one in self.users.values():
+            one.spawners[""].kind = self.kind
         self.notices = notices.Notices(self.folder / notices.FILE)
-        self.watch = idle.IdleWatch(kind, self.notices, self.keeps)
+        self.watch = idle.IdleWatch([self.kind], self.notices, self.keeps)
 
     def look_for(self, seconds: float) -> None:
         """Looks as often as the hub does, for so long."""
@@ -259,6 +261,7 @@ from spawner import ServerSpawner
 
 class Server(SimpleLocalProcessSpawner):
     object_id = property(lambda self: f"process-{{self.pid}}")
+    kind = property(lambda self: self.config.ServerSpawner.kinds.kinds[0])
     _ends, _log_message, tell_end = ServerSpawner._ends, lambda *_: None, ServerSpawner.tell_end
 
     async def processor_seconds(self):

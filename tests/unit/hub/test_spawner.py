@@ -56,7 +56,7 @@ class FakeEngine:
         """As the filter does."""
         self.wished, self.name = wished, name
         wish = hub_image.load("filter.reading").wish(json.dumps(wished).encode())
-        assert name == servers.filled(self.made_from.kind_for(wish.user).server_name, wish.user)
+        assert name == servers.filled(self.made_from.kinds[0].server_name, wish.user)
         self.created = servers.creation(self.made_from, wish, mac_in_endpoint=False)
         return {"Id": "0123456789"}
 
@@ -137,7 +137,7 @@ def test_a_server_learns_which_of_its_images_files_the_hub_serves(make: Make, mo
 def test_a_server_reports_its_activity_often_enough_for_the_limit(make: Make) -> None:
     assert "JUPYTERHUB_ACTIVITY_INTERVAL" not in make().get_env()
     server = make()
-    server.kind = contract(idle_timeout=12 * 3600).kinds[0]
+    server.kinds = contract(idle_timeout=12 * 3600).servers
     assert server.get_env()["JUPYTERHUB_ACTIVITY_INTERVAL"] == "200"
 
 
@@ -396,3 +396,59 @@ def test_progress_tells_each_stage_once(make: Make) -> None:
     events = asyncio.run(two_events())
     assert [event["message"] for event in events] == ["Creating the container", "Starting the container"]
     assert events[0]["progress"] < events[1]["progress"] < 100
+
+
+def of_two_kinds(make: Make, user: str, engine: FakeEngine | None = None, **options: Any) -> Any:
+    """A spawner with two kinds of servers, and what was chosen for this start, or remembered."""
+    server, made_from = make(user, engine), hub_image.with_two_kinds().servers
+    server.kinds = made_from
+    if engine:
+        engine.made_from = made_from
+    server.user.admin = False
+    server.user_options = options
+    server.orm_spawner = SimpleNamespace(user_options=dict(options), server=None)
+    server.db = SimpleNamespace(commit=lambda: None)
+    return server
+
+
+def test_a_user_gets_the_kind_that_they_chose_and_a_later_hub_knows_it(make: Make) -> None:
+    engine = FakeEngine()
+    server = of_two_kinds(make, "ann", engine, kind="large")
+    asyncio.run(server.run_pre_spawn_hook())
+    asyncio.run(server.create_object())
+    assert engine.wished["Labels"][labels.KIND] == "large"
+    assert (engine.created["HostConfig"]["Memory"], server.mem_limit) == (2**34, 2**34)
+    assert server.get_env()["JUPYTERHUB_ACTIVITY_INTERVAL"] == "10"
+    later = of_two_kinds(make, "ann")
+    later.load_state(server.get_state())
+    assert later.kind.name == "large"
+
+
+def test_who_chose_nothing_gets_the_first_kind(make: Make) -> None:
+    server = of_two_kinds(make, "bob")
+    asyncio.run(server.run_pre_spawn_hook())
+    assert server.kind.name == "small"
+
+
+@pytest.mark.parametrize(("user", "kind"), [("bob", "large"), ("ann", "gone"), ("ann", 7)])
+def test_a_kind_that_is_not_theirs_is_refused_once_and_then_forgotten(make: Make, user: str, kind: Any) -> None:
+    server = of_two_kinds(make, user, kind=kind)
+    with pytest.raises(hub_image.load("spawner").ServerFailed, match="is not there for you"):
+        asyncio.run(server.run_pre_spawn_hook())
+    assert server.orm_spawner.user_options == {}
+
+
+def test_the_page_offers_the_kinds_of_a_user_and_remembers_the_last_one(make: Make) -> None:
+    offered = asyncio.run(of_two_kinds(make, "ann", kind="large").get_options_form())
+    assert 'value="large" checked' in offered
+    assert 'value="small">' in offered
+    assert "Large &amp; &lt;fast&gt;" in offered
+    assert "16 GB of memory, 1.5 processors" in offered
+    assert asyncio.run(of_two_kinds(make, "bob").get_options_form()) == ""
+    assert asyncio.run(make("ann").get_options_form()) == ""
+
+
+def test_a_form_or_an_address_chooses_a_kind_and_nothing_else(make: Make) -> None:
+    server = of_two_kinds(make, "ann", kind="small")
+    assert server.options_from_form({"kind": ["large"], "safe_start": ["true"], "image": ["x"]}) == {"kind": "large"}
+    assert server.options_from_form({"next": ["/"]}) == {"kind": "small"}

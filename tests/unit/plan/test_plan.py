@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,7 @@ from hubdeploy.plan.snapshot import (
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings, declarations
+from hubdeploy.settings.kinds import UNSET, Kind
 from hubdeploy.tls.certificates import Pair
 from tests.agreement.discovery import others
 from tests.unit.hub import hub_image
@@ -102,9 +104,10 @@ def up(drawn: Blueprint) -> Snapshot:
     )
 
 
-def server(drawn: Blueprint, user: str) -> ContainerState:
-    kind = drawn.contract.kinds[0]
+def server(drawn: Blueprint, user: str, name: str = "") -> ContainerState:
+    kind = drawn.contract.servers.kind_of_server(user, name)
     carried = {**OWN, labels.ROLE: labels.SERVER, labels.USER: user, labels.FINGERPRINT: kind.fingerprint}
+    carried |= {labels.KIND: name} if name else {}
     networks = {kind.network_name: f"id-{kind.network_name}"}
     return ContainerState(user, f"lab-user-{user}", "sha256:base-notebook", "running", "Up", carried, networks)
 
@@ -308,6 +311,53 @@ def test_the_hub_is_made_anew_for_settings_with_values_as_a_person_writes_them(
     assert next(step.cause for step in drawn.steps if str(step.operation) == "container lab-hub is stopped").startswith(
         cause
     )
+
+
+SMALL = Kind("small", 1, "Small", memory=2**30)
+LARGE = Kind("large", 2, "Large", users=("alice",), memory=2**34, environment=(("A", "1"),))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "cause", "pending"),
+    [
+        ((SMALL,), "kinds of servers: small, large -> small", "their kind of server is gone, or not theirs any more"),
+        ((SMALL, replace(LARGE, users=("zoe",))), "users of large: alice -> zoe", "not theirs any more"),
+        ((SMALL, replace(LARGE, users=None)), "users of large: alice -> everybody", ""),
+        ((SMALL, replace(LARGE, title="Huge")), "title of large: Large -> Huge", ""),
+        (
+            (SMALL, replace(LARGE, memory=2**33)),
+            "memory of large: 16G -> 8G",
+            "the settings of servers changed",
+        ),
+        (
+            (SMALL, replace(LARGE, environment=(("B", "1"),))),
+            "environment of large: A, B",
+            "the settings of servers changed",
+        ),
+        ((replace(SMALL, memory=2**31), LARGE), "memory of small: 1G -> 2G", ""),
+    ],
+)
+def test_a_plan_says_who_loses_or_changes_a_kind(
+    found: Settings, kinds: tuple[Kind, ...], cause: str, pending: str
+) -> None:
+    before = drawn_blueprint(dataclasses.replace(found, kinds=(SMALL, LARGE)))
+    alice = server(before, "alice", "large")
+    snapshot = dataclasses.replace(up(before), servers=(alice,))
+    drawn = reconcile.reconcile(drawn_blueprint(dataclasses.replace(found, kinds=kinds)), snapshot)
+    assert cause in str(drawn)
+    told = [one.cause for one in drawn.pending]
+    assert (pending in " ".join(told)) if pending else told == []
+    assert not drawn.loses
+
+
+def test_kinds_that_somebody_wrote_leave_servers_of_before_alone(found: Settings) -> None:
+    before = drawn_blueprint(found)
+    snapshot = dataclasses.replace(up(before), servers=(server(before, "alice", "default"),))
+    drawn = reconcile.reconcile(
+        drawn_blueprint(dataclasses.replace(found, kinds=(replace(SMALL, memory=UNSET),))), snapshot
+    )
+    assert "kinds of servers: default -> small" in str(drawn)
+    assert drawn.pending == ()
 
 
 def test_a_change_to_accounts_says_once_that_users_need_links(found: Settings) -> None:

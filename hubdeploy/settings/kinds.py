@@ -1,0 +1,257 @@
+"""Reads `servers.yml`: the kinds of servers that users choose from. Without the file there is one kind, as `.env` says.
+
+It never guesses: what cannot be read is a problem with its line. A value's text goes through the reader of the setting that it
+stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+
+from hubdeploy.contract import names, seats, servers
+from hubdeploy.errors import Problem
+from hubdeploy.settings import readers
+
+FILE = "servers.yml"
+_LONGEST_TITLE, _LONGEST_DESCRIPTION, _MOST = 60, 200, 32
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What start scripts and servers read: who the user is, and what they may do.
+_RESERVED = re.compile(
+    r"(NB|JUPYTER|JUPYTERHUB|JPY|NOTEBOOK|CHOWN|GRANT|RESTARTABLE|CONDA)_.*|HOME|USER|LOGNAME|SHELL|PATH|PWD|TZ|UID|GID"
+)
+
+
+class _Unset:
+    """A field that says nothing: the setting in `.env` does."""
+
+    def __repr__(self) -> str:
+        return "as .env says"
+
+
+UNSET = _Unset()
+
+
+def declared(
+    meaning: str, read: Callable[[Any], Any], *, instead_of: str = "", example: str, default: Any = UNSET
+) -> Any:
+    """A field of a kind. `read` gets a value's text, or its node where that is a list or a table. `instead_of` is the key of the
+    setting whose place it takes."""
+    metadata = {"meaning": meaning, "read": read, "instead_of": instead_of, "example": example}
+    return field(default=default, metadata=metadata)
+
+
+def _text(longest: int) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not 0 < len(text) <= longest or not text.isprintable():
+            raise readers.Unfit(
+                "is no such text", f"1 to {longest} characters that can be printed", "write such a text"
+            )
+        return text
+
+    return read
+
+
+def _users(node: yaml.Node) -> tuple[str, ...]:
+    found = [names.normalized(one.value) for one in _items(node, "a list of users, such as [ada, bob]")]
+    wrong = [one for one in found if not names.is_spelled(one) or not names.is_short(one)]
+    if wrong:
+        raise readers.Unfit(f"names {wrong[0]!r}", "names of users as userlist has them", "correct it")
+    if not found:
+        raise readers.Unfit(
+            "names nobody", "a list of users", "name one, or delete the line: the kind is for everybody then"
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def _items(node: yaml.Node, wanted: str) -> list[yaml.ScalarNode]:
+    if not isinstance(node, yaml.SequenceNode) or not all(isinstance(one, yaml.ScalarNode) for one in node.value):
+        raise readers.Unfit("is no list", wanted, "write it as a list")
+    return list(node.value)
+
+
+def _environment(node: yaml.Node) -> dict[str, str]:
+    wanted = "a table of variables, such as {OMP_NUM_THREADS: 4}"
+    if not isinstance(node, yaml.MappingNode):
+        raise readers.Unfit("is no table", wanted, "write a line NAME: value for each variable")
+    found: dict[str, str] = {}
+    for name, value in node.value:
+        if not isinstance(value, yaml.ScalarNode) or _VARIABLE.fullmatch(str(name.value)) is None:
+            raise readers.Unfit(
+                f"has the variable {str(name.value)[:60]!r}", wanted, "correct its name, or write one value"
+            )
+        if _RESERVED.fullmatch(name.value) or servers.is_hubs(name.value):
+            raise readers.Unfit(f"sets {name.value}", "variables that no start script or server reads", "take it out")
+        if name.value in found or "\0" in value.value:
+            raise readers.Unfit(f"sets {name.value} twice, or to no text", wanted, "delete one")
+        found[name.value] = value.value
+    return found
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of servers. A field that is UNSET takes its setting's value."""
+
+    name: str
+    line: int = field(compare=False)
+    title: str = declared("what users read of it", _text(_LONGEST_TITLE), example="Large")
+    description: str = declared(
+        "what it is for", _text(_LONGEST_DESCRIPTION), example="16 GB, for the thesis", default=""
+    )
+    users: tuple[str, ...] | None = declared(
+        "who may have it; everybody if it is not there", _users, example="[ada, bob]", default=None
+    )
+    memory: int | _Unset = declared("memory of one server", readers.size, instead_of="USER_MEMORY_LIMIT", example="16G")
+    guarantee: int | _Unset | None = declared(
+        "memory that a server is sure to get",
+        readers.guarantee_or_none,
+        instead_of="USER_MEMORY_GUARANTEE",
+        example="2G",
+    )
+    cpus: float | _Unset = declared("CPUs of one server", readers.cpus, instead_of="USER_CPU_LIMIT", example="4")
+    idle_timeout: int | _Unset | None = declared(
+        "a server in which nothing ran for so long is stopped",
+        readers.length_or_none,
+        instead_of="IDLE_TIMEOUT",
+        example="2h",
+    )
+    max_age: int | _Unset | None = declared(
+        "a server of this age is stopped", readers.length_or_none, instead_of="MAX_AGE", example="7d"
+    )
+    environment: tuple[tuple[str, str], ...] = declared(
+        "variables of its servers, beside those of all kinds", _environment, example="{OMP_NUM_THREADS: 4}", default=()
+    )
+
+    def taking(self, attribute: str, setting: Any) -> Any:
+        """Its value, or that of the setting where it says nothing."""
+        own = getattr(self, attribute)
+        return setting if own is UNSET else own
+
+
+# What all servers are where nobody wrote kinds.
+ONLY = Kind("default", 0, "")
+
+
+def declarations() -> dict[str, Mapping[str, Any]]:
+    """What may stand in a kind: key -> what it means, how it is read, what it stands for."""
+    return {one.name: one.metadata for one in fields(Kind) if one.metadata}
+
+
+def parse(text: str) -> tuple[tuple[Kind, ...], list[Problem]]:
+    """The kinds of a file's text in its order, and what is wrong with it."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return (), [Problem(f"{FILE}:{line}", "", f"is no YAML: {error.problem}", "YAML", "correct that line")]
+    except yaml.YAMLError:
+        return (), [Problem(FILE, "", "holds characters that YAML has not", "a text in YAML", "take them out")]
+    reading = _Reading()
+    found = reading.file(root)
+    return found, reading.problems
+
+
+class _Reading:
+    """One pass over a file; it goes on after a problem, so that all are found at once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def file(self, root: yaml.Node | None) -> tuple[Kind, ...]:
+        wanted = "kinds: and below it a kind of servers with a title"
+        if not isinstance(root, yaml.MappingNode):
+            self._problem(root, "", "holds no table", wanted, "see docs/servers.md, or delete the file")
+            return ()
+        parts = self._table(root, "", ("kinds", "environment"))
+        shared = self._value(parts["environment"], "environment", _environment, {}) if "environment" in parts else {}
+        node = parts.get("kinds")
+        if not isinstance(node, yaml.MappingNode) or not node.value:
+            self._problem(node or root, "kinds", "names no kind of servers", wanted, "add one, or delete the file")
+            return ()
+        found = [self._kind(key, body, shared) for key, body in self._entries(node, "kinds")]
+        kinds = tuple(one for one in found if one is not None)
+        if len(found) > _MOST:
+            self._problem(node, "kinds", f"names {len(found)} kinds", f"at most {_MOST}", "take some out")
+        if kinds and len(kinds) == len(found) and all(one.users is not None for one in kinds):
+            fix = "delete the line users of one kind"
+            self._problem(
+                node, "kinds", "leaves some users without any kind", "one kind without users, for everybody", fix
+            )
+        return kinds
+
+    def _kind(self, key: yaml.ScalarNode, node: yaml.Node, shared: Mapping[str, str]) -> Kind | None:
+        name = str(key.value)
+        at, before = f"kinds.{name[:_LONGEST_TITLE]}", len(self.problems)
+        if _NAME.fullmatch(name) is None:
+            self._problem(key, at, "is not a kind's name", "a to z, digits and -, at most 32", "write such a name")
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(key, at, "holds no table", "title: and what else the kind has", "add a title below it")
+            return None
+        known = declarations()
+        parts = self._table(node, f"{at}.", tuple(known))
+        values = {key: self._value(part, f"{at}.{key}", known[key]["read"], None) for key, part in parts.items()}
+        if "title" not in parts:
+            self._problem(key, at, "has no title", "what users read of it", "add a line such as title: Large")
+        if len(self.problems) > before:
+            return None
+        environment = {**shared, **values.pop("environment", {})}
+        return Kind(name, key.start_mark.line + 1, **values, environment=tuple(sorted(environment.items())))
+
+    def _table(self, node: yaml.MappingNode, at: str, known: tuple[str, ...]) -> dict[str, yaml.Node]:
+        found: dict[str, yaml.Node] = {}
+        for key, value in self._entries(node, at.removesuffix(".")):
+            if key.value in known:
+                found[key.value] = value
+                continue
+            close = get_close_matches(key.value, known, n=1)
+            fix = f"did you mean {close[0]}?" if close else "take it out"
+            self._problem(key, f"{at}{key.value[:_LONGEST_TITLE]}", "is not known here", ", ".join(known), fix)
+        return found
+
+    def _entries(self, node: yaml.MappingNode, at: str) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode) or not key.value.isprintable():
+                self._problem(key, at, "has a key that is no word", "a word, then a colon", "correct it")
+            elif key.value in seen:
+                self._problem(key, f"{at}.{key.value}".lstrip("."), "stands there twice", "each key once", "delete one")
+            else:
+                seen.add(key.value)
+                yield key, value
+
+    def _value(self, node: yaml.Node, key: str, read: Callable[[Any], Any], default: Any) -> Any:
+        wants_node = read in (_users, _environment)
+        try:
+            if not wants_node and not isinstance(node, yaml.ScalarNode):
+                raise readers.Unfit("is no single value", "one value", "write one value behind the colon")
+            return read(node if wants_node else node.value)
+        except readers.Unfit as unfit:
+            self._problem(node, key, unfit.found, unfit.wanted, unfit.fix)
+            return default
+
+    def _problem(self, node: yaml.Node | None, key: str, found: str, wanted: str, fix: str) -> None:
+        where = f"{FILE}:{node.start_mark.line + 1}" if node is not None else FILE
+        self.problems.append(Problem(where, key, found, wanted, fix))
+
+
+def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
+    """Amounts of memory that do not fit each other, whether a kind or `.env` says them. `settings` are those of `.env`."""
+    found: list[Problem] = []
+    for one in kinds:
+        where, at = f"{FILE}:{one.line}", f"kinds.{one.name}"
+        sure, limit = one.taking("guarantee", settings.memory_guarantee), one.taking("memory", settings.memory_limit)
+        if sure and limit and sure > limit:
+            wanted, fix = "no more than its memory", "set guarantee, or more memory"
+            found.append(Problem(where, at, f"is sure of {sure}, and has {limit}", wanted, fix))
+        if sure and settings.host_memory and settings.host_memory < seats.COMPONENTS + sure:
+            wanted = f"no more than HOST_MEMORY less {readers.Bytes(seats.COMPONENTS)} for the deployment"
+            found.append(
+                Problem(where, at, f"is sure of {sure}, and HOST_MEMORY is {settings.host_memory}", wanted, "set less")
+            )
+    return found

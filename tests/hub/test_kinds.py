@@ -1,0 +1,133 @@
+"""Kinds of servers on the real images: chosen on a page, remembered, and had by nobody who may not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker.models.containers import Container
+from playwright.sync_api import Page, expect
+
+from hubdeploy.contract import labels
+from tests.hub import window
+from tests.hub.browser import BrowserMachine
+from tests.hub.clone import Clone
+from tests.hub.waiting import until
+
+_PASSWORD = "password of these tests"
+_KINDS = """
+environment: {COURSE: physics}
+kinds:
+  small:
+    title: Small
+    description: For the exercises
+    memory: 512M
+  large:
+    title: Large
+    description: For those who write their thesis
+    users: [ada]
+    memory: 1G
+    cpus: 1.5
+    environment: {OMP_NUM_THREADS: 4}
+"""
+# As the hub's own root, past everything that the hub checks: a large server for bob.
+_ASK_THE_FILTER = """
+import json
+from engine import client
+engine = client()
+labels = {{"{user}": "bob", "{kind}": "large"}}
+answer = engine._post_json(engine._url("/containers/create"), data={{"Labels": labels}}, params={{"name": "{name}"}})
+print(json.dumps([answer.status_code, answer.json()["message"]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Iterator[Clone]:
+    made = new_clone("ada\nbob\n", USER_PASSWORD=_PASSWORD)
+    (made.root / "servers.yml").write_text(_KINDS)
+    made.share_images_of(hub)
+    made.up()
+    chromium.reach(made)
+    yield made
+    made.remove()
+
+
+def choose(page: Page, lab: Clone, title: str) -> None:
+    page.get_by_label(title).check()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url("**/lab**", timeout=window.START_WITHIN)
+
+
+def to_the_choice(page: Page, lab: Clone) -> None:
+    page.goto(f"{lab.url}/hub/home")
+    page.get_by_role("button", name="Start My Server", exact=True).click()
+    expect(page.get_by_role("heading", name="Choose a server")).to_be_visible()
+
+
+def made_of(container: Container) -> tuple[str, float, dict[str, str]]:
+    """Kind, GB of memory, and environment."""
+    attrs: dict[str, Any] = container.attrs
+    environment = dict(line.split("=", 1) for line in attrs["Config"]["Env"])
+    return attrs["Config"]["Labels"][labels.KIND], attrs["HostConfig"]["Memory"] / 1024**3, environment
+
+
+@pytest.mark.slow
+def test_a_user_chooses_a_kind_and_nobody_gets_one_that_is_not_theirs(
+    lab: Clone, new_page: Callable[[], Page], artifacts: Path
+) -> None:
+    page = new_page()
+    window.log_in(page, lab.url, "ada", _PASSWORD)
+    page.wait_for_url("**/hub/home")
+    to_the_choice(page, lab)
+    expect(page.get_by_label("Small")).to_be_checked()
+    page.screenshot(path=artifacts / "kinds-choose.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.screenshot(path=artifacts / "kinds-choose-phone.png")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    choose(page, lab, "Large")
+    kind, memory, environment = made_of(lab.container(lab.server_name("ada")))
+    assert (kind, memory, environment["OMP_NUM_THREADS"], environment["COURSE"]) == ("large", 1.0, "4", "physics")
+    # A hub that was replaced knows the kind, and the page the choice.
+    lab.container(lab.settings.hub_name).restart()
+    until(lambda: lab.container(lab.settings.hub_name).health == "healthy", 60, "the hub is back")
+    window.stop_server(page, lab.url)
+    to_the_choice(page, lab)
+    expect(page.get_by_label("Large")).to_be_checked()
+
+    # bob has one kind, so there is nothing to choose; asking for the other gives none.
+    bob = lab.person("bob")
+    assert bob.log_in(_PASSWORD).ok
+    bob.take_token()
+    bob.call("POST", "/hub/api/users/bob/server", json={"kind": "large"})
+    until(lambda: not bob.servers(), 30, "it is refused")
+    assert "The kind of server 'large' is not there for you." in lab.invoke("logs", "--user", "bob")
+    code = _ASK_THE_FILTER.format(user=labels.USER, kind=labels.KIND, name=lab.server_name("bob"))
+    asked = lab.container(lab.settings.hub_name).exec_run(["/opt/hub/bin/python", "-c", code], user="0")
+    assert isinstance(asked.output, bytes)
+    assert json.loads(asked.output) == [
+        403,
+        "the filter refuses this: a server of the kind large, which bob may not have",
+    ]
+    other = new_page()
+    window.log_in(other, lab.url, "bob", _PASSWORD)
+    window.start_server(other, lab.url)
+    kind, memory, environment = made_of(lab.container(lab.server_name("bob")))
+    assert (kind, memory, "OMP_NUM_THREADS" in environment) == ("small", 0.5, False)
+
+    # Who loses a kind while a server of it runs keeps that server, and the plan says so.
+    choose(page, lab, "Large")
+    (lab.root / "servers.yml").write_text(_KINDS.replace("users: [ada]", "users: [eve]"))
+    planned = lab.invoke("plan")
+    assert "users of large: ada -> eve" in planned
+    assert "their kind of server is gone, or not theirs any more" in planned
+    lab.up()
+    assert made_of(lab.container(lab.server_name("ada")))[0] == "large"
+    window.stop_server(page, lab.url)
+    page.get_by_role("button", name="Start My Server", exact=True).click()
+    expect(page.get_by_text("The kind of server 'large' is not there for you.").first).to_be_visible()
+    page.screenshot(path=artifacts / "kinds-refused.png")
+    window.start_server(page, lab.url)
+    assert made_of(lab.container(lab.server_name("ada")))[0] == "small"

@@ -1,0 +1,135 @@
+"""What servers.yml may say, and where each mistake in it is found."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from hubdeploy.blueprint import documents
+from hubdeploy.contract.documents import ServerKind
+from hubdeploy.errors import InputError
+from hubdeploy.settings import kinds, loading
+from hubdeploy.settings.declarations import Settings, defaults
+from tests import documents as documents_of
+
+GB = 1024**3
+TWO = """
+environment: {HTTP_PROXY: http://proxy.example:3128, LANG: C}
+kinds:
+  small:
+    title: Small
+  large:
+    title: Large
+    description: 16 GB, for the thesis
+    users: [ada, Bob, ada]
+    memory: 16G
+    guarantee: 2G
+    cpus: 4
+    idle_timeout: none
+    max_age: 7d
+    environment: {OMP_NUM_THREADS: 4, LANG: de_DE.UTF-8}
+"""
+
+
+def drawn(text: str, **settings: object) -> tuple[ServerKind, ...]:
+    found, problems = kinds.parse(text)
+    assert problems == []
+    return documents.contract(dataclasses.replace(defaults(**settings), kinds=found), 8 * GB).kinds
+
+
+def test_a_kind_says_what_differs_and_takes_the_rest_from_the_settings() -> None:
+    small, large = drawn(TWO, memory_limit=4 * GB, idle_timeout=3600)
+    assert (small.name, small.title, small.users, small.memory_limit, small.cpu_limit) == (
+        "small",
+        "Small",
+        None,
+        4 * GB,
+        None,
+    )
+    assert (small.memory_guarantee, small.idle_timeout, small.max_age) == (256 * 1024**2, 3600, None)
+    assert small.environment == {"HTTP_PROXY": "http://proxy.example:3128", "LANG": "C"}
+    assert (large.description, large.users, large.memory_limit, large.cpu_limit) == (
+        "16 GB, for the thesis", ("ada", "bob"), 16 * GB, 4.0
+    )  # fmt: skip
+    assert (large.memory_guarantee, large.idle_timeout, large.max_age) == (2 * GB, None, 7 * 86_400)
+    assert large.environment == {
+        "HTTP_PROXY": "http://proxy.example:3128",
+        "LANG": "de_DE.UTF-8",
+        "OMP_NUM_THREADS": "4",
+    }
+    assert large.image == small.image
+
+
+def test_without_the_file_there_is_one_kind_for_everybody() -> None:
+    (only,) = documents.contract(defaults(), 8 * GB).kinds
+    assert (only.name, only.users, only.environment) == ("default", None, {})
+
+
+def test_who_may_have_a_kind_changes_no_running_server() -> None:
+    one, other = (drawn(TWO.replace("[ada, Bob, ada]", users))[1] for users in ("[ada]", "[eve]"))
+    assert one != other
+    assert one.fingerprint == other.fingerprint
+    assert one.fingerprint != drawn(TWO.replace("cpus: 4", "cpus: 2"))[1].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", 0, "holds no table"),
+        ("- kinds", 1, "holds no table"),
+        ("kinds: [", 1, "is no YAML"),
+        ("kinds: {}", 1, "names no kind of servers"),
+        ("kind:\n  a: {title: A}", 1, "did you mean kinds?"),
+        ("kinds:\n  A b: {title: A}", 2, "is not a kind's name"),
+        ("kinds:\n  a: 7", 2, "holds no table"),
+        ("kinds:\n  a:\n    memory: 2G", 2, "has no title"),
+        ("kinds:\n  a:\n    title: A\n    memry: 2G", 4, "did you mean memory?"),
+        ("kinds:\n  a:\n    title: A\n    title: B", 4, "stands there twice"),
+        ("kinds:\n  a: {title: A}\n  a: {title: B}", 3, "stands there twice"),
+        ("kinds:\n  a:\n    title: A\n    memory: lots", 4, "is not an amount of memory"),
+        ("kinds:\n  a:\n    title: A\n    memory: [2G]", 4, "is no single value"),
+        ("kinds:\n  a:\n    title: A\n    cpus: 0", 4, "is not a number of CPUs"),
+        ("kinds:\n  a:\n    title: A\n    users: ada", 4, "is no list"),
+        ("kinds:\n  a:\n    title: A\n    users: []", 4, "names nobody"),
+        ("kinds:\n  a:\n    title: A\n    users: [a/b]", 4, "names 'a/b'"),
+        ("kinds:\n  a:\n    title: A\n    users: [ada]", 2, "leaves some users without any kind"),
+        ("kinds:\n  a:\n    title: A\n    environment: {a-b: 1}", 4, "has the variable 'a-b'"),
+        ("kinds:\n  a:\n    title: A\n    environment: {A: [1]}", 4, "has the variable 'A'"),
+        ("environment: {GRANT_SUDO: yes}\nkinds:\n  a: {title: A}", 1, "sets GRANT_SUDO"),
+        ("kinds:\n  a:\n    title: A\n    environment: {NB_UID: 0}", 4, "sets NB_UID"),
+        ("kinds:\n  a:\n    title: A\n    environment: {JUPYTERHUB_API_TOKEN: x}", 4, "sets JUPYTERHUB_API_TOKEN"),
+        ("kinds:\n  a:\n    title: ''", 3, "is no such text"),
+        ("kinds: {a: {title: A}}\n\x00", 0, "holds characters that YAML has not"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line(text: str, line: int, words: str) -> None:
+    found, problems = kinds.parse(text)
+    problem = next(one for one in problems if words in str(one))
+    assert problem.where == (f"servers.yml:{line}" if line else "servers.yml")
+    assert found == () or len(problems) == 1
+
+
+def test_all_mistakes_are_found_at_once_and_amounts_must_fit(tmp_path: Path) -> None:
+    for name, text in (("userlist", "kaben admin\n"), (".env", "USER_MEMORY_LIMIT=1G\nHOST_MEMORY=2G\n")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "servers.yml").write_text("kinds:\n  a: {title: A, guarantee: 2G}\n  b: {memory: x, users: [b]}\n")
+    with pytest.raises(InputError) as refused:
+        loading.load(tmp_path, {})
+    assert {one.where for one in refused.value.problems} == {"servers.yml:2", "servers.yml:3"}
+    assert "is sure of 2G, and has 1G" in str(refused.value)
+    assert "is sure of 2G, and HOST_MEMORY is 2G" in str(refused.value)
+    (tmp_path / "servers.yml").write_text("kinds:\n  a: {title: A, guarantee: 1G}\n")
+    found: Settings = loading.load(tmp_path, {})
+    assert [one.title for one in found.kinds] == ["A"]
+
+
+def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> None:
+    text = (documents_of.DOCS / "servers.md").read_text()
+    for key, one in kinds.declarations().items():
+        instead = f"`{one['instead_of']}`" if one["instead_of"] else ""
+        assert f"| `{key}` | {one['meaning']} | {instead} | `{one['example']}` |" in text, key
+    block = text.split(":\n\n    environment:")[1].split("\n\nThen")[0]
+    found, problems = kinds.parse("    environment:" + block)
+    assert (problems, [one.name for one in found]) == ([], ["small", "large"])
