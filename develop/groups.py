@@ -218,6 +218,7 @@ GROUPS = (
         (*_DEPLOYMENT, "tests/hub/test_kinds.py", "tests/hub/browser.py", "tests/hub/window.py"),
         5,
     ),
+    Group("night", ("tests/hub/test_night.py",), (*_DEPLOYMENT, "tests/hub/test_night.py"), 8),
     Group(
         "seats",
         ("tests/hub/test_seats.py",),

@@ -187,14 +187,15 @@ def _kind_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
             elif field == "volumes":
                 yield from _volume_changes(before or [], after or [])
             else:
-                key = _KEYS.get(f"kinds.{field}") or keys_of_fields().get(field, "")
-                word = (
-                    {one["instead_of"]: own for own, one in kinds.declarations().items()}.get(key, key)
-                    if key
-                    else field
-                )
+                key = _KEYS.get(f"kinds.{field}") or keys_of_fields().get(field)
                 text = [spelt(key, value) if key else _text(value) for value in (before, after)]
-                yield f"{word} of {name}: {text[0]} -> {text[1]}"
+                yield f"{_in_the_file(key) or field} of {name}: {text[0]} -> {text[1]}"
+
+
+def _in_the_file(key: str | None) -> str | None:
+    """What servers.yml calls a setting that a kind may have of its own."""
+    own = {one["instead_of"]: word for word, one in kinds.declarations().items()}
+    return own.get(key, key) if key else None
 
 
 def _losses(before: Login, after: Login) -> Iterator[str]:
