@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from hubdeploy.blueprint import renewal, routing
 from hubdeploy.contract import labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings, loopback_address
+from hubdeploy.settings.kinds import UNSET, Kind
 from tests.agreement.border import BROUGHT_BY, KEYS, bundle
 from tests.agreement.files import digest
 from tests.agreement.hub import REMOVED, kinds
@@ -175,7 +177,15 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("userlist: keep", f"contract.users[{user.name}].keep", user.keep)
     # The hub's document, and the filter's, which the hub cannot write.
     for document in ("contract", "container[filter].servers"):
-        yield from _server_kind(s, f"{document}.kinds[0]")
+        for number, (own, kind) in enumerate(_kinds(s)):
+            at = f"{document}.kinds[{number}]"
+            yield from _server_kind(own, at)
+            yield Reading("servers.yml: name", f"{at}.name", kind.name if kind else "default")
+            yield Reading("servers.yml: title", f"{at}.title", kind.title if kind else "")
+            yield Reading("servers.yml: description", f"{at}.description", kind.description if kind else "")
+            yield Reading("servers.yml: users", f"{at}.users", _absent_or(kind.users if kind else None))
+            for name, value in kind.environment if kind else ():
+                yield Reading("servers.yml: environment", f"{at}.environment.{name}", value)
     shared = s.authenticator == "shared-password"
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
         yield Reading(key, f"secrets.login.{name}", _absent_or(_password(s, leaves, key) if shared else None))
@@ -220,6 +230,23 @@ def _traits(s: Settings, login: str) -> dict[str, tuple[str, Any]]:
 def _client_secret(s: Settings) -> Any:
     found = {"github": s.github_client_secret, "oidc": s.oidc_client_secret}.get(s.authenticator)
     return found.reveal() if found else ABSENT
+
+
+def _kinds(s: Settings) -> list[tuple[Settings, Kind | None]]:
+    """For each kind of servers the settings as it has them."""
+
+    def own(kind: Kind) -> Settings:
+        said = {
+            "memory_limit": kind.memory, "memory_guarantee": kind.guarantee, "cpu_limit": kind.cpus,
+            "idle_timeout": kind.idle_timeout, "max_age": kind.max_age,
+        }  # fmt: skip
+        return replace(s, **{field: value for field, value in said.items() if value is not UNSET})  # type: ignore[arg-type]
+
+    return [(own(kind), kind) for kind in s.kinds] or [(s, None)]
+
+
+def _first_kind(s: Settings, user: str) -> tuple[Settings, Kind | None]:
+    return next((own, kind) for own, kind in _kinds(s) if kind is None or kind.users is None or user in kind.users)
 
 
 def _server_kind(s: Settings, at: str) -> Readings:
@@ -318,10 +345,14 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
     listed_sudo = {user.name for user in s.users if user.sudo}
     for kind, name in kinds(s).items():
         at, sudo = f"spawner[{kind}]", s.grant_sudo or name in listed_sudo
-        yield from _identity(s, leaves, at, name, sudo)
-        yield from _process(s, at, name, sudo)
-        yield from _environment(s, at, name, sudo)
-        yield from _resources(s, at)
+        own, chosen = _first_kind(s, name)
+        yield from _identity(own, leaves, at, name, sudo)
+        yield from _process(own, at, name, sudo)
+        yield from _environment(own, at, name, sudo)
+        yield from _resources(own, at)
+        yield Reading("servers.yml: name", f"{at}.Labels.{labels.KIND}", chosen.name if chosen else "default")
+        for variable, value in chosen.environment if chosen else ():
+            yield Reading("servers.yml: environment", f"{at}.Env.{variable}", value)
 
 
 def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Readings:
@@ -351,7 +382,8 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
     yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
     yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
-    fingerprint = leaves.get("contract.fingerprint")
+    first = _first_kind(s, name)[1] in (None, *s.kinds[:1])
+    fingerprint = leaves.get("contract.fingerprint" if first else f"{at}.Labels.{labels.FINGERPRINT}")
     yield Reading("what a server is made from", f"{at}.Labels.{labels.FINGERPRINT}", fingerprint)
 
 

@@ -96,6 +96,20 @@ def test_the_parts_of_an_example_agree(tmp_path: Path, text: str) -> None:
     assert facts.disagreements(accepted(tmp_path, text)) == []
 
 
+KINDS = """
+environment: {COURSE: physics}
+kinds:
+  staff: {title: Staff, users: [bob], memory: 8G, guarantee: 1G, cpus: 2, idle_timeout: none, environment: {OMP_NUM_THREADS: 2}}
+  small: {title: Small, description: For all, max_age: 7d}
+"""
+
+
+@pytest.mark.parametrize("text", ["", EXAMPLES["limits"], EXAMPLES["a foreign image"], EXAMPLES["sudo for everybody"]])
+def test_the_parts_agree_on_kinds_of_servers(tmp_path: Path, text: str) -> None:
+    (tmp_path / "servers.yml").write_text(KINDS)
+    assert facts.disagreements(accepted(tmp_path, text)) == []
+
+
 def test_the_parts_of_the_committed_settings_agree(tmp_path: Path) -> None:
     text, users = ((CHECKOUT / name).read_text() for name in (".env", "userlist"))
     assert facts.disagreements(accepted(tmp_path, text, users)) == []
