@@ -90,6 +90,9 @@ class Sequence(RuleBasedStateMachine):
             there.add("proxy's files")
         if "container hub" in touched:
             there.add("hub's files")
+        if self.settings.idle_timeout != after.idle_timeout:
+            # How often a server reports its activity is told at its start; the limit itself is the hub's to know.
+            there.add("servers")
         if self.settings.behind != after.behind:
             # Behind another proxy nobody looks at the files of a certificate, and they serve again afterwards.
             there.add("certificate")

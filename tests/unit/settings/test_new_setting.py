@@ -48,7 +48,7 @@ def added(monkeypatch: pytest.MonkeyPatch) -> Callable[[Use | None], None]:
                 monkeypatch.setattr(module, "Settings", extended)
         if use is not None:
             monkeypatch.setattr(
-                documents, "server_kind", lambda found, memory: with_grace(drawn(found, memory), use(found))
+                documents, "server_kind", lambda found, *more: with_grace(drawn(found, *more), use(found))
             )
 
     return add
