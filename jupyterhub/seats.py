@@ -81,7 +81,7 @@ class Seats:
         self._running: asyncio.Task[None] | None = None
 
     def begin(self, users: Mapping[Any, Any]) -> None:
-        """JupyterHub's `users` are those whose servers count."""
+        """Counts the servers of JupyterHub's `users` from now on."""
         self._users = users
 
     async def take(self, spawner: Any) -> None:

@@ -136,7 +136,7 @@ class ServerKind:
     Seconds, None for never: a server is stopped when nothing ran in it for `idle_timeout`, and in any case at the age of
     `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
 
-    `title` and `description` are for its users to read; `users` are those who may have it, None for everybody.
+    `title` and `description` are for its users to read; `users` may have it, None for everybody.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
     `server_name` is DockerSpawner's template of the container's name.
     A field with the name of a field of Settings is filled from it.

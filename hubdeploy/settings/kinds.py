@@ -125,11 +125,14 @@ class Kind:
         "a server of this age is stopped", readers.length_or_none, instead_of="MAX_AGE", example="7d"
     )
     environment: tuple[tuple[str, str], ...] = declared(
-        "variables of its servers, beside those of all kinds", _environment, example="{OMP_NUM_THREADS: 4}", default=()
+        "variables of its servers, on top of what all kinds have",
+        _environment,
+        example="{OMP_NUM_THREADS: 4}",
+        default=(),
     )
 
     def taking(self, attribute: str, setting: Any) -> Any:
-        """Its value, or that of the setting where it says nothing."""
+        """Its value, or the setting's where it says nothing."""
         own = getattr(self, attribute)
         return setting if own is UNSET else own
 
@@ -241,7 +244,7 @@ class _Reading:
 
 
 def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
-    """Amounts of memory that do not fit each other, whether a kind or `.env` says them. `settings` are those of `.env`."""
+    """Amounts of memory that do not fit each other, whether a kind or `.env` says them. `settings` are what `.env` says."""
     found: list[Problem] = []
     for one in kinds:
         where, at = f"{FILE}:{one.line}", f"kinds.{one.name}"
