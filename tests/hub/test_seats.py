@@ -69,7 +69,7 @@ def test_twenty_people_on_a_host_for_six_all_get_in_one_after_the_other(
     page.screenshot(path=artifacts / "seats-queue.png")
     page.get_by_role("button", name="Leave the queue").click()
     page.wait_for_url("**/user/boss/**")
-    expect(page.get_by_text("not running")).to_be_visible()
+    expect(page.get_by_role("heading", name="Server not running")).to_be_visible()
     page.goto(f"{small.url}/hub/spawn")
     expect(page.locator("#progress-message")).to_contain_text("first in the queue")
     assert [state(one) for one in waiting] == ["ready"] * _SEATS + ["spawn"] * (len(waiting) - _SEATS)
