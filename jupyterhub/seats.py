@@ -1,7 +1,7 @@
 """Lets a server start when the host has memory for it and its turn has come, and tells who waits why.
 
-Nothing is ever stopped to make room. Whoever waits is served in the order in which they came, admins first. As many start at
-once as the processors bear: more would make all of them late. All of it runs on the hub's event loop.
+Nothing is ever stopped to make room. Whoever waits is served in the order in which they came, admins first. No more
+start at once than the processors bear, or all of them would be late. All of it runs on the hub's event loop.
 """
 
 from __future__ import annotations

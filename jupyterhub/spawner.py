@@ -136,7 +136,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     def _take_kind(self, name: str) -> None:
         self._kind = name
         kind = self.kind
-        # What a server is told of its limits; the filter sets them.
+        # The server reads its limits there. The filter sets them.
         self.image, self.mem_limit, self.cpu_limit = kind.image, kind.memory_limit, kind.cpu_limit
 
     def get_state(self) -> dict[str, Any]:
@@ -419,14 +419,17 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def processor_seconds(self) -> float:
         """What the server's container has taken of the processors since its start."""
-        found = await self.docker("stats", self.object_id, stream=False, one_shot=True)
-        return float(found["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+        return float((await self._stats())["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
     async def memory_taken(self) -> int:
         """Bytes of the host's memory that the server's container holds; the cache of files on disk does not count."""
-        found = (await self.docker("stats", self.object_id, stream=False, one_shot=True))["memory_stats"]
+        found = (await self._stats())["memory_stats"]
         cache = found["stats"].get("inactive_file", found["stats"].get("total_inactive_file", 0))
         return int(found["usage"]) - int(cache)
+
+    async def _stats(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self.docker("stats", self.object_id, stream=False, one_shot=True)
+        return found
 
     async def freeze(self) -> None:
         """No process of the server runs until it is thawed."""

@@ -53,7 +53,7 @@ class Disk:
 
     @property
     def room(self) -> float:
-        """The share of the reserve that is free: of its bytes or of its files, whichever share is less."""
+        """How much of the reserve is free, as a share: the smaller one of its bytes' share and its files' share."""
         of_bytes, of_files = self.reserve
         return min(self.free / of_bytes if of_bytes else 0.0, self.free_files / of_files if of_files else 1.0)
 

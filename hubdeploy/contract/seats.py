@@ -22,6 +22,11 @@ class Server:
         return max(self.guarantee, self.taken)
 
 
+def least_cap(guarantee: int) -> int:
+    """What a deployment must be able to take, so that one server with this guarantee finds its memory beside it."""
+    return COMPONENTS + guarantee
+
+
 def has_room(guarantee: int, servers: Sequence[Server], *, cap: int, available: int) -> bool:
     """Whether a server with this guarantee finds its memory beside `servers`. `cap` is what deployment and servers may take
     together, `available` what the host's kernel could give now. Where no server runs, only what is there counts: waiting would
@@ -30,4 +35,4 @@ def has_room(guarantee: int, servers: Sequence[Server], *, cap: int, available: 
         return available >= guarantee
     promised = sum(one.counts for one in servers)
     not_yet_taken = promised - sum(one.taken for one in servers)
-    return promised + guarantee <= cap - COMPONENTS and not_yet_taken + guarantee <= available - SPARE
+    return least_cap(promised + guarantee) <= cap and not_yet_taken + guarantee <= available - SPARE

@@ -252,7 +252,7 @@ def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
         if sure and limit and sure > limit:
             wanted, fix = "no more than its memory", "set guarantee, or more memory"
             found.append(Problem(where, at, f"is sure of {sure}, and has {limit}", wanted, fix))
-        if sure and settings.host_memory and settings.host_memory < seats.COMPONENTS + sure:
+        if sure and settings.host_memory and settings.host_memory < seats.least_cap(sure):
             wanted = f"no more than HOST_MEMORY less {readers.Bytes(seats.COMPONENTS)} for the deployment"
             found.append(
                 Problem(where, at, f"is sure of {sure}, and HOST_MEMORY is {settings.host_memory}", wanted, "set less")

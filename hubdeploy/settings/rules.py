@@ -216,10 +216,10 @@ def _memory(s: Settings) -> _Contradictions:
     if sure and limit and sure > limit:
         found, wanted = f"is {sure}, and USER_MEMORY_LIMIT is {limit}", "no more than the limit"
         yield _Contradiction("USER_MEMORY_GUARANTEE USER_MEMORY_LIMIT", found, wanted, "set less, or a higher limit")
-    if sure and host and host < seats.COMPONENTS + sure:
+    if sure and host and host < seats.least_cap(sure):
         ours = readers.Bytes(seats.COMPONENTS)
         found = f"is {host}, of which {ours} are for the deployment, and USER_MEMORY_GUARANTEE is {sure}"
-        wanted = f"memory for one server, {readers.Bytes(ours + sure)} or more"
+        wanted = f"memory for one server, {readers.Bytes(seats.least_cap(sure))} or more"
         yield _Contradiction("HOST_MEMORY USER_MEMORY_GUARANTEE", found, wanted, "set more, or delete the line")
 
 

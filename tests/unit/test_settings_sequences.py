@@ -91,7 +91,7 @@ class Sequence(RuleBasedStateMachine):
         if "container hub" in touched:
             there.add("hub's files")
         if self.settings.idle_timeout != after.idle_timeout:
-            # How often a server reports its activity is told at its start; the limit itself is the hub's to know.
+            # A server learns at its start how often to report its activity. The hub alone knows the limit itself.
             there.add("servers")
         if self.settings.behind != after.behind:
             # Behind another proxy nobody looks at the files of a certificate, and they serve again afterwards.
