@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import database
+import groups
 from audit import Audit
 from contract.documents import GROUP_TRAITS, Login, User
 from jupyterhub import orm, roles
@@ -100,14 +101,15 @@ def apply(users: Iterable[User], data: Path, stop_server: StopServer, login: Log
         record = read_record(data / RECORD, users, {name: one.admin for name, one in known.items()})
         changes = decide(users, known, record, login)
         if session:
+            groups.take_away(session, groups.listed(users))
             take_away(session, changes, stop_server)
     _tell(Audit(data), record, changes)
     write_record(data / RECORD, changes.record)
 
 
 def _known(user: orm.User) -> Known:
-    groups = frozenset(group.name for group in user.groups)
-    return Known(bool(user.admin), groups, is_watched=user.encrypted_auth_state is not None)
+    named = frozenset(group.name for group in user.groups if not groups.is_listed(group))
+    return Known(bool(user.admin), named, is_watched=user.encrypted_auth_state is not None)
 
 
 @contextmanager
@@ -142,7 +144,7 @@ def take_away(session: Session, changes: Changes, stop_server: StopServer) -> No
             end_sessions(session, user)
             # What the other login said of them.
             user.encrypted_auth_state = None
-            user.groups = []
+            user.groups = [group for group in user.groups if groups.is_listed(group)]
     session.commit()
 
 

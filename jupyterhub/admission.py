@@ -6,15 +6,17 @@ It stands over the class of the login. Each login is recorded, and failures are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import accounts
+import groups
 from audit import Audit
 from jupyterhub.auth import Authenticator
 from jupyterhub.utils import maybe_future
 from tornado.web import HTTPError
-from traitlets import Unicode
+from traitlets import Dict, Unicode
 from traitlets.config import Config
 from tries import Tries
 
@@ -32,6 +34,7 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
     """What all logins share. `over` puts it over a login's class."""
 
     data_dir = Unicode(config=True, help="Where the hub's data lie: the record of users, and the log.")
+    listed_groups = Dict(config=True, help="User -> their groups of userlist, beside which a login may know others.")
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -70,8 +73,19 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
             return found
         self._tries.succeeded(typed, address)
         self.audit.record("login", user=found["name"], address=address)
+        if found.get("groups") is not None:
+            found = {**found, "groups": self.with_listed(found["name"], found["groups"])}
         # Who is no admin any more must be said: JupyterHub leaves a user's rights as they are otherwise.
         return {**found, "admin": bool(found["admin"])}
+
+    def with_listed(self, name: str, named: Iterable[str]) -> list[str]:
+        """The groups of a user, of which a login names some."""
+        return sorted({*named, *self.listed_groups.get(name, ())})
+
+    async def add_user(self, user: Any) -> None:
+        # JupyterHub calls it for all users of its database when it starts, and for each new one.
+        await maybe_future(super().add_user(user))
+        groups.give(getattr(user, "orm_user", user), self.listed_groups.get(user.name, ()))
 
     def _begin(self, typed: str, known: str, address: str) -> None:
         if seconds := self._tries.begin(typed, address):

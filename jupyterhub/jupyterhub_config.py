@@ -11,6 +11,7 @@ import admission
 import assets
 import database
 import disk
+import groups
 import idle
 import membership
 import notices
@@ -105,6 +106,7 @@ def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:
     c.Authenticator.admin_users = {user.name for user in contract.users if user.admin}
     # admins too: the shared-password login asks for both
     c.Authenticator.allowed_users = {user.name for user in contract.users}
+    c.Authenticator.listed_groups = groups.listed(contract.users)
     # whom an admin adds is on record; to be in the database is no reason to be let in
     c.Authenticator.allow_existing_users = False
 

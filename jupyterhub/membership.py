@@ -200,7 +200,7 @@ class Watch:
             user.admin = bool(model["admin"])
             roles.assign_default_roles(user.db, entity=user.orm_user)
             self._log.warning("%s is %s admin", user.name, "now an" if user.admin else "no longer an")
-        user.sync_groups(sorted(model["groups"]))
+        user.sync_groups(self._authenticator.with_listed(user.name, model["groups"]))
         await user.save_auth_state(state)
 
     def _stop_servers(self, user: Any) -> None:

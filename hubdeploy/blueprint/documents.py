@@ -85,7 +85,7 @@ def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> Se
         "name": kind.name,
         "title": kind.title,
         "description": kind.description,
-        "users": kind.users,
+        "users": kind.takers(settings.users),
         "image": settings.notebook_image,
         "ours": settings.notebook_member is not None,
         "server_name": settings.server_name_template,

@@ -61,12 +61,14 @@ class Secret(Generic[_Value]):
 @dataclass(frozen=True)
 class User:
     """Somebody who may log in. Names are lower case, as JupyterHub normalises them. With `keep` no limit of time stops their
-    server."""
+    server. `groups` are those of userlist, by name; of `reads` among them the user only reads the shared folder."""
 
     name: str
     admin: bool = False
     sudo: bool = False
     keep: bool = False
+    groups: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

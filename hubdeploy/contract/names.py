@@ -1,4 +1,4 @@
-"""The names of users: how userlist spells them, and what a login may bring. Pure."""
+"""The names of users and groups: how userlist spells them, and what a login may bring. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from .servers import escaped
 LONGEST = 64
 # Leaves room for NAME-user- of the longest deployment's name: 64 characters of which each is escaped.
 LONGEST_ESCAPED = 192
+# A group of userlist, as a pattern and in words: a part of names of volumes and of paths.
+GROUP = "[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?"
+OF_GROUPS = "a to z, digits, _ and -, at most 32"
 
 
 def normalized(name: str) -> str:

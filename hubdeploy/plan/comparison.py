@@ -183,7 +183,7 @@ def _kind_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
                 changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
                 yield f"environment of {name}: {', '.join(changed)}"
             elif field == "users":
-                yield f"users of {name}: {', '.join(before or ['everybody'])} -> {', '.join(after or ['everybody'])}"
+                yield f"users of {name}: {_people(before, after)}"
             elif field == "volumes":
                 yield from _volume_changes(before or [], after or [])
             else:
@@ -262,11 +262,12 @@ def _user_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> 
         ("added", "added"): [name for name in new if name not in old],
         ("removed", "removed"): [name for name in old if name not in new],
     }
-    for flag in userlist.FLAGS:
-        both = [name for name in new if name in old]
+    gains, losses = ({name: _words(one) for name, one in users.items()} for users in (new, old))
+    both = [name for name in new if name in old]
+    for word in sorted({word for name in both for word in gains[name] ^ losses[name]}, key=_order):
         changes |= {
-            (f"gains {flag}", f"gain {flag}"): [one for one in both if new[one].get(flag) and not old[one].get(flag)],
-            (f"loses {flag}", f"lose {flag}"): [one for one in both if old[one].get(flag) and not new[one].get(flag)],
+            (f"gains {word}", f"gain {word}"): [one for one in both if word in gains[one] - losses[one]],
+            (f"loses {word}", f"lose {word}"): [one for one in both if word in losses[one] - gains[one]],
         }
     found = [
         f"user {names[0]} {one}" if len(names) == 1 else f"{len(names)} users {many}: {', '.join(names)}"
@@ -274,6 +275,29 @@ def _user_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> 
         if names
     ]
     yield from found or ["users in another order"]
+
+
+def _words(user: Mapping[str, Any]) -> frozenset[str]:
+    """What userlist would say behind a user's name: their flags, and their groups."""
+    flags = [flag for flag in userlist.FLAGS if user.get(flag)]
+    reads = user.get("reads", ())
+    groups = [f"@{name}:{userlist.READ}" if name in reads else f"@{name}" for name in user.get("groups", ())]
+    return frozenset((*flags, *groups))
+
+
+def _order(word: str) -> tuple[int, str]:
+    return userlist.FLAGS.index(word) if word in userlist.FLAGS else len(userlist.FLAGS), word
+
+
+def _people(before: Sequence[str] | None, after: Sequence[str] | None) -> str:
+    """Who gained something and who lost it; None is everybody."""
+    if before is None or after is None:
+        return " -> ".join("everybody" if names is None else ", ".join(names) for names in (before, after))
+    changes = {
+        "with": [one for one in after if one not in before],
+        "without": [one for one in before if one not in after],
+    }
+    return "; ".join(f"{word} {', '.join(names)}" for word, names in changes.items() if names) or "in another order"
 
 
 def _volume_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[str]:

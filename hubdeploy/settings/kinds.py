@@ -7,7 +7,7 @@ stands for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from hubdeploy.contract import names, seats, servers
+from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers
 
@@ -70,6 +71,14 @@ def _users(node: yaml.Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _groups(node: yaml.Node) -> tuple[str, ...]:
+    found = [one.value.lower().removeprefix("@") for one in _items(node, "a list of groups, such as [physics, staff]")]
+    if not found or not all(re.fullmatch(names.GROUP, one) for one in found):
+        wanted = f"groups as userlist has them: {names.OF_GROUPS}"
+        raise readers.Unfit("names something that is no group, or nothing", wanted, "correct it, or delete the line")
+    return tuple(dict.fromkeys(found))
+
+
 def _items(node: yaml.Node, wanted: str) -> list[yaml.ScalarNode]:
     if not isinstance(node, yaml.SequenceNode) or not all(isinstance(one, yaml.ScalarNode) for one in node.value):
         raise readers.Unfit("is no list", wanted, "write it as a list")
@@ -105,7 +114,10 @@ class Kind:
         "what it is for", _text(_LONGEST_DESCRIPTION), example="16 GB, for the thesis", default=""
     )
     users: tuple[str, ...] | None = declared(
-        "who may have it; everybody if it is not there", _users, example="[ada, bob]", default=None
+        "who may have it; everybody if neither this nor `groups` is there", _users, example="[ada, bob]", default=None
+    )
+    groups: tuple[str, ...] | None = declared(
+        "groups of `userlist` whose members may have it too", _groups, example="[physics]", default=None
     )
     memory: int | _Unset = declared("memory of one server", readers.size, instead_of="USER_MEMORY_LIMIT", example="16G")
     guarantee: int | _Unset | None = declared(
@@ -130,6 +142,17 @@ class Kind:
         example="{OMP_NUM_THREADS: 4}",
         default=(),
     )
+
+    @property
+    def is_for_everybody(self) -> bool:
+        return self.users is None and self.groups is None
+
+    def takers(self, users: Iterable[User]) -> tuple[str, ...] | None:
+        """The names of who may have it, whom `groups` names by their members among `users`; None for everybody."""
+        if self.is_for_everybody:
+            return None
+        members = [user.name for user in users if set(user.groups) & set(self.groups or ())]
+        return tuple(dict.fromkeys((*(self.users or ()), *sorted(members))))
 
     def taking(self, attribute: str, setting: Any) -> Any:
         """Its value, or the setting's where it says nothing."""
@@ -181,11 +204,12 @@ class _Reading:
         kinds = tuple(one for one in found if one is not None)
         if len(found) > _MOST:
             self._problem(node, "kinds", f"names {len(found)} kinds", f"at most {_MOST}", "take some out")
-        if kinds and len(kinds) == len(found) and all(one.users is not None for one in kinds):
-            fix = "delete the line users of one kind"
-            self._problem(
-                node, "kinds", "leaves some users without any kind", "one kind without users, for everybody", fix
+        if kinds and len(kinds) == len(found) and not any(one.is_for_everybody for one in kinds):
+            wanted, fix = (
+                "one kind without users and groups, for everybody",
+                "delete the lines users and groups of one kind",
             )
+            self._problem(node, "kinds", "leaves some users without any kind", wanted, fix)
         return kinds
 
     def _kind(self, key: yaml.ScalarNode, node: yaml.Node, shared: Mapping[str, str]) -> Kind | None:
@@ -229,7 +253,7 @@ class _Reading:
                 yield key, value
 
     def _value(self, node: yaml.Node, key: str, read: Callable[[Any], Any], default: Any) -> Any:
-        wants_node = read in (_users, _environment)
+        wants_node = read in (_users, _groups, _environment)
         try:
             if not wants_node and not isinstance(node, yaml.ScalarNode):
                 raise readers.Unfit("is no single value", "one value", "write one value behind the colon")
@@ -241,6 +265,23 @@ class _Reading:
     def _problem(self, node: yaml.Node | None, key: str, found: str, wanted: str, fix: str) -> None:
         where = f"{FILE}:{node.start_mark.line + 1}" if node is not None else FILE
         self.problems.append(Problem(where, key, found, wanted, fix))
+
+
+def strangers(kinds: Iterable[Kind], users: Iterable[User]) -> list[Problem]:
+    """Groups that kinds name and nobody is in."""
+    known = {group for user in users for group in user.groups}
+    return [
+        Problem(
+            f"{FILE}:{one.line}",
+            f"kinds.{one.name}.groups",
+            f"names {group}, a group that nobody is in",
+            f"{', '.join(sorted(known)) or 'no group'}, as userlist has it",
+            f"correct it, or write @{group} behind a user's name in userlist",
+        )
+        for one in kinds
+        for group in one.groups or ()
+        if group not in known
+    ]
 
 
 def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -47,8 +47,9 @@ def load_name(root: Path, environ: Mapping[str, str]) -> tuple[str, Settings | N
 def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _Noticed]:
     noticed = _Noticed()
     entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
-    users = _read_userlist(root, noticed.problems)
-    servers = _read_kinds(root, noticed.problems)
+    users, of_users = _read_userlist(root)
+    servers, of_servers = _read_kinds(root)
+    noticed.problems += [*of_users, *of_servers, *([] if of_users else kinds.strangers(servers, users))]
     sources = _sources(environ, entries)
     secrets = _secrets(environ, entries.values())
     values = _resolve(root, sources, secrets, noticed)
@@ -120,31 +121,24 @@ def _nameable(problem: Problem) -> Problem:
     return problem if looks_like_a_key else replace(problem, key="")
 
 
-def _read_userlist(root: Path, problems: list[Problem]) -> tuple[User, ...]:
+def _read_userlist(root: Path) -> tuple[tuple[User, ...], Sequence[Problem]]:
+    wanted = "the users who may log in, one a line, then flags and groups: `kaben admin`"
     try:
-        text = read_text(
-            root / "userlist", "userlist", "the users who may log in, one a line, then flags: `kaben admin`"
-        )
+        text = read_text(root / "userlist", "userlist", wanted)
     except InputError as refused:
-        problems += refused.problems
-        return ()
-    users, found = userlist.parse(text, source="userlist")
-    problems += found
-    return users
+        return (), refused.problems
+    return userlist.parse(text, source="userlist")
 
 
-def _read_kinds(root: Path, problems: list[Problem]) -> tuple[kinds.Kind, ...]:
+def _read_kinds(root: Path) -> tuple[tuple[kinds.Kind, ...], Sequence[Problem]]:
     path = root / kinds.FILE
     if not path.exists():
-        return ()
+        return (), ()
     try:
         text = read_text(path, kinds.FILE, "kinds of servers in YAML")
     except InputError as refused:
-        problems += refused.problems
-        return ()
-    servers, found = kinds.parse(text)
-    problems += found
-    return servers
+        return (), refused.problems
+    return kinds.parse(text)
 
 
 _Sources = list[tuple[str, Callable[[str], str], Mapping[str, str]]]

@@ -147,6 +147,14 @@ def _login(s: Settings) -> _Contradictions:
             found = f"names who may log in by {having}, and AUTHENTICATOR is {s.authenticator}"
             fix = f"set up the login {having}, or delete the line"
             yield _Contradiction(" ".join([key_of[field], *login]), found, f"the login {having}", fix)
+    listed = {group for user in s.users for group in user.groups}
+    for field in dict.fromkeys(field for row in LOGINS.values() for field in row.groups):
+        if same_name := sorted(listed & set(getattr(s, field) or ())):
+            found = (
+                f"names {same_name[0]}, and userlist has a group @{same_name[0]}: nobody could tell who is in by which"
+            )
+            wanted, fix = "another name for the group of userlist", f"rename @{same_name[0]} in userlist"
+            yield _Contradiction(key_of[field], found, wanted, fix)
     values = {key_of[field]: getattr(s, field) for field in s.login.generated if getattr(s, field)}
     same = [key for key, value in values.items() if list(values.values()).count(value) > 1]
     if same:

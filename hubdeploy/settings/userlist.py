@@ -1,4 +1,5 @@
-"""Reads `userlist`: one user a line, then flags. It never guesses: what cannot be read is a problem with its line.
+"""Reads `userlist`: one user a line, then flags and groups; a line that begins with a group says what its members are. It never
+guesses: what cannot be read is a problem with its line.
 
 A word behind a name is never shown, as people write passwords there.
 """
@@ -6,7 +7,7 @@ A word behind a name is never shown, as people write passwords there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from hubdeploy.contract import names
@@ -14,32 +15,36 @@ from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 
 FLAGS = ("admin", "sudo", "keep")
+# What the members of a group do with its shared folder, behind the group's name; on a line of the group, `read` alone.
+READ, WRITE = "read", "write"
 # What people write between a name and what follows it: in lists, in tables, in files of passwords.
 _SEPARATORS = re.compile(r"[,;|:=]")
+_MEMBERSHIP = re.compile(rf"@({names.GROUP})(?::({READ}|{WRITE}))?")
 
 
 def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
-    """The users of a userlist's text in the order of the file, and what is wrong with it."""
-    users: dict[str, tuple[User, int]] = {}
+    """The users of a userlist's text in the order of the file, with what their groups give them, and what is wrong with it."""
+    # Name, or @ and a group -> the words behind it, without their order, and the line.
+    said: dict[str, tuple[frozenset[str], int]] = {}
     problems: list[Problem] = []
-    for number, words in _lines(text):
+    for number, name, words in _entries(text):
         where = f"{source}:{number}"
-        name, flags = names.normalized(words[0]), words[1:]
-        found = _problems(where, name, flags)
-        user = User(name, **{flag: flag in flags for flag in FLAGS})
-        if name in users and users[name][0] != user:
-            found.append(
-                Problem(
-                    where,
-                    name,
-                    f"has other flags here than on line {users[name][1]}",
-                    "each user once",
-                    "delete one of the two lines",
-                )
-            )
+        found = _group_problems(where, name, words) if name.startswith("@") else _problems(where, name, words)
+        if name in said and said[name][0] != frozenset(words):
+            before = f"has other flags or groups here than on line {said[name][1]}"
+            found.append(Problem(where, name, before, "each name once", "delete one of the two lines"))
         problems += found
         if not found:
-            users.setdefault(name, (user, number))
+            said.setdefault(name, (frozenset(words), number))
+    users = {name: _user(name, words, said) for name, (words, _) in said.items() if not name.startswith("@")}
+    members = {group for user in users.values() for group in user.groups}
+    for name in said if not problems else ():
+        if name.startswith("@") and name[1:] not in members:
+            where, fix = (
+                f"{source}:{said[name][1]}",
+                f"write {name} behind the names of its members, or delete this line",
+            )
+            problems.append(Problem(where, name, "is a group without a member", "a group that somebody is in", fix))
     if not users and not problems:
         problems.append(
             Problem(
@@ -50,36 +55,69 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
                 "add a line for each person who may log in",
             )
         )
-    return tuple(user for user, _ in users.values()), problems
+    return tuple(users.values()), problems
 
 
 def lines(text: str) -> dict[str, int]:
-    """Name -> the line that names it first, of a userlist without problems."""
+    """Name -> the line that names it first, of a userlist without problems; a group's name begins with @."""
     found: dict[str, int] = {}
-    for number, words in _lines(text):
-        found.setdefault(names.normalized(words[0]), number)
+    for number, name, _ in _entries(text):
+        found.setdefault(name, number)
     return found
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Number and words of each line that has some."""
+def _entries(text: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Number, name and the words behind it of each line that has some."""
     # Lines end as in an editor: splitlines() also ends one at a form feed, and the flag behind it would become a user.
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         words = line.split("#", 1)[0].split()
         if words:
-            yield number, words
+            behind = [names.normalized(word) if word.startswith("@") else word for word in words[1:]]
+            yield number, names.normalized(words[0]), behind
 
 
-def _problems(where: str, name: str, flags: Sequence[str]) -> list[Problem]:
-    """What is wrong with a line. Where a sign follows the name, the words behind it are no flags, and need no message."""
+def _user(name: str, words: frozenset[str], said: Mapping[str, tuple[frozenset[str], int]]) -> User:
+    """A user, by the words of their line and by what is said of their groups."""
+    found = {match[1]: match[2] for match in map(_MEMBERSHIP.fullmatch, words) if match}
+    of_groups = {group: said.get(f"@{group}", (frozenset[str](), 0))[0] for group in sorted(found)}
+    reads = [
+        group for group, given in of_groups.items() if found[group] == READ or (READ in given and not found[group])
+    ]
+    flags = words.union(*of_groups.values())
+    is_set = {flag: flag in flags for flag in FLAGS}
+    return User(name, groups=tuple(of_groups), reads=tuple(reads), **is_set)
+
+
+def _problems(where: str, name: str, words: Sequence[str]) -> list[Problem]:
+    """What is wrong with a user's line. Where a sign follows the name, the words behind it are no flags, and need no message."""
     separator = _SEPARATORS.search(name)
     if separator:
         return [_separated(where, name[: separator.start()], separator[0])]
-    unknown = [flag for flag in flags if flag not in FLAGS]
+    unknown = [word for word in words if word not in FLAGS and _MEMBERSHIP.fullmatch(word) is None]
     found = [] if names.is_spelled(name) and names.is_short(name) else [_bad_name(where, name)]
     if unknown:
-        found.append(_unknown_word(where, name, unknown[0], "second" if flags[0] == unknown[0] else "further"))
+        found.append(_unknown_word(where, name, unknown[0], "second" if words[0] == unknown[0] else "further"))
+    groups = [match[1] for match in map(_MEMBERSHIP.fullmatch, dict.fromkeys(words)) if match]
+    if twice := sorted({group for group in groups if groups.count(group) > 1}):
+        wanted, fix = "each group once", f"keep one of the words for @{twice[0]}"
+        found.append(Problem(where, _printable(name), f"reads and writes @{twice[0]}", wanted, fix))
     return found
+
+
+def _group_problems(where: str, name: str, words: Sequence[str]) -> list[Problem]:
+    """What is wrong with a line that says what the members of a group are."""
+    separator = _SEPARATORS.search(name)
+    if separator:
+        return [_separated(where, name[: separator.start()], separator[0])]
+    if re.fullmatch(names.GROUP, name[1:]) is None:
+        wanted = f"@ and then {names.OF_GROUPS}"
+        return [Problem(where, _printable(name), "is not a group's name", wanted, "correct the name")]
+    if not words or any(word not in (*FLAGS, READ) for word in words):
+        found = "has a word that is no flag" if words else "says nothing of its members"
+        wanted = f"{', '.join(FLAGS)} or {READ} behind a group: `{name} keep`"
+        fix = f"write such a word; members are named on their own lines: `ada {name}`"
+        return [Problem(where, name, found, wanted, fix)]
+    return []
 
 
 def _bad_name(where: str, name: str) -> Problem:
@@ -104,13 +142,14 @@ def _unknown_word(where: str, name: str, word: str, which: str) -> Problem:
     close = get_close_matches(word.lower(), FLAGS, n=1, cutoff=0.8)
     if re.search(r"[,;]", word):
         hint = "write one user a line, and blanks between flags"
+    elif word.startswith("@"):
+        hint = f"a group is @ and then {names.OF_GROUPS}, then :{READ} for those who only read its folder"
     elif close:
         hint = f"did you mean {close[0]}?"
     else:
         hint = "take it away: a name has no blanks, and passwords do not stand here"
-    return Problem(
-        where, _printable(name), f"has a {which} word that is no flag", f"{', '.join(FLAGS[:-1])} or {FLAGS[-1]}", hint
-    )
+    wanted = f"{', '.join(FLAGS)} or a group such as @physics"
+    return Problem(where, _printable(name), f"has a {which} word that is no flag and no group", wanted, hint)
 
 
 def _printable(word: str) -> str:

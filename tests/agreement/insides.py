@@ -175,6 +175,8 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("userlist: admin", f"contract.users[{user.name}].admin", user.admin)
         yield Reading("userlist: sudo", f"contract.users[{user.name}].sudo", user.sudo)
         yield Reading("userlist: keep", f"contract.users[{user.name}].keep", user.keep)
+        yield Reading("userlist: groups", f"contract.users[{user.name}].groups", user.groups)
+        yield Reading("userlist: groups", f"contract.users[{user.name}].reads", user.reads)
     # The hub's document, and the filter's, which the hub cannot write.
     for document in ("contract", "container[filter].servers"):
         for number, (own, kind) in enumerate(_kinds(s)):
@@ -183,7 +185,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
             yield Reading("servers.yml: name", f"{at}.name", kind.name if kind else "default")
             yield Reading("servers.yml: title", f"{at}.title", kind.title if kind else "")
             yield Reading("servers.yml: description", f"{at}.description", kind.description if kind else "")
-            yield Reading("servers.yml: users", f"{at}.users", _absent_or(kind.users if kind else None))
+            yield Reading("servers.yml: users, groups", f"{at}.users", _absent_or(_takers(s, kind)))
             for name, value in kind.environment if kind else ():
                 yield Reading("servers.yml: environment", f"{at}.environment.{name}", value)
     shared = s.authenticator == "shared-password"
@@ -245,8 +247,16 @@ def _kinds(s: Settings) -> list[tuple[Settings, Kind | None]]:
     return [(own(kind), kind) for kind in s.kinds] or [(s, None)]
 
 
+def _takers(s: Settings, kind: Kind | None) -> tuple[str, ...] | None:
+    """Who may have a kind: whom it names, then members of its groups; None for everybody."""
+    if kind is None or (kind.users is None and kind.groups is None):
+        return None
+    members = {user.name for user in s.users for group in user.groups if group in (kind.groups or ())}
+    return (*(kind.users or ()), *sorted(members - {*(kind.users or ())}))
+
+
 def _first_kind(s: Settings, user: str) -> tuple[Settings, Kind | None]:
-    return next((own, kind) for own, kind in _kinds(s) if kind is None or kind.users is None or user in kind.users)
+    return next((own, kind) for own, kind in _kinds(s) if (takers := _takers(s, kind)) is None or user in takers)
 
 
 def _server_kind(s: Settings, at: str) -> Readings:
@@ -311,6 +321,8 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
 def _login(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("userlist", "login.allowed_users", tuple(sorted(user.name for user in s.users)))
     yield Reading("userlist: admin", "login.admin_users", tuple(sorted(user.name for user in s.users if user.admin)))
+    for user in s.users:
+        yield Reading("userlist: groups", f"login.listed_groups.{user.name}", user.groups)
     yield Reading("AUTHENTICATOR", "login.class", _CLASSES[s.authenticator].rpartition(".")[2])
     yield Reading("DATA_VOLUME_CONTAINER", "login.data_dir", s.data_mount)
     yield Reading("nobody enters for having entered before", "login.allow_existing_users", False)

@@ -121,7 +121,7 @@ def test_a_user_chooses_a_kind_and_nobody_gets_one_that_is_not_theirs(
     choose(page, lab, "Large")
     (lab.root / "servers.yml").write_text(_KINDS.replace("users: [ada]", "users: [eve]"))
     planned = lab.invoke("plan")
-    assert "users of large: ada -> eve" in planned
+    assert "users of large: with eve; without ada" in planned
     assert "their kind of server is gone, or not theirs any more" in planned
     lab.up()
     assert made_of(lab.container(lab.server_name("ada")))[0] == "large"

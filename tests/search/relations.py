@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from tests.agreement import insides
 
 # Where AUTHENTICATOR may derive from.
 _LOGINS = "GITHUB_CLIENT_ID GITHUB_CLIENT_SECRET OIDC_ISSUER OIDC_CLIENT_ID OIDC_CLIENT_SECRET"
-# Users by name, with their flags.
+# Users by name, with their flags and groups.
 Users = Mapping[str, frozenset[str]]
 Agrees = Callable[[Settings, Users], bool]
 
@@ -71,6 +71,31 @@ def all_of_the_provider_or_none(s: Settings, users: Users) -> bool:
 @_relation("AUTHENTICATOR OIDC_ISSUER OIDC_CLIENT_ID OIDC_CLIENT_SECRET")
 def keys_for_the_provider(s: Settings, users: Users) -> bool:
     return s.authenticator != "oidc" or bool(s.oidc_issuer or s.oidc_client_id or s.oidc_client_secret)
+
+
+def _has_no_group_of(users: Users, named: Collection[str] | None) -> bool:
+    listed = {word[1:].partition(":")[0] for words in users.values() for word in words if word.startswith("@")}
+    return not listed.intersection(named or ())
+
+
+@_relation("ALLOWED_GROUPS")
+def allowed_groups_that_the_list_has_not(s: Settings, users: Users) -> bool:
+    return _has_no_group_of(users, s.allowed_groups)
+
+
+@_relation("ADMIN_GROUPS")
+def admin_groups_that_the_list_has_not(s: Settings, users: Users) -> bool:
+    return _has_no_group_of(users, s.admin_groups)
+
+
+@_relation("ALLOWED_ORGANIZATIONS")
+def allowed_organizations_that_the_list_has_not(s: Settings, users: Users) -> bool:
+    return _has_no_group_of(users, s.allowed_organizations)
+
+
+@_relation("ADMIN_ORGANIZATIONS")
+def admin_organizations_that_the_list_has_not(s: Settings, users: Users) -> bool:
+    return _has_no_group_of(users, s.admin_organizations)
 
 
 @_relation("ALLOWED_GROUPS AUTHENTICATOR", _LOGINS)

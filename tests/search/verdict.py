@@ -69,7 +69,8 @@ def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
     assert found.origins == wanted.origins
     assert {user.name: user for user in found.users}.keys() == one.userlist.users.keys()
     for user in found.users:
-        assert {flag for flag in FLAGS if getattr(user, flag)} == one.userlist.users[user.name]
+        groups = {f"@{name}:read" if name in user.reads else f"@{name}" for name in user.groups}
+        assert {flag for flag in FLAGS if getattr(user, flag)} | groups == one.userlist.users[user.name]
     assert CANARY not in repr(found)
     assert CANARY not in repr(masked(found))
     assert facts.disagreements(found) == []

@@ -99,7 +99,8 @@ def test_the_parts_of_an_example_agree(tmp_path: Path, text: str) -> None:
 KINDS = """
 environment: {COURSE: physics}
 kinds:
-  staff: {title: Staff, users: [bob], memory: 8G, guarantee: 1G, cpus: 2, idle_timeout: none, environment: {OMP_NUM_THREADS: 2}}
+  staff: {title: Staff, users: [bob], groups: [staff], memory: 8G, guarantee: 1G, cpus: 2, idle_timeout: none,
+    environment: {OMP_NUM_THREADS: 2}}
   small: {title: Small, description: For all, max_age: 7d}
 """
 
@@ -107,7 +108,8 @@ kinds:
 @pytest.mark.parametrize("text", ["", EXAMPLES["limits"], EXAMPLES["a foreign image"], EXAMPLES["sudo for everybody"]])
 def test_the_parts_agree_on_kinds_of_servers(tmp_path: Path, text: str) -> None:
     (tmp_path / "servers.yml").write_text(KINDS)
-    assert facts.disagreements(accepted(tmp_path, text)) == []
+    for users in ("kaben admin @staff\nbob\n", "kaben\nbob sudo\nada @staff @course:read\n@staff keep\n"):
+        assert facts.disagreements(accepted(tmp_path, text, users)) == []
 
 
 def test_the_parts_of_the_committed_settings_agree(tmp_path: Path) -> None:

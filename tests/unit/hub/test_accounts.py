@@ -91,6 +91,21 @@ class Hub:
         roles.assign_default_roles(session, entity=known)
         return known
 
+    def give_listed_groups(self, *users: User) -> None:
+        """As the login's class does for each user when the hub starts."""
+        with orm.new_session_factory(self.url)() as session:
+            for user in users:
+                hub_image.load("groups").give(orm.User.find(session, user.name), user.groups)
+
+    def make_group(self, name: str, member: str) -> None:
+        with orm.new_session_factory(self.url)() as session:
+            session.add(orm.Group(name=name, users=[orm.User.find(session, member)]))
+            session.commit()
+
+    def groups(self) -> dict[str, set[str]]:
+        with orm.new_session_factory(self.url)() as session:
+            return {group.name: {user.name for user in group.users} for group in session.query(orm.Group)}
+
     def users(self) -> set[str]:
         with orm.new_session_factory(self.url)() as session:
             return {user.name for user in session.query(orm.User)}
@@ -195,6 +210,26 @@ def test_who_came_by_a_group_stays_while_it_lets_them_in(hub: Hub) -> None:
     assert (hub.users(), hub.stopped) == ({"kaben", "zoe"}, ["ann"])
     hub.start(*listed("kaben*"), login=replace(PUPILS, traits={"issuer": "https://id.example"}))
     assert (hub.users(), hub.stopped) == ({"kaben"}, ["ann", "zoe"])
+
+
+def test_groups_of_the_list_are_in_the_database_and_who_leaves_one_is_out_of_it(hub: Hub) -> None:
+    physics, staff = User("ann", groups=("physics",)), User("bob", groups=("physics", "staff"))
+    hub.start(physics, staff)
+    hub.give_listed_groups(physics, staff)
+    assert hub.groups() == {"physics": {"ann", "bob"}, "staff": {"bob"}}
+    hub.start(User("ann"), User("bob", groups=("physics",)))
+    assert hub.groups() == {"physics": {"bob"}}
+    hub.make_group("made by an admin", "ann")
+    hub.start(User("ann"), User("bob"))
+    assert hub.groups() == {"made by an admin": {"ann"}}
+
+
+def test_a_group_of_the_list_lets_nobody_in_who_left_the_list(hub: Hub) -> None:
+    zoe = User("zoe", groups=("pupils",))
+    hub.start(*listed("kaben*"), zoe)
+    hub.give_listed_groups(zoe)
+    hub.start(*listed("kaben*"), login=PUPILS)
+    assert (hub.users(), hub.stopped) == ({"kaben"}, ["zoe"])
 
 
 def other(**traits: Trait) -> Login:

@@ -42,7 +42,7 @@ def contract(github: GitHubStandIn, **traits: Any) -> Contract:
     """Of a hub that asks this stand-in, with `traits` of its own."""
     settings = {"github_url": github.url, "client_id": github.client_id}
     login = Login("github", "github.GitHub", {**settings, **traits})
-    return hub_image.contract(login, (User(LISTED), User(ADMIN, admin=True)))
+    return hub_image.contract(login, (User(LISTED, groups=("physics",)), User(ADMIN, admin=True)))
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +262,18 @@ def test_a_listed_user_stays_when_a_membership_ends_and_is_no_admin_by_it(hub: L
     github.members = {}
     waiting.until(lambda: not ann.model()["admin"], WITHIN, "she is no admin")
     assert (ann.has_server(), ann.is_in()) == (True, True)
+
+
+def test_groups_of_the_list_stand_beside_those_that_github_names(hub: LiveHub, github: GitHubStandIn) -> None:
+    listed = Person(hub, LISTED)
+    assert listed.model()["groups"] == ["physics"]
+    github.members = {"cryptic-labs": {LISTED: "active"}}
+    assert listed.log_in().status_code == 200
+    assert listed.model()["groups"] == ["cryptic-labs", "physics"]
+    if not listed.has_server():
+        listed.start_server()
+    github.members = {}
+    waiting.until(lambda: listed.model()["groups"] == ["physics"], WITHIN, "GitHub's group is gone")
 
 
 def test_github_that_fails_throws_nobody_out(impatient: LiveHub, github: GitHubStandIn) -> None:

@@ -321,7 +321,7 @@ LARGE = Kind("large", 2, "Large", users=("alice",), memory=2**34, environment=((
     ("kinds", "cause", "pending"),
     [
         ((SMALL,), "kinds of servers: small, large -> small", "their kind of server is gone, or not theirs any more"),
-        ((SMALL, replace(LARGE, users=("zoe",))), "users of large: alice -> zoe", "not theirs any more"),
+        ((SMALL, replace(LARGE, users=("zoe",))), "users of large: with zoe; without alice", "not theirs any more"),
         ((SMALL, replace(LARGE, users=None)), "users of large: alice -> everybody", ""),
         ((SMALL, replace(LARGE, title="Huge")), "title of large: Large -> Huge", ""),
         (

@@ -95,6 +95,10 @@ def test_who_may_have_a_kind_changes_no_running_server() -> None:
         ("kinds:\n  a:\n    title: A\n    users: []", 4, "names nobody"),
         ("kinds:\n  a:\n    title: A\n    users: [a/b]", 4, "names 'a/b'"),
         ("kinds:\n  a:\n    title: A\n    users: [ada]", 2, "leaves some users without any kind"),
+        ("kinds:\n  a:\n    title: A\n    groups: [staff]", 2, "leaves some users without any kind"),
+        ("kinds:\n  a:\n    title: A\n    groups: [st.ff]", 4, "no group, or nothing"),
+        ("kinds:\n  a:\n    title: A\n    groups: []", 4, "no group, or nothing"),
+        ("kinds:\n  a:\n    title: A\n    groups: staff", 4, "is no list"),
         ("kinds:\n  a:\n    title: A\n    environment: {a-b: 1}", 4, "has the variable 'a-b'"),
         ("kinds:\n  a:\n    title: A\n    environment: {A: [1]}", 4, "has the variable 'A'"),
         ("environment: {GRANT_SUDO: yes}\nkinds:\n  a: {title: A}", 1, "sets GRANT_SUDO"),
@@ -123,6 +127,24 @@ def test_all_mistakes_are_found_at_once_and_amounts_must_fit(tmp_path: Path) -> 
     (tmp_path / "servers.yml").write_text("kinds:\n  a: {title: A, guarantee: 1G}\n")
     found: Settings = loading.load(tmp_path, {})
     assert [one.title for one in found.kinds] == ["A"]
+
+
+def test_a_group_of_the_list_may_have_a_kind_and_one_without_members_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "userlist").write_text("ada @staff\nbob @physics\neve\nkaben admin\n")
+    text = "kinds:\n  a: {title: A}\n  b: {title: B, users: [eve], groups: [Staff, physics]}\n"
+    (tmp_path / "servers.yml").write_text(text)
+    servers = documents.contract(loading.load(tmp_path, {}), 8 * GB).servers
+    assert [one.users for one in servers.kinds] == [None, ("eve", "ada", "bob")]
+    assert [one.name for one in servers.kinds_of("ada")] == ["a", "b"]
+    assert [one.name for one in servers.kinds_of("kaben")] == ["a"]
+    (tmp_path / "servers.yml").write_text(text.replace("Staff", "staf"))
+    with pytest.raises(InputError, match=r"servers.yml:3: kinds.b.groups: names staf, a group that nobody is in"):
+        loading.load(tmp_path, {})
+    # Of a list that cannot be read nobody knows who is in which group.
+    (tmp_path / "userlist").write_text("ada stff\n")
+    with pytest.raises(InputError) as refused:
+        loading.load(tmp_path, {})
+    assert {one.where for one in refused.value.problems} == {"userlist:1"}
 
 
 def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> None:

@@ -80,9 +80,21 @@ def test_the_same_line_twice_is_no_problem() -> None:
         ("ü" * 33, "userlist:1", "is too long"),
         ("x" * 65, "userlist:1", "is too long"),
         ("../x admin", "userlist:1", "is not a user name"),
-        ("kaben admin\nkaben", "userlist:2", "other flags here than on line 1"),
+        ("kaben admin\nkaben", "userlist:2", "other flags or groups here than on line 1"),
         ("ann\x1b[31m", "userlist:1", "ann\\x1b[31m"),
         ("ann \x1b[31m", "userlist:1", "no flag"),
+        ("ada @Physics!", "userlist:1", "a group is @ and then a to z"),
+        ("ada @course:write @course:read", "userlist:1", "reads and writes @course"),
+        ("ada @course @course:read", "userlist:1", "reads and writes @course"),
+        ("ada @physics\nada", "userlist:2", "other flags or groups here than on line 1"),
+        ("ada\n@staff keep", "userlist:2", "is a group without a member"),
+        ("ada @staff\n@staff", "userlist:2", "says nothing of its members"),
+        ("ada @staff\n@staff kep", "userlist:2", "has a word that is no flag"),
+        ("ada @staff\n@staff ada", "userlist:2", "members are named on their own lines"),
+        ("ada @staff\n@staff write", "userlist:2", "has a word that is no flag"),
+        ("ada @staff\n@st.ff keep", "userlist:2", "is not a group's name"),
+        ("ada @staff\n@staff keep\n@staff sudo", "userlist:3", "other flags or groups here than on line 2"),
+        ("@staff keep", "userlist:1", "is a group without a member"),
         ("", "userlist", "names no user"),
         ("# nobody\n", "userlist", "names no user"),
     ],
@@ -93,13 +105,40 @@ def test_what_cannot_be_meant_is_refused_with_its_line(text: str, where: str, wo
     assert words in str(problems[0])
 
 
+def test_groups_stand_behind_a_name_and_a_line_of_a_group_is_for_all_its_members() -> None:
+    text = (
+        "@staff keep sudo\n@course read\nada @staff @Course:write\nbob @course\neve @course @physics:read admin\nfay\n"
+    )
+    users, problems = parse(text, source="userlist")
+    assert problems == []
+    assert users == (
+        User("ada", sudo=True, keep=True, groups=("course", "staff")),
+        User("bob", groups=("course",), reads=("course",)),
+        User("eve", admin=True, groups=("course", "physics"), reads=("course", "physics")),
+        User("fay"),
+    )
+
+
 @pytest.mark.parametrize(
-    "line", ["ada {}", "ada admin {}", "ada {} admin", "ada,{}", "ada:{}", "ada={}", "ada;{} x", "ada, {}"]
+    "line",
+    [
+        "@staff {}",
+        "@staff:{}",
+        "ada @{}!",
+        "ada {}",
+        "ada admin {}",
+        "ada {} admin",
+        "ada,{}",
+        "ada:{}",
+        "ada={}",
+        "ada;{} x",
+        "ada, {}",
+    ],
 )
 def test_nothing_behind_a_name_is_printed_as_people_write_passwords_there(line: str) -> None:
     _, problems = parse(line.format("s3cret-of-ada"), source="userlist")
     assert "s3cret" not in str(problems) + "".join(map(str, problems))
-    assert [problem.key for problem in problems] == ["ada"]
+    assert [problem.key for problem in problems] == ["@staff" if line.startswith("@") else "ada"]
 
 
 def test_the_older_layouts_userlist_is_a_link_to_the_list_and_goes_into_no_image() -> None:
