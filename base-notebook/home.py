@@ -23,6 +23,8 @@ TEMPLATE = Path("/usr/local/lib/notebook/layer")
 # Programs that stand in front of the distribution's own.
 PROGRAMS = Path("/usr/local/lib/notebook/bin")
 RUNTIME_DIRECTORY = Path("/run/notebook")
+# What the user shares with others, a folder each; without any it is not there.
+SHARED = Path("/srv/shared")
 LAYERS = ".local/share/notebook"
 # Less free space, or fewer free files, and the server fails at its first write, or soon after.
 LEAST_BYTES, LEAST_FILES = 8 * 1024**2, 64
@@ -41,7 +43,21 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     if reason:
         start_safely(environ, home, reason)
     else:
+        for folder in {home, notebooks}:
+            show_shared(folder)
         use_layer(environ, home)
+
+
+def show_shared(folder: Path) -> None:
+    """A link to what the user shares with others, as long as there is anything, and no file of the user's has its name."""
+    link = folder / SHARED.name
+    try:
+        if SHARED.is_dir() and not os.path.lexists(link):
+            link.symlink_to(SHARED)
+        elif not SHARED.is_dir() and link.is_symlink() and link.readlink() == SHARED:
+            link.unlink()
+    except OSError as error:
+        print(f"{link} cannot be made: {error}", file=sys.stderr)
 
 
 def trouble(home: Path) -> str:

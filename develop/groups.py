@@ -213,6 +213,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "folders",
+        ("tests/hub/test_folders.py",),
+        (*_DEPLOYMENT, "tests/hub/test_folders.py", "tests/hub/volumes.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        5,
+    ),
+    Group(
         "kinds",
         ("tests/hub/test_kinds.py",),
         (*_DEPLOYMENT, "tests/hub/test_kinds.py", "tests/hub/browser.py", "tests/hub/window.py"),

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from aiohttp import web
 from contract import labels, servers
 from contract.disk import Disk
-from contract.documents import ServerKind, Servers
+from contract.documents import Folder, ServerKind, Servers
 
 from filter import reading
 from filter.engine import Answer, Away, Engine
@@ -126,7 +126,7 @@ async def disk(gate: Gate, asked: Asked) -> Answer:
 
 async def growth(gate: Gate, asked: Asked) -> Answer:
     """What takes the disk: `measured`, name -> bytes and files, of all users' volumes and of what running servers write to;
-    `servers`, the id of a running one's container -> the names of all that is its own."""
+    `servers`, the id of a running one's container -> the names of all that it writes to: its own, and what it shares."""
     query = {"filters": json.dumps({"label": gate.filters})}
     there = (await gate.engine.ask("GET", "/containers/json", query)).content
     own: dict[str, list[str]] = {}
@@ -136,7 +136,7 @@ async def growth(gate: Gate, asked: Asked) -> Answer:
         if not found.found:
             continue
         server = found.content
-        own[one["Id"]] = [mount["Name"] for mount in server["Mounts"] if mount["Type"] == "volume"]
+        own[one["Id"]] = [mount["Name"] for mount in server["Mounts"] if mount["Type"] == "volume" and mount["RW"]]
         # The layer that it writes to; an engine that keeps layers otherwise does not say where that is.
         layer = ((server.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir")
         if layer and not server["HostConfig"]["ReadonlyRootfs"]:
@@ -161,7 +161,8 @@ async def inspect(gate: Gate, asked: Asked) -> Answer:
 async def create(gate: Gate, asked: Asked) -> Answer:
     """A server, made from the filter's own template: the hub says whose it is."""
     wish = reading.wish(asked.body)
-    kind = gate.made_from.kind_for(wish.user, wish.kind)
+    # The groups that a login names are the hub's to know.
+    kind = gate.made_from.kind_for(wish.user, wish.kind, None)
     if kind is None:
         raise Refused(f"a server of the kind {wish.kind}, which {wish.user} may not have"[:200])
     name = servers.filled(kind.server_name, wish.user)
@@ -174,6 +175,9 @@ async def create(gate: Gate, asked: Asked) -> Answer:
     for volume in volumes:
         there = await _usable(gate, volume.name)
         new = new or (not there and volume.target == servers.home(kind))
+    for folder, _ in gate.made_from.folders_of(wish.user, kind.name):
+        if problem := await _unusable(gate, folder):
+            return message(HTTPStatus.CONFLICT, f"{folder.name} cannot be shared: {problem}")
     made = replace(wish, home_is_new=new)
     quota = await _bounds_volumes(gate, kind)
     body = servers.creation(gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint, quota=quota)
@@ -209,6 +213,25 @@ async def _usable(gate: Gate, volume: str) -> bool:
     if carried.get(labels.DEPLOYMENT, _own(gate)) != _own(gate) and volume.startswith(f"{_own(gate)}-"):
         raise Refused(f"the volume {volume} of another deployment")
     return True
+
+
+async def _unusable(gate: Gate, folder: Folder) -> str:
+    """Why a folder that users share can be mounted by none, empty where it can. A path, and what the engine mounts from another
+    machine, it refuses itself where they are not there."""
+    if folder.path or folder.options:
+        return ""
+    answer = await gate.engine.ask("GET", f"/volumes/{folder.volume}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        # The engine would make an empty one, of root's.
+        return f"there is no volume {folder.volume}"
+    if not answer.found:
+        raise Away(f"the volume {folder.volume} cannot be looked at")
+    carried = answer.content.get("Labels") or {}
+    owner = carried.get(labels.DEPLOYMENT)
+    is_own = owner == _own(gate) and carried.get(labels.ROLE) == labels.SHARED
+    if is_own if folder.ours else not owner:
+        return ""
+    return f"the volume {folder.volume} is no folder that was made for it"
 
 
 def _own(gate: Gate) -> str:

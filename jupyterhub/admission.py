@@ -85,7 +85,8 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
     async def add_user(self, user: Any) -> None:
         # JupyterHub calls it for all users of its database when it starts, and for each new one.
         await maybe_future(super().add_user(user))
-        groups.give(getattr(user, "orm_user", user), self.listed_groups.get(user.name, ()))
+        if listed := self.listed_groups.get(user.name):
+            groups.give(getattr(user, "orm_user", user), listed)
 
     def _begin(self, typed: str, known: str, address: str) -> None:
         if seconds := self._tries.begin(typed, address):

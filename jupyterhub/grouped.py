@@ -13,7 +13,7 @@ import membership
 from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthenticator
 from tornado.httpclient import HTTPClientError
 from tornado.web import HTTPError
-from traitlets import Float, default
+from traitlets import Float, Set, default
 
 
 class CallbackHandler(OAuthCallbackHandler):  # type: ignore[misc]  # oauthenticator has no types
@@ -34,6 +34,7 @@ class Grouped(OAuthenticator):  # type: ignore[misc]  # oauthenticator has no ty
     # What the service calls a group.
     group = "a group"
 
+    choosing_groups = Set(config=True, help="Groups whose members may have a kind of servers; they let nobody in.")
     check_every = Float(600, config=True, help="Seconds after which a user's groups are asked for again.")
     proof_lasts = Float(
         3000,
@@ -42,9 +43,15 @@ class Grouped(OAuthenticator):  # type: ignore[misc]  # oauthenticator has no ty
     )
 
     @property
+    def letting_in(self) -> set[str]:
+        """The groups whose members may enter."""
+        groups: set[str] = self.allowed_groups | self.admin_groups
+        return groups
+
+    @property
     def named_groups(self) -> set[str]:
-        """The groups that the settings name."""
-        named: set[str] = self.allowed_groups | self.admin_groups
+        """The groups that the settings name, which the service is asked for."""
+        named: set[str] = self.letting_in | self.choosing_groups
         return named
 
     @default("manage_groups")
@@ -73,7 +80,7 @@ class Grouped(OAuthenticator):  # type: ignore[misc]  # oauthenticator has no ty
     async def check_allowed(self, username: str, auth_model: Any) -> bool:
         if await super().check_allowed(username, auth_model):
             return True
-        if not self.named_groups:
+        if not self.letting_in:
             raise HTTPError(403, f"{username} is not on this hub's list of users.")
         raise HTTPError(403, f"{username} is neither on this hub's list of users nor in {self.group} that may use it.")
 

@@ -100,6 +100,8 @@ def configure_login(c: Any, contract: Contract, secrets: Secrets) -> None:
     c.JupyterHub.authenticator_class = admission.over(import_item(contract.login.authenticator_class))
     for trait, value in contract.login.traits.items():
         setattr(c.Authenticator, trait, value)
+    if choosing := {group for kind in contract.kinds for group in kind.provider_groups}:
+        c.Authenticator.choosing_groups = choosing
     for trait, secret in secrets.login.items():
         setattr(c.Authenticator, trait, secret.reveal())
     c.Authenticator.data_dir = contract.hub.data_dir

@@ -178,7 +178,7 @@ class Watch:
         return await self._end(user, f"{service} no longer confirms that you may use this hub: {_ASK}")
 
     def _no_longer(self, groups: Iterable[str]) -> str:
-        left = sorted(set(groups) & self._authenticator.named_groups)
+        left = sorted(set(groups) & self._authenticator.letting_in)
         if left:
             return f"You are no longer a member of {' or '.join(left)}: {_ASK}"
         return f"You are not in {self._authenticator.group} that may use this hub any more: {_ASK}"

@@ -131,7 +131,12 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     @property
     def kind(self) -> ServerKind:
-        return self.kinds.kind_of_server(self.user.name, self._kind)
+        return self.kinds.kind_of_server(self.user.name, self._kind, self._groups)
+
+    @property
+    def _groups(self) -> frozenset[str]:
+        """The user's groups, those that the login named among them."""
+        return frozenset(group.name for group in self.user.groups)
 
     def _take_kind(self, name: str) -> None:
         self._kind = name
@@ -148,7 +153,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def get_options_form(self) -> str:
         """Kinds to choose from; empty where there is nothing to choose."""
-        there = self.kinds.kinds_of(self.user.name)
+        there = self.kinds.kinds_of(self.user.name, self._groups)
         return choosing.form(there, self._remembered) if len(there) > 1 else ""
 
     @property
@@ -169,7 +174,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     def _choose_kind(self) -> None:
         """Raises ServerFailed where the user may not have what was chosen; the next start has the first kind then."""
         name = str(self.user_options.get(KIND, ""))
-        if self.kinds.kind_for(self.user.name, name) is None:
+        if self.kinds.kind_for(self.user.name, name, self._groups) is None:
             self.orm_spawner.user_options = {}
             self.db.commit()
             raise ServerFailed(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from hubdeploy.blueprint import held_documents, routing
+from hubdeploy.blueprint import folders, held_documents, routing
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.provider import Provider
 from hubdeploy.contract import labels
@@ -74,6 +74,7 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
         # By name: the order of the userlist's lines says nothing, so it must not restart the hub.
         users=tuple(sorted(settings.users, key=lambda user: user.name)),
         kinds=tuple(server_kind(settings, engine_memory, one) for one in settings.kinds or (ONLY,)),
+        folders=tuple(folders.folder(settings, one) for one in settings.folders),
     )
 
 
@@ -86,6 +87,7 @@ def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> Se
         "title": kind.title,
         "description": kind.description,
         "users": kind.takers(settings.users),
+        "provider_groups": kind.provider_groups or (),
         "image": settings.notebook_image,
         "ours": settings.notebook_member is not None,
         "server_name": settings.server_name_template,

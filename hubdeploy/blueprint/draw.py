@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from hubdeploy.blueprint import images
+from hubdeploy.blueprint import folders, images
 from hubdeploy.blueprint.component import Component, Facts
 from hubdeploy.blueprint.components import COMPONENTS, guard
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, NetworkSpec, Store, VolumeSpec
@@ -66,8 +66,10 @@ def networks(settings: Settings) -> tuple[NetworkSpec, ...]:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """The volumes of all components, each once."""
-    return _once(one for component in COMPONENTS for one in component.volumes(settings))
+    """The volumes of all components, each once, and those that users share."""
+    return _once(
+        (*(one for component in COMPONENTS for one in component.volumes(settings)), *folders.volumes(settings))
+    )
 
 
 def kept(settings: Settings) -> dict[str, str]:

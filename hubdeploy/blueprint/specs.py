@@ -87,7 +87,8 @@ class NetworkSpec:
 @dataclass(frozen=True)
 class VolumeSpec:
     """`owned` and `key` as in NetworkSpec. `remembers_servers`: the hub finds running servers in it; with another volume
-    in its place it knows none. `kept`: what backups call it, as it holds what cannot be made again; empty for any other."""
+    in its place it knows none. `kept`: what backups call it, as it holds what cannot be made again; empty for any other.
+    `owner`: the number of the user who shall own what root owns; None leaves it as it is."""
 
     name: str
     labels: Mapping[str, str]
@@ -95,6 +96,7 @@ class VolumeSpec:
     key: str
     remembers_servers: bool = False
     kept: str = ""
+    owner: int | None = None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Deployment:
 
     def draw(self) -> Drawn:
         """The plan from what is to what should be, on one snapshot of the engine."""
-        snapshot = self.observe()
+        snapshot = self._with_owners(self.observe())
         settings, made = generated.completed(self.settings)
         settings, about_port = plain_port.where_free(settings, snapshot, self.engine.port_holder)
         pair, cause, about_pair = self._certificate()
@@ -181,6 +181,18 @@ class Deployment:
             return *selection.decide(self.settings, self.engine.read_volume), ()
         except InputError as refused:
             return Pair(b"", Secret(b"")), None, refused.problems
+
+    def _with_owners(self, snapshot: Snapshot) -> Snapshot:
+        """With the owners of the volumes that shall belong to somebody. Without an image the engine cannot be asked."""
+        owned = [
+            one.name for one in draw.volumes(self.settings) if one.owner is not None and one.name in snapshot.volumes
+        ]
+        if not owned or not snapshot.images:
+            return snapshot
+        with files.locked(self.settings.root):
+            owners = self.engine.volume_owners(owned, deployment=self.settings.name)
+        states = {name: dataclasses.replace(snapshot.volumes[name], owner=owner) for name, owner in owners.items()}
+        return dataclasses.replace(snapshot, volumes={**snapshot.volumes, **states})
 
     def _evidence(self, drawn: Drawn) -> Evidence:
         """What the checks need and only the engine or this machine can tell."""

@@ -12,7 +12,7 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -131,6 +131,22 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """What users share, under its name: a volume of the engine, or a `path` of its host. `options` are those of the engine's own
+    driver, for a volume on another machine. `writers` and `readers` are users, None for everybody, in the order of their names;
+    `kinds`: only servers of these have it, all if it is None. `ours`: the deployment makes the volume, and its files are kept."""
+
+    name: str
+    volume: str = ""
+    path: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    writers: tuple[str, ...] = ()
+    readers: tuple[str, ...] | None = ()
+    kinds: tuple[str, ...] | None = None
+    ours: bool = False
+
+
+@dataclass(frozen=True)
 class ServerKind:
     """What a user's server is made from. Memory is bytes, `cpu_limit` a number of CPUs (None: no limit), `disk_limit` the bytes
     of all volumes of a user (None: no limit).
@@ -138,7 +154,8 @@ class ServerKind:
     Seconds, None for never: a server is stopped when nothing ran in it for `idle_timeout`, and in any case at the age of
     `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
 
-    `title` and `description` are for its users to read; `users` may have it, None for everybody.
+    `title` and `description` are for its users to read; `users` may have it, None for everybody, and members of
+    `provider_groups`, which the login names.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
     `server_name` is DockerSpawner's template of the container's name.
     A field with the name of a field of Settings is filled from it.
@@ -169,13 +186,22 @@ class ServerKind:
     title: str = ""
     description: str = ""
     users: tuple[str, ...] | None = None
+    provider_groups: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
-        """A digest that each server carries as a label: one with another digest is out of date. When a server starts and when it
-        is stopped, and who may have it, is the hub's to know, so running ones follow a change at once."""
+        """A digest of what its servers are made from. When a server starts and when it is stopped, and who may have it, is the
+        hub's to know, so running ones follow a change at once."""
         made_from = replace(
-            self, idle_timeout=None, max_age=None, memory_guarantee=None, name="", title="", description="", users=None
+            self,
+            idle_timeout=None,
+            max_age=None,
+            memory_guarantee=None,
+            name="",
+            title="",
+            description="",
+            users=None,
+            provider_groups=(),
         )
         return hashlib.sha256(to_bytes(made_from)).hexdigest()[:16]
 
@@ -191,12 +217,13 @@ class Contract:
     login: Login
     users: tuple[User, ...]
     kinds: tuple[ServerKind, ...]
+    folders: tuple[Folder, ...] = ()
 
     @property
     def servers(self) -> Servers:
         """What of it users' servers are made from."""
         sudo = tuple(user.name for user in self.users if user.sudo)
-        return Servers(self.labels, self.hub.base_url, self.kinds, sudo)
+        return Servers(self.labels, self.hub.base_url, self.kinds, sudo, self.folders)
 
 
 @dataclass(frozen=True)
@@ -208,18 +235,45 @@ class Servers:
     base_url: str
     kinds: tuple[ServerKind, ...]
     sudo_users: tuple[str, ...]
+    folders: tuple[Folder, ...] = ()
 
-    def kinds_of(self, user: str) -> tuple[ServerKind, ...]:
-        """The kinds that a user may have; one at least, and the first is theirs unless they choose another."""
-        return tuple(one for one in self.kinds if one.users is None or user in one.users)
+    def kinds_of(self, user: str, named: Collection[str] | None = ()) -> tuple[ServerKind, ...]:
+        """The kinds that a user may have; one at least, and the first is theirs unless they choose another. `named` are the
+        groups that the login names; None where they are not known, and the hub's word counts."""
 
-    def kind_for(self, user: str, name: str = "") -> ServerKind | None:
-        """The kind of this name for a user, without a name the first of theirs; None if they may not have it."""
-        return next((one for one in self.kinds_of(user) if name in ("", one.name)), None)
+        def by_login(kind: ServerKind) -> bool:
+            return any(named is None or group in named for group in kind.provider_groups)
 
-    def kind_of_server(self, user: str, name: str) -> ServerKind:
+        return tuple(one for one in self.kinds if one.users is None or user in one.users or by_login(one))
+
+    def kind_for(self, user: str, name: str = "", named: Collection[str] | None = ()) -> ServerKind | None:
+        """The kind of this name for a user, without a name the first one; None if they may not have it."""
+        if not name:
+            return self.kinds_of(user, named or ())[0]
+        return next((one for one in self.kinds_of(user, named) if one.name == name), None)
+
+    def kind_of_server(self, user: str, name: str, named: Collection[str] | None = ()) -> ServerKind:
         """The kind that a server of this kind's name would be now: where it is gone or another's, the user's first one."""
-        return self.kind_for(user, name) or self.kinds_of(user)[0]
+        return self.kind_for(user, name, named) or self.kinds_of(user, named or ())[0]
+
+    def folders_of(self, user: str, kind: str) -> tuple[tuple[Folder, bool], ...]:
+        """The folders that a server of this kind shows its user, and whether only to read, by name."""
+        return tuple(
+            (one, user not in one.writers)
+            for one in sorted(self.folders, key=lambda one: one.name)
+            if one.kinds is None or kind in one.kinds
+            if user in one.writers or one.readers is None or user in one.readers
+        )
+
+    def fingerprint(self, user: str, kind: ServerKind) -> str:
+        """A digest of what a user's server of this kind is made from, which it carries as a label: one with another digest is out
+        of date."""
+        shared = [
+            (one.name, one.volume, one.path, dict(one.options), reads)
+            for one, reads in self.folders_of(user, kind.name)
+        ]
+        whole = f"{kind.fingerprint} {json.dumps(shared, sort_keys=True)}".encode()
+        return hashlib.sha256(whole).hexdigest()[:16] if shared else kind.fingerprint
 
     def may_sudo(self, user: str) -> bool:
         return self.kinds[0].grant_sudo or user in self.sudo_users

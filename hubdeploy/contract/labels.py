@@ -25,5 +25,5 @@ ASSETS = "hubdeploy.assets"
 ASIDE = "hubdeploy.aside"
 
 # Roles that are no component's: a user's server, a container that answers one question, one that
-# the clock asked for, a user's volume, and one of a server's temporary files.
-SERVER, ONE_OFF, JOB, VOLUME, SCRATCH = "server", "one-off", "job", "volume", "scratch"
+# the clock asked for, a user's volume, one of a server's temporary files, and one that users share.
+SERVER, ONE_OFF, JOB, VOLUME, SCRATCH, SHARED = "server", "one-off", "job", "volume", "scratch", "shared"

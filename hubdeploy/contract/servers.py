@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from . import labels, logs
-from .documents import SERVER_MAC, ServerKind, Servers, Volume
+from .documents import SERVER_MAC, Folder, ServerKind, Servers, Volume
 
 # What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
 # sudo stay root and must pass the stop signal on; without it the server and its kernels are killed, not stopped.
@@ -28,6 +28,8 @@ RUNTIME_DIRECTORY = "/run/notebook"
 SCRATCH = "/tmp"
 # The engine's own driver of volumes.
 DRIVER = "local"
+# Where a server has what its user shares with others. It is no part of a home, so nothing is left there of a folder that is gone.
+SHARED = "/srv/shared"
 # The number of the group `users`, in every Debian and Ubuntu, and in docker-stacks.
 USERS = 100
 # Where the home's volume lies in a safe start that cannot use it as the home.
@@ -129,7 +131,7 @@ def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
 def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool = False) -> dict[str, Any]:
     """The body of the engine's request that makes the server, of a kind that the user may have. `mac_in_endpoint`: as the API
     has it from MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes."""
-    kind = servers.kind_for(wish.user, wish.kind)
+    kind = servers.kind_for(wish.user, wish.kind, None)
     assert kind is not None, "asked for by whoever may not have it"
     sudo = servers.may_sudo(wish.user)
     root = starts_as_root(kind, sudo=sudo)
@@ -149,7 +151,7 @@ def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool
         "Labels": {
             **servers.labels,
             labels.ROLE: labels.SERVER,
-            labels.FINGERPRINT: kind.fingerprint,
+            labels.FINGERPRINT: servers.fingerprint(wish.user, kind),
             labels.PATH: servers.base_url,
             labels.USER: wish.user,
             labels.SUDO: "yes" if sudo else "no",
@@ -173,6 +175,7 @@ def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool
             "Mounts": [
                 *(_mount(servers, kind, one, aside=wish.aside, quota=quota) for one in volumes(kind, wish.user)),
                 *([] if root else [_scratch(servers, target) for target in _scratched(kind)]),
+                *(_shared(servers, *one) for one in servers.folders_of(wish.user, kind.name)),
             ],
             "Memory": kind.memory_limit,
             "MemorySwap": kind.memory_limit,
@@ -197,6 +200,24 @@ def _mount(servers: Servers, kind: ServerKind, volume: Volume, *, aside: bool, q
     if quota and kind.disk_limit:
         options["DriverConfig"] = {"Name": DRIVER, "Options": bounds(kind)}
     return {"Type": "volume", "Source": volume.name, "Target": target, "ReadOnly": False, "VolumeOptions": options}
+
+
+def _shared(servers: Servers, folder: Folder, reads: bool) -> dict[str, Any]:
+    """The mount of a folder that users share. It stays as it is: the engine puts nothing into it from the image."""
+    mount = {"Target": f"{SHARED}/{folder.name}", "ReadOnly": reads}
+    if folder.path:
+        return {"Type": "bind", "Source": folder.path, **mount}
+    options: dict[str, Any] = {"NoCopy": True}
+    if folder.options:
+        options["DriverConfig"] = {"Name": DRIVER, "Options": dict(folder.options)}
+    if folder.ours or folder.options:
+        options["Labels"] = shared_labels(servers.labels)
+    return {"Type": "volume", "Source": folder.volume, **mount, "VolumeOptions": options}
+
+
+def shared_labels(deployment: Mapping[str, str]) -> dict[str, str]:
+    """The labels of a volume that users share; `deployment` are the deployment's."""
+    return {**deployment, labels.ROLE: labels.SHARED}
 
 
 def _scratched(kind: ServerKind) -> list[str]:

@@ -105,6 +105,18 @@ def create_volume(connection: Connection, operation: op.VolumeExists, progress: 
         connection.api.create_volume(operation.spec.name, labels=dict(operation.spec.labels))
 
 
+def own_volume(connection: Connection, operation: op.VolumeOwned, progress: Progress) -> None:
+    folder = tarfile.TarInfo(observe.VOLUME.lstrip("/"))
+    folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o755, int(time.time())
+    folder.uid, folder.gid = operation.uid, servers.USERS
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        tar.addfile(folder)
+    with translated(str(operation)), observe.mounting(connection, operation.name, read_only=False) as container:
+        # A folder of an archive that is there keeps what is in it.
+        connection.api.put_archive(container, "/", content.getvalue())
+
+
 def remove_volume(connection: Connection, operation: op.VolumeGone, progress: Progress) -> None:
     with translated(str(operation)), already_gone():
         observe.remove_reader(connection, operation.name)

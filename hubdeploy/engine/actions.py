@@ -22,6 +22,7 @@ _ACTIONS: dict[type, Callable[[Connection, Any, Progress], None]] = {
     op.NetworkExists: act.create_network,
     op.NetworkGone: act.remove_network,
     op.VolumeExists: act.create_volume,
+    op.VolumeOwned: act.own_volume,
     op.VolumeGone: act.remove_volume,
     op.StateNoted: states.note,
     op.StateKept: states.keep,

@@ -161,6 +161,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], above: tuple[str, .
             yield f"users' volumes: {', '.join(before or ()) or 'none'} -> {', '.join(after or ()) or 'none'}"
         elif field == "volumes":
             yield from _volume_changes(before or [], after or [])
+        elif field == "folders":
+            yield from _folder_changes(_by_name(before), _by_name(after))
         elif field == "kinds" and (old_ones := _by_name(before)) and (new_ones := _by_name(after)):
             yield from _kind_changes(old_ones, new_ones)
         else:
@@ -184,12 +186,32 @@ def _kind_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
                 yield f"environment of {name}: {', '.join(changed)}"
             elif field == "users":
                 yield f"users of {name}: {_people(before, after)}"
+            elif field == "provider_groups":
+                yield f"groups of the login with {name}: {_people(before, after)}"
             elif field == "volumes":
                 yield from _volume_changes(before or [], after or [])
             else:
                 key = _KEYS.get(f"kinds.{field}") or keys_of_fields().get(field)
                 text = [spelt(key, value) if key else _text(value) for value in (before, after)]
                 yield f"{_in_the_file(key) or field} of {name}: {text[0]} -> {text[1]}"
+
+
+def _folder_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What changed in what users share, and for whom."""
+    if old.keys() != new.keys():
+        yield f"shared: {', '.join(sorted(old)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"
+    for name in (name for name in new if name in old):
+        before, after = old[name], new[name]
+        for field, words in (("writers", "who writes to"), ("readers", "who reads")):
+            if before[field] != after[field]:
+                yield f"{words} {name}: {_people(before[field], after[field])}"
+        if before["kinds"] != after["kinds"]:
+            yield f"kinds of servers with {name}: {_people(before['kinds'], after['kinds'])}".replace(
+                "everybody", "all"
+            )
+        sources = [(one["volume"], one["path"], one["options"]) for one in (before, after)]
+        if sources[0] != sources[1]:
+            yield f"what {name} is: {' -> '.join(path or volume for volume, path, _ in sources)}"
 
 
 def _in_the_file(key: str | None) -> str | None:

@@ -145,6 +145,17 @@ class VolumeExists:
         return f"volume {self.spec.name} exists"
 
 
+@dataclass(frozen=True)
+class VolumeOwned:
+    """The volume itself, not what is in it. A throw-away container makes it so."""
+
+    name: str
+    uid: int
+
+    def __str__(self) -> str:
+        return f"volume {self.name} belongs to UID {self.uid}"
+
+
 class VolumeGone(_Named):
     """Several calls: a throw-away container that a killed run left on the volume goes first."""
 
@@ -270,6 +281,7 @@ EngineOperation = (
     | NetworkExists
     | NetworkGone
     | VolumeExists
+    | VolumeOwned
     | VolumeGone
     | StateNoted
     | StateKept

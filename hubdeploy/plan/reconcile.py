@@ -5,7 +5,7 @@ Pure: it asks nobody and changes nothing. What must be refused is found by `chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, NetworkSpec, VolumeSpec
@@ -63,10 +63,16 @@ def _network_steps(spec: NetworkSpec, snapshot: Snapshot, deployment: str) -> li
 
 
 def volume_steps(volumes: Iterable[VolumeSpec], snapshot: Snapshot) -> tuple[Step, ...]:
-    """The volumes that are missing."""
-    return tuple(
-        Step(op.VolumeExists(volume), "it does not exist") for volume in volumes if volume.name not in snapshot.volumes
-    )
+    """The volumes that are missing, and those that are still root's and shall be somebody else's."""
+    return tuple(step for spec in volumes for step in _volume_steps(spec, snapshot))
+
+
+def _volume_steps(spec: VolumeSpec, snapshot: Snapshot) -> Iterator[Step]:
+    state = snapshot.volumes.get(spec.name)
+    if state is None:
+        yield Step(op.VolumeExists(spec), "it does not exist")
+    if spec.owner is not None and (state is None or state.owner == 0):
+        yield Step(op.VolumeOwned(spec.name, spec.owner), "users write to it")
 
 
 def _with_tags(snapshot: Snapshot, steps: Iterable[Step]) -> Snapshot:
@@ -93,12 +99,13 @@ def _pending(
     servers = blueprint.contract.servers
 
     def wanted(one: ContainerState) -> ServerKind:
-        return servers.kind_of_server(one.user, one.labels.get(labels.KIND, ""))
+        # Who is in which group of a login nobody knows here.
+        return servers.kind_of_server(one.user, one.labels.get(labels.KIND, ""), None)
 
     def lost_kind(one: ContainerState) -> bool:
         """Not where nobody has chosen one yet."""
         name = one.labels.get(labels.KIND, ONLY.name)
-        return name != ONLY.name and servers.kind_for(one.user, name) is None
+        return name != ONLY.name and servers.kind_for(one.user, name, None) is None
 
     def other_image(one: ContainerState) -> bool:
         reference = wanted(one).image
@@ -109,7 +116,7 @@ def _pending(
         (f"image {servers.kinds[0].image} is new", other_image),
         (
             "the settings of servers changed",
-            lambda one: one.labels.get(labels.FINGERPRINT) != wanted(one).fingerprint,
+            lambda one: one.labels.get(labels.FINGERPRINT) != servers.fingerprint(one.user, wanted(one)),
         ),
         (
             "the right to use sudo changed",

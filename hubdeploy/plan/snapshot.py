@@ -57,12 +57,14 @@ class NetworkState:
 
 @dataclass(frozen=True)
 class VolumeState:
-    """`users`: its name is one that the template of users' volumes can give. `held`: a container mounts it, running or not."""
+    """`users`: its name is one that the template of users' volumes can give. `held`: a container mounts it, running or not.
+    `owner`: the number of the user it belongs to; None where nobody asked."""
 
     name: str
     labels: Mapping[str, str]
     users: bool = False
     held: bool = True
+    owner: int | None = None
 
     @property
     def is_users(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 from hubdeploy import family
 from hubdeploy.contract.documents import Secret, User
 from hubdeploy.settings import logins, readers, timezones, volume_names
+from hubdeploy.settings.folders import Folder
 from hubdeploy.settings.kinds import Kind
 from hubdeploy.settings.logins import LOGINS, LoginRow
 
@@ -478,6 +479,7 @@ class Settings:
 
     users: tuple[User, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    folders: tuple[Folder, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -27,6 +28,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = re.compile(
     r"(NB|JUPYTER|JUPYTERHUB|JPY|NOTEBOOK|CHOWN|GRANT|RESTARTABLE|CONDA)_.*|HOME|USER|LOGNAME|SHELL|PATH|PWD|TZ|UID|GID"
 )
+
+
+_Folder = TypeVar("_Folder")
 
 
 class _Unset:
@@ -59,7 +63,7 @@ def _text(longest: int) -> Callable[[str], str]:
     return read
 
 
-def _users(node: yaml.Node) -> tuple[str, ...]:
+def names_of_users(node: yaml.Node) -> tuple[str, ...]:
     found = [names.normalized(one.value) for one in _items(node, "a list of users, such as [ada, bob]")]
     wrong = [one for one in found if not names.is_spelled(one) or not names.is_short(one)]
     if wrong:
@@ -71,12 +75,28 @@ def _users(node: yaml.Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _groups(node: yaml.Node) -> tuple[str, ...]:
+def names_of_groups(node: yaml.Node) -> tuple[str, ...]:
     found = [one.value.lower().removeprefix("@") for one in _items(node, "a list of groups, such as [physics, staff]")]
     if not found or not all(re.fullmatch(names.GROUP, one) for one in found):
         wanted = f"groups as userlist has them: {names.OF_GROUPS}"
         raise readers.Unfit("names something that is no group, or nothing", wanted, "correct it, or delete the line")
     return tuple(dict.fromkeys(found))
+
+
+def _groups_of_the_login(node: yaml.Node) -> tuple[str, ...]:
+    wanted = "a list of groups as the login names them, such as [students, 'org:team']"
+    found = [one.value for one in _items(node, wanted)]
+    if not found or not all(0 < len(one) <= _LONGEST_DESCRIPTION and one.isprintable() for one in found):
+        raise readers.Unfit("names no group, or one that cannot be printed", wanted, "correct it, or delete the line")
+    return tuple(dict.fromkeys(found))
+
+
+def words(node: yaml.Node) -> tuple[str, ...]:
+    """Names of kinds, which another rule looks up."""
+    found = tuple(dict.fromkeys(one.value for one in _items(node, "a list of names, such as [large]")))
+    if not found:
+        raise readers.Unfit("names nothing", "a list of names", "name one, or delete the line")
+    return found
 
 
 def _items(node: yaml.Node, wanted: str) -> list[yaml.ScalarNode]:
@@ -114,10 +134,19 @@ class Kind:
         "what it is for", _text(_LONGEST_DESCRIPTION), example="16 GB, for the thesis", default=""
     )
     users: tuple[str, ...] | None = declared(
-        "who may have it; everybody if neither this nor `groups` is there", _users, example="[ada, bob]", default=None
+        "who may have it; everybody if neither this nor groups are there",
+        names_of_users,
+        example="[ada, bob]",
+        default=None,
     )
     groups: tuple[str, ...] | None = declared(
-        "groups of `userlist` whose members may have it too", _groups, example="[physics]", default=None
+        "groups of `userlist` whose members may have it too", names_of_groups, example="[physics]", default=None
+    )
+    provider_groups: tuple[str, ...] | None = declared(
+        "groups that GitHub or an OpenID Connect provider names, whose members may have it too",
+        _groups_of_the_login,
+        example="[students]",
+        default=None,
     )
     memory: int | _Unset = declared("memory of one server", readers.size, instead_of="USER_MEMORY_LIMIT", example="16G")
     guarantee: int | _Unset | None = declared(
@@ -145,10 +174,11 @@ class Kind:
 
     @property
     def is_for_everybody(self) -> bool:
-        return self.users is None and self.groups is None
+        return self.users is None and self.groups is None and self.provider_groups is None
 
     def takers(self, users: Iterable[User]) -> tuple[str, ...] | None:
-        """The names of who may have it, whom `groups` names by their members among `users`; None for everybody."""
+        """The names of who may have it, whom `groups` names by their members among `users`; None for everybody. Members of a
+        login's groups come on top."""
         if self.is_for_everybody:
             return None
         members = [user.name for user in users if set(user.groups) & set(self.groups or ())]
@@ -164,9 +194,9 @@ class Kind:
 ONLY = Kind("default", 0, "")
 
 
-def declarations() -> dict[str, Mapping[str, Any]]:
-    """What may stand in a kind: key -> what it means, how it is read, what it stands for."""
-    return {one.name: one.metadata for one in fields(Kind) if one.metadata}
+def declarations(entry: type[Any] = Kind) -> dict[str, Mapping[str, Any]]:
+    """What may stand in an entry, such as a kind: key -> what it means, how it is read, what it stands for."""
+    return {one.name: one.metadata for one in fields(entry) if one.metadata}
 
 
 def parse(text: str) -> tuple[tuple[Kind, ...], list[Problem]]:
@@ -178,12 +208,12 @@ def parse(text: str) -> tuple[tuple[Kind, ...], list[Problem]]:
         return (), [Problem(f"{FILE}:{line}", "", f"is no YAML: {error.problem}", "YAML", "correct that line")]
     except yaml.YAMLError:
         return (), [Problem(FILE, "", "holds characters that YAML has not", "a text in YAML", "take them out")]
-    reading = _Reading()
+    reading = Reading()
     found = reading.file(root)
     return found, reading.problems
 
 
-class _Reading:
+class Reading:
     """One pass over a file; it goes on after a problem, so that all are found at once."""
 
     def __init__(self) -> None:
@@ -194,7 +224,9 @@ class _Reading:
         if not isinstance(root, yaml.MappingNode):
             self._problem(root, "", "holds no table", wanted, "see docs/servers.md, or delete the file")
             return ()
-        parts = self._table(root, "", ("kinds", "environment"))
+        parts = self._table(root, "", ("kinds", "environment", "shared"))
+        if parts.keys() == {"shared"}:
+            return ()
         shared = self._value(parts["environment"], "environment", _environment, {}) if "environment" in parts else {}
         node = parts.get("kinds")
         if not isinstance(node, yaml.MappingNode) or not node.value:
@@ -220,15 +252,50 @@ class _Reading:
         if not isinstance(node, yaml.MappingNode):
             self._problem(key, at, "holds no table", "title: and what else the kind has", "add a title below it")
             return None
-        known = declarations()
-        parts = self._table(node, f"{at}.", tuple(known))
-        values = {key: self._value(part, f"{at}.{key}", known[key]["read"], None) for key, part in parts.items()}
-        if "title" not in parts:
+        values = self._fields(node, at, declarations())
+        if "title" not in values:
             self._problem(key, at, "has no title", "what users read of it", "add a line such as title: Large")
         if len(self.problems) > before:
             return None
         environment = {**shared, **values.pop("environment", {})}
         return Kind(name, key.start_mark.line + 1, **values, environment=tuple(sorted(environment.items())))
+
+    def folders(self, text: str, made: Callable[..., _Folder], known: Mapping[str, Mapping[str, Any]]) -> list[_Folder]:
+        """The entries of the part `shared`, those with a problem left out. What is wrong with the rest of the file is found by
+        `parse`. `made` takes name, line and fields; `known` declares these."""
+        with suppress(yaml.YAMLError):
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            parts = root.value if isinstance(root, yaml.MappingNode) else []
+            node = next((value for key, value in parts if key.value == "shared"), None)
+            if isinstance(node, yaml.MappingNode) and node.value:
+                found = [self._folder(key, body, made, known) for key, body in self._entries(node, "shared")]
+                return [one for one in found if one is not None]
+            if node is not None:
+                wanted, fix = "a folder's name, and what it has", "see docs/servers.md, or delete the line"
+                self._problem(node, "shared", "names no folder", wanted, fix)
+        return []
+
+    def _folder(
+        self,
+        key: yaml.ScalarNode,
+        node: yaml.Node,
+        made: Callable[..., _Folder],
+        known: Mapping[str, Mapping[str, Any]],
+    ) -> _Folder | None:
+        at, before = f"shared.{str(key.value)[:_LONGEST_TITLE]}", len(self.problems)
+        if re.fullmatch(names.GROUP, key.value) is None:
+            self._problem(key, at, "is not a folder's name", names.OF_GROUPS, "write such a name")
+        # `physics:` alone is a folder that has nothing of its own.
+        is_empty = isinstance(node, yaml.ScalarNode) and node.value in ("", "null", "~") and not node.style
+        if not is_empty and not isinstance(node, yaml.MappingNode):
+            self._problem(key, at, "holds no table", ", ".join(known), "write what it has below it, or nothing")
+            return None
+        values = self._fields(node, at, known) if isinstance(node, yaml.MappingNode) else {}
+        return made(key.value, key.start_mark.line + 1, **values) if len(self.problems) == before else None
+
+    def _fields(self, node: yaml.MappingNode, at: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        parts = self._table(node, f"{at}.", tuple(known))
+        return {key: self._value(part, f"{at}.{key}", known[key]["read"], None) for key, part in parts.items()}
 
     def _table(self, node: yaml.MappingNode, at: str, known: tuple[str, ...]) -> dict[str, yaml.Node]:
         found: dict[str, yaml.Node] = {}
@@ -253,7 +320,7 @@ class _Reading:
                 yield key, value
 
     def _value(self, node: yaml.Node, key: str, read: Callable[[Any], Any], default: Any) -> Any:
-        wants_node = read in (_users, _groups, _environment)
+        wants_node = read in (names_of_users, names_of_groups, _groups_of_the_login, words, _environment)
         try:
             if not wants_node and not isinstance(node, yaml.ScalarNode):
                 raise readers.Unfit("is no single value", "one value", "write one value behind the colon")
@@ -289,6 +356,10 @@ def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
     found: list[Problem] = []
     for one in kinds:
         where, at = f"{FILE}:{one.line}", f"kinds.{one.name}"
+        if one.provider_groups and not settings.login.groups:
+            named = f"names groups of a login, and AUTHENTICATOR is {settings.authenticator}"
+            wanted, fix = "github or oidc", "use groups of userlist instead: groups: [NAME]"
+            found.append(Problem(where, f"{at}.provider_groups", named, wanted, fix))
         sure, limit = one.taking("guarantee", settings.memory_guarantee), one.taking("memory", settings.memory_limit)
         if sure and limit and sure > limit:
             wanted, fix = "no more than its memory", "set guarantee, or more memory"

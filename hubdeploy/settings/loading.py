@@ -15,7 +15,7 @@ from typing import Any
 
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import InputError, Problem, read_text
-from hubdeploy.settings import dotenv, kinds, readers, rules, unknown_keys, userlist
+from hubdeploy.settings import dotenv, folders, kinds, readers, rules, unknown_keys, userlist
 from hubdeploy.settings.declarations import DERIVED, LOCAL, NAME, SHARED, SHELL, Declaration, Settings, declarations
 
 
@@ -48,15 +48,19 @@ def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _
     noticed = _Noticed()
     entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
     users, of_users = _read_userlist(root)
-    servers, of_servers = _read_kinds(root)
-    noticed.problems += [*of_users, *of_servers, *([] if of_users else kinds.strangers(servers, users))]
+    servers, shared, of_servers = _read_servers(root)
+    noticed.problems += [*of_users, *of_servers]
+    if not of_users and not of_servers:
+        noticed.problems += kinds.strangers(servers, users)
+        noticed.problems += folders.strangers(shared, (kind.name for kind in servers), users)
     sources = _sources(environ, entries)
     secrets = _secrets(environ, entries.values())
     values = _resolve(root, sources, secrets, noticed)
-    found = Settings(**values, users=users, kinds=servers, origins=_origins(sources), root=root)
+    found = Settings(**values, users=users, kinds=servers, folders=shared, origins=_origins(sources), root=root)
     if not noticed.unread_files:
         noticed.problems += rules.contradictions(found, _whereabouts(sources), noticed.doubtful)
         noticed.problems += kinds.contradictions(found.kinds, found)
+        noticed.problems += folders.contradictions(found.folders, found)
     return found, sources, noticed
 
 
@@ -130,15 +134,16 @@ def _read_userlist(root: Path) -> tuple[tuple[User, ...], Sequence[Problem]]:
     return userlist.parse(text, source="userlist")
 
 
-def _read_kinds(root: Path) -> tuple[tuple[kinds.Kind, ...], Sequence[Problem]]:
+def _read_servers(root: Path) -> tuple[tuple[kinds.Kind, ...], tuple[folders.Folder, ...], Sequence[Problem]]:
     path = root / kinds.FILE
     if not path.exists():
-        return (), ()
+        return (), (), ()
     try:
-        text = read_text(path, kinds.FILE, "kinds of servers in YAML")
+        text = read_text(path, kinds.FILE, "kinds of servers and shared folders in YAML")
     except InputError as refused:
-        return (), refused.problems
-    return kinds.parse(text)
+        return (), (), refused.problems
+    (servers, of_kinds), (shared, of_folders) = kinds.parse(text), folders.parse(text)
+    return servers, shared, [*of_kinds, *of_folders]
 
 
 _Sources = list[tuple[str, Callable[[str], str], Mapping[str, str]]]

@@ -159,7 +159,9 @@ def kinds(settings: Settings) -> dict[str, str]:
 def _servers(settings: Settings, wire: Wire, app: JupyterHub, login: Any) -> Leaves:
     leaves: Leaves = {}
     for kind, name in kinds(settings).items():
-        user = SimpleNamespace(name=name, escaped_name=name, url=f"/user/{name}/", admin=name in login.admin_users)
+        user = SimpleNamespace(
+            name=name, groups=[], escaped_name=name, url=f"/user/{name}/", admin=name in login.admin_users
+        )
         server = app.spawner_class(
             config=app.config, user=user, hub=app.hub, authenticator=login, api_token="token",
             oauth_client_id=f"jupyterhub-user-{name}",

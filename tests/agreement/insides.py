@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,8 +15,9 @@ from urllib.parse import urlsplit
 from hubdeploy.blueprint import documents as written
 from hubdeploy.blueprint import renewal, routing
 from hubdeploy.contract import labels
-from hubdeploy.contract.documents import DEPLOYMENT_HEADER
+from hubdeploy.contract.documents import DEPLOYMENT_HEADER, User
 from hubdeploy.settings.declarations import Settings, loopback_address
+from hubdeploy.settings.folders import Folder
 from hubdeploy.settings.kinds import UNSET, Kind
 from tests.agreement.border import BROUGHT_BY, KEYS, bundle
 from tests.agreement.files import digest
@@ -186,12 +188,50 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
             yield Reading("servers.yml: title", f"{at}.title", kind.title if kind else "")
             yield Reading("servers.yml: description", f"{at}.description", kind.description if kind else "")
             yield Reading("servers.yml: users, groups", f"{at}.users", _absent_or(_takers(s, kind)))
+            named = tuple((kind.provider_groups if kind else None) or ())
+            yield Reading("servers.yml: provider_groups", f"{at}.provider_groups", named)
             for name, value in kind.environment if kind else ():
                 yield Reading("servers.yml: environment", f"{at}.environment.{name}", value)
+        for number, folder in enumerate(s.folders):
+            yield from _folder(s, folder, f"{document}.folders[{number}]")
     shared = s.authenticator == "shared-password"
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
         yield Reading(key, f"secrets.login.{name}", _absent_or(_password(s, leaves, key) if shared else None))
     yield Reading("GITHUB_CLIENT_SECRET OIDC_CLIENT_SECRET", "secrets.login.client_secret", _client_secret(s))
+
+
+def _folder(s: Settings, folder: Folder, at: str) -> Readings:
+    key = "servers.yml: shared"
+    yield Reading(key, f"{at}.name", folder.name)
+    yield Reading(key, f"{at}.path", folder.path or "")
+    yield Reading(key, f"{at}.kinds", _absent_or(folder.kinds))
+    yield Reading(key, f"{at}.ours", not (folder.volume or folder.path or folder.nfs or folder.cifs))
+    own = f"{s.name}-shared-{folder.name}"
+    if not (folder.nfs or folder.cifs):
+        yield Reading(
+            "servers.yml: shared DOCKER_MACHINE_NAME", f"{at}.volume", folder.volume or ("" if folder.path else own)
+        )
+    rights = {user.name: _right(folder, user.name, user) for user in s.users}
+    rights |= {name: _right(folder, name, None) for name in folder.users or () if name not in rights}
+    yield Reading(key, f"{at}.writers", tuple(sorted(name for name, right in rights.items() if right == "writes")))
+    everybody = _right(folder, "", None) == "reads"
+    readers = tuple(sorted(name for name, right in rights.items() if right == "reads"))
+    yield Reading(key, f"{at}.readers", ABSENT if everybody else readers)
+
+
+def _right(folder: Folder, name: str, user: User | None) -> str:
+    """What somebody may do with a folder: writes, reads, or nothing."""
+    is_data = folder.volume or folder.path or folder.nfs or folder.cifs
+    named = name in (folder.users or ())
+    groups = {*(folder.groups or ())}
+    if folder.groups is None and folder.users is None:
+        if is_data:
+            return "reads"
+        groups = {folder.name}
+    mine = groups & {*(user.groups if user else ())}
+    if not is_data and (named or mine - {*(user.reads if user else ())}):
+        return "writes"
+    return "reads" if named or mine else ""
 
 
 def _logo(s: Settings) -> str:
@@ -249,7 +289,7 @@ def _kinds(s: Settings) -> list[tuple[Settings, Kind | None]]:
 
 def _takers(s: Settings, kind: Kind | None) -> tuple[str, ...] | None:
     """Who may have a kind: whom it names, then members of its groups; None for everybody."""
-    if kind is None or (kind.users is None and kind.groups is None):
+    if kind is None or (kind.users is None and kind.groups is None and kind.provider_groups is None):
         return None
     members = {user.name for user in s.users for group in user.groups if group in (kind.groups or ())}
     return (*(kind.users or ()), *sorted(members - {*(kind.users or ())}))
@@ -321,6 +361,8 @@ def objects(s: Settings, leaves: Leaves) -> Readings:
 def _login(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("userlist", "login.allowed_users", tuple(sorted(user.name for user in s.users)))
     yield Reading("userlist: admin", "login.admin_users", tuple(sorted(user.name for user in s.users if user.admin)))
+    choosing = sorted({group for kind in s.kinds for group in kind.provider_groups or ()})
+    yield Reading("servers.yml: provider_groups", "login.choosing_groups", tuple(choosing) or ABSENT)
     for user in s.users:
         yield Reading("userlist: groups", f"login.listed_groups.{user.name}", user.groups)
     yield Reading("AUTHENTICATOR", "login.class", _CLASSES[s.authenticator].rpartition(".")[2])
@@ -344,8 +386,8 @@ def _login(s: Settings, leaves: Leaves) -> Readings:
         return
     public = urlsplit(s.github_url).hostname == "github.com"
     api = "https://api.github.com" if public else f"{s.github_url}/api/v3"
-    groups = bool(s.allowed_organizations or s.admin_organizations)
-    keys = "ALLOWED_ORGANIZATIONS ADMIN_ORGANIZATIONS"
+    groups = bool(s.allowed_organizations or s.admin_organizations or any(one.provider_groups for one in s.kinds))
+    keys = "ALLOWED_ORGANIZATIONS ADMIN_ORGANIZATIONS servers.yml"
     yield Reading(keys, "login.scope", ("read:org",) if groups else ())
     yield Reading(keys, "login.enable_auth_state", groups)
     yield Reading("GITHUB_URL", "login.authorize_url", f"{s.github_url}/login/oauth/authorize")
@@ -367,6 +409,16 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
             yield Reading("servers.yml: environment", f"{at}.Env.{variable}", value)
 
 
+def _seen(s: Settings, name: str) -> Iterator[tuple[Folder, str]]:
+    """What the first kind of a user's servers shows of what users share, by name."""
+    user = next((one for one in s.users if one.name == name), None)
+    kind = _first_kind(s, name)[1]
+    for folder in sorted(s.folders, key=lambda one: one.name):
+        right = _right(folder, name, user)
+        if right and (folder.kinds is None or (kind and kind.name in folder.kinds)):
+            yield folder, right
+
+
 def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Readings:
     names = {"username": escaped(name), "raw_username": name}
     yield Reading("names of servers", f"{at}.Name", s.server_name_template.format(**names))
@@ -382,20 +434,30 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
         yield Reading("NB_UID", f"{carried}.{labels.UID}", str(s.nb_uid))
     root = sudo or notebook(s) is None
     passing = ["/tmp", *([home] if (home := f"/home/{s.nb_user}") not in {one[2] for one in _volumes(s)} else [])]
-    for number, target in enumerate(passing, start=len(_volumes(s))):
+    shared = list(_seen(s, name))
+    for number, target in enumerate(passing, start=len(_volumes(s)) + (len(shared) if root else 0)):
         scratch = f"{at}.HostConfig.Mounts[{number}]"
         for place, value in (
             ("Target", target), ("Type", "volume"), ("ReadOnly", False),
             (f"VolumeOptions.Labels.{labels.ROLE}", "scratch"), (f"VolumeOptions.Labels.{labels.DEPLOYMENT}", s.name),
         ):  # fmt: skip
             yield Reading("what goes with a server", f"{scratch}.{place}", ABSENT if root else value)
+    for number, (folder, right) in enumerate(shared, start=len(_volumes(s)) + (0 if root else len(passing))):
+        mount = f"{at}.HostConfig.Mounts[{number}]"
+        key = "servers.yml: shared"
+        yield Reading(key, f"{mount}.Target", f"/srv/shared/{folder.name}")
+        yield Reading(key, f"{mount}.ReadOnly", right != "writes")
+        yield Reading(key, f"{mount}.Type", "bind" if folder.path else "volume")
+        if not (folder.nfs or folder.cifs):
+            yield Reading(key, f"{mount}.Source", folder.path or folder.volume or f"{s.name}-shared-{folder.name}")
     yield Reading("DOCKER_MACHINE_NAME", f"{at}.Labels.{labels.DEPLOYMENT}", s.name)
     yield Reading("a server's role", f"{at}.Labels.{labels.ROLE}", labels.SERVER)
     yield Reading("HUB_PATH", f"{at}.Labels.{labels.PATH}", s.hub_path)
     yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
     first = _first_kind(s, name)[1] in (None, *s.kinds[:1])
-    fingerprint = leaves.get("contract.fingerprint" if first else f"{at}.Labels.{labels.FINGERPRINT}")
+    is_kinds = first and not shared
+    fingerprint = leaves.get("contract.fingerprint" if is_kinds else f"{at}.Labels.{labels.FINGERPRINT}")
     yield Reading("what a server is made from", f"{at}.Labels.{labels.FINGERPRINT}", fingerprint)
 
 

@@ -130,7 +130,9 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
 
 
 def _kept(s: Settings) -> dict[str, str | None]:
-    return {"proxy": f"{s.name}-proxy", "data": s.data_volume, "brought": s.secrets_volume}
+    shared = [one.name for one in s.folders if not (one.volume or one.path or one.nfs or one.cifs)]
+    own = {"proxy": f"{s.name}-proxy", "data": s.data_volume, "brought": s.secrets_volume}
+    return {**own, **{f"shared {name}": f"{s.name}-shared-{name}" for name in shared}}
 
 
 def _users(s: Settings) -> tuple[str, ...]:

@@ -136,7 +136,7 @@ def start_server(
     hub.init_hub()
     server = hub.spawner_class(
         config=config, hub=hub.hub, authenticator=hub.authenticator_class(parent=hub), api_token="token",
-        user=SimpleNamespace(name=user, escaped_name=user, url=f"/user/{user}/"), oauth_client_id=f"user-{user}",
+        user=SimpleNamespace(name=user, groups=[], escaped_name=user, url=f"/user/{user}/"), oauth_client_id=f"user-{user}",
     )  # fmt: skip
     environment = client.containers.get(f"{project.name}-filter").attrs["Config"]["Env"]
     variables = dict(line.split("=", 1) for line in environment)

@@ -96,6 +96,14 @@ def test_the_parts_of_an_example_agree(tmp_path: Path, text: str) -> None:
     assert facts.disagreements(accepted(tmp_path, text)) == []
 
 
+SHARED = """
+shared:
+  staff:
+  course: {groups: [course, staff], users: [bob]}
+  climate: {volume: climate-2024}
+  scans: {path: /srv/scans, groups: [course]}
+  nas: {nfs: "nas:/x", users: [bob]}
+"""
 KINDS = """
 environment: {COURSE: physics}
 kinds:
@@ -110,6 +118,22 @@ def test_the_parts_agree_on_kinds_of_servers(tmp_path: Path, text: str) -> None:
     (tmp_path / "servers.yml").write_text(KINDS)
     for users in ("kaben admin @staff\nbob\n", "kaben\nbob sudo\nada @staff @course:read\n@staff keep\n"):
         assert facts.disagreements(accepted(tmp_path, text, users)) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", EXAMPLES["a foreign image"], EXAMPLES["sudo for everybody"], EXAMPLES["a daily backup"]]
+)
+def test_the_parts_agree_on_what_users_share(tmp_path: Path, text: str) -> None:
+    (tmp_path / "servers.yml").write_text(SHARED)
+    for users in ("kaben admin @staff @course:read\nbob\n", "bob sudo @staff\nada @staff @course\n@staff read\n"):
+        assert facts.disagreements(accepted(tmp_path, text, users)) == []
+
+
+def test_the_parts_agree_on_kinds_for_groups_of_a_login(tmp_path: Path) -> None:
+    kind = "  gpu: {title: GPU, provider_groups: [cards, 'org:team']}\n"
+    (tmp_path / "servers.yml").write_text(f"kinds:\n{kind}  small: {{title: Small}}\n")
+    for text in (EXAMPLES["a provider with groups"], LOGINS["github"]):
+        assert facts.disagreements(accepted(tmp_path, text)) == []
 
 
 def test_the_parts_of_the_committed_settings_agree(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def texts_of_the_code() -> str:
         CHECKOUT / "jupyterhub" / name
         for name in ("disk.py", "ends.py", "idle.py", "seats.py", "spawner.py", "states.py")
     ]
+    of_the_hub.append(CHECKOUT / "filter" / "table.py")
     of_helpers = (CHECKOUT / "backup").glob("*.py")
     for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), *of_the_hub, *of_helpers]):
         tree = ast.parse(path.read_text())

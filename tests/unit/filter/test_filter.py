@@ -10,6 +10,7 @@ import importlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from hubdeploy.contract import labels, servers
+from hubdeploy.contract.documents import Folder
 from tests import hub_modules
 from tests.unit.hub.hub_image import contract, with_two_kinds
 
@@ -149,6 +151,69 @@ def test_a_kind_is_made_for_whoever_may_have_it_alone(
     assert (status, made) == ((200, [memory]) if memory else (403, []))
 
 
+PHYSICS = Folder("physics", "lab-shared-physics", writers=("ann",), readers=("bob",), ours=True)
+CLIMATE = Folder("climate", "climate-2024", readers=None)
+SCANS = Folder("scans", path="/srv/scans", readers=("ann",))
+NAS = Folder("nas", "lab-shared-nas-1", options={"type": "nfs"}, readers=("ann",), kinds=("large",))
+SHARING = replace(with_two_kinds(), folders=(PHYSICS, CLIMATE, SCANS, NAS)).servers
+OF_PHYSICS = {labels.DEPLOYMENT: "lab", labels.ROLE: labels.SHARED}
+
+
+def shared(body: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    mounts = [one for one in body["HostConfig"]["Mounts"] if one["Target"].startswith(servers.SHARED)]
+    return [(one["Type"], one["Source"], one["Target"], one["ReadOnly"]) for one in mounts]
+
+
+def test_a_server_has_what_is_shared_with_its_user_whatever_the_hub_says(ask: Ask, engine: Engine) -> None:
+    engine.volumes |= {"lab-shared-physics": OF_PHYSICS, "climate-2024": {}}
+    for user, kind in (("ann", "small"), ("ann", "large"), ("bob", "small"), ("eve", "small")):
+        path = CREATE.replace("lab-user-ann", f"lab-user-{user}")
+        carried = {labels.USER: user, labels.KIND: kind}
+        host = {"Mounts": [{"Type": "bind", "Source": "/", "Target": "/mnt"}]}
+        assert ask("POST", path, json=wish(Labels=carried, HostConfig=host), made_from=SHARING)[0] == 403
+        assert ask("POST", path, json=wish(Labels=carried), made_from=SHARING)[0] == 200
+    climate = ("volume", "climate-2024", "/srv/shared/climate", True)
+    physics, scans = (
+        ("volume", "lab-shared-physics", "/srv/shared/physics"),
+        ("bind", "/srv/scans", "/srv/shared/scans", True),
+    )
+    nas = ("volume", "lab-shared-nas-1", "/srv/shared/nas", True)
+    assert [shared(body) for *_, body in engine.changes] == [
+        [climate, (*physics, False), scans],
+        [climate, nas, (*physics, False), scans],
+        [climate, (*physics, True)],
+        [climate],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "words"),
+    [
+        ({"lab-shared-physics": OF_PHYSICS}, "climate cannot be shared: there is no volume climate-2024"),
+        ({"climate-2024": {}}, "physics cannot be shared: there is no volume lab-shared-physics"),
+        (
+            {"climate-2024": {}, "lab-shared-physics": {}},
+            "physics cannot be shared: the volume lab-shared-physics is no folder",
+        ),
+        (
+            {"climate-2024": {}, "lab-shared-physics": {**OF_PHYSICS, labels.DEPLOYMENT: "other"}},
+            "physics cannot be shared: the volume lab-shared-physics is no folder",
+        ),
+        (
+            {"climate-2024": {labels.DEPLOYMENT: "other"}, "lab-shared-physics": OF_PHYSICS},
+            "climate cannot be shared: the volume climate-2024 is no folder",
+        ),
+    ],
+)
+def test_what_is_shared_was_made_for_it(
+    ask: Ask, engine: Engine, volumes: dict[str, dict[str, str]], words: str
+) -> None:
+    engine.volumes |= volumes
+    status, content = ask("POST", CREATE, json=wish(), made_from=SHARING)
+    assert (status, engine.changes) == (409, [])
+    assert words in json.loads(content)["message"]
+
+
 @pytest.mark.parametrize("can", [True, False])
 def test_a_users_volumes_are_bounded_where_a_trial_shows_that_the_engine_can(
     ask: Ask, engine: Engine, can: bool
@@ -185,7 +250,11 @@ def test_the_disk_is_measured_by_what_each_server_can_write_to(ask: Ask, engine:
         if path == "/containers/gone/json":
             return Answer(404, b"{}")
         name = path.split("/")[2]
-        mounts = [{"Type": "volume", "Name": f"home-{name}"}, {"Type": "bind", "Source": "/etc"}]
+        mounts = [
+            {"Type": "volume", "Name": f"home-{name}", "RW": True},
+            {"Type": "volume", "Name": "climate", "RW": False},
+            {"Type": "bind", "Source": "/etc"},
+        ]
         layer = {"Data": {"UpperDir": f"/layers/{name}"}}
         return _answer({"Mounts": mounts, "GraphDriver": layer, "HostConfig": {"ReadonlyRootfs": name == "c1"}})
 

@@ -139,7 +139,7 @@ def login_of(settings: Settings, folder: Path) -> Any:
     # As JupyterHub does at its start.
     login.allowed_users |= login.admin_users
     for name in (*(user.name for user in USERS), *HEARD.added, KNOWN):
-        login.add_user(SimpleNamespace(name=name))
+        asyncio.run(login.add_user(SimpleNamespace(name=name)))
     return login
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -269,7 +270,7 @@ def test_groups_of_the_list_stand_beside_those_that_github_names(hub: LiveHub, g
     assert listed.model()["groups"] == ["physics"]
     github.members = {"cryptic-labs": {LISTED: "active"}}
     assert listed.log_in().status_code == 200
-    assert listed.model()["groups"] == ["cryptic-labs", "physics"]
+    assert sorted(listed.model()["groups"]) == ["cryptic-labs", "physics"]
     if not listed.has_server():
         listed.start_server()
     github.members = {}
@@ -349,6 +350,20 @@ def test_what_is_kept_of_a_login_is_encrypted_by_a_key_that_the_hub_alone_reads(
         assert not [token for token in tokens if token in content]
     assert key.read_text().strip() not in log(hub)
     assert "auth_state" not in hub.call("GET", "/users/max").json()
+
+
+def test_groups_that_only_choose_let_nobody_in(github: GitHubStandIn, tmp_path: Path) -> None:
+    kind = contract(github).kinds[0]
+    choosing = replace(
+        contract(github), kinds=(kind, replace(kind, name="gpu", users=(), provider_groups=("cryptic-labs",)))
+    )
+    github.members = {"cryptic-labs": {LISTED: "active", "eve": "active"}}
+    with live_hub.running(tmp_path, choosing, config=_SERVERS) as hub:
+        refused = Person(hub, "eve").log_in()
+        assert (refused.status_code, "eve is not on this hub&#39;s list of users." in refused.text) == (403, True)
+        listed = Person(hub, LISTED)
+        assert listed.log_in().status_code == 200
+        assert sorted(listed.model()["groups"]) == ["cryptic-labs", "physics"]
 
 
 def test_without_organizations_github_is_asked_for_none_and_the_admin_page_counts(

@@ -9,6 +9,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,7 +86,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
     def spawner(user: str = "ann", engine: FakeEngine | None = None, **changes: Any) -> Any:
         config = hub_image.load_config(contract(**changes), tmp_path)
-        server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
+        server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user, groups=[]))
         engine = engine or FakeEngine()
         engine.made_from = contract(**changes).servers
         monkeypatch.setattr(type(server), "client", engine)
@@ -436,6 +437,21 @@ def test_a_kind_that_is_not_theirs_is_refused_once_and_then_forgotten(make: Make
     with pytest.raises(hub_image.load("spawner").ServerFailed, match="is not there for you"):
         asyncio.run(server.run_pre_spawn_hook())
     assert server.orm_spawner.user_options == {}
+
+
+@pytest.mark.parametrize(("group", "kind"), [("students", "large"), ("others", None)])
+def test_a_group_of_the_login_may_have_a_kind(make: Make, group: str, kind: str | None) -> None:
+    server = of_two_kinds(make, "bob", kind="large")
+    small, large = server.kinds.kinds
+    server.kinds = replace(server.kinds, kinds=(small, replace(large, provider_groups=("students",))))
+    server.user.groups = [SimpleNamespace(name=group)]
+    assert bool(asyncio.run(server.get_options_form())) == (kind is not None)
+    if kind:
+        asyncio.run(server.run_pre_spawn_hook())
+        assert server.kind.name == kind
+    else:
+        with pytest.raises(hub_image.load("spawner").ServerFailed, match="is not there for you"):
+            asyncio.run(server.run_pre_spawn_hook())
 
 
 def test_the_page_offers_the_kinds_of_a_user_and_remembers_the_last_one(make: Make) -> None:

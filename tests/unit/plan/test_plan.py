@@ -37,6 +37,7 @@ from hubdeploy.plan.snapshot import (
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings import loading
 from hubdeploy.settings.declarations import Settings, declarations
+from hubdeploy.settings.folders import Folder
 from hubdeploy.settings.kinds import UNSET, Kind
 from hubdeploy.tls.certificates import Pair
 from tests.agreement.discovery import others
@@ -106,7 +107,12 @@ def up(drawn: Blueprint) -> Snapshot:
 
 def server(drawn: Blueprint, user: str, name: str = "") -> ContainerState:
     kind = drawn.contract.servers.kind_of_server(user, name)
-    carried = {**OWN, labels.ROLE: labels.SERVER, labels.USER: user, labels.FINGERPRINT: kind.fingerprint}
+    carried = {
+        **OWN,
+        labels.ROLE: labels.SERVER,
+        labels.USER: user,
+        labels.FINGERPRINT: drawn.contract.servers.fingerprint(user, kind),
+    }
     carried |= {labels.KIND: name} if name else {}
     networks = {kind.network_name: f"id-{kind.network_name}"}
     return ContainerState(user, f"lab-user-{user}", "sha256:base-notebook", "running", "Up", carried, networks)
@@ -348,6 +354,47 @@ def test_a_plan_says_who_loses_or_changes_a_kind(
     told = [one.cause for one in drawn.pending]
     assert (pending in " ".join(told)) if pending else told == []
     assert not drawn.loses
+
+
+PHYSICS, CLIMATE = Folder("physics", 1), Folder("climate", 2, volume="climate-2024")
+ALICE, ZOE = User("alice", groups=("physics",)), User("zoe", groups=("physics",))
+
+
+@pytest.mark.parametrize(
+    ("users", "folders", "cause", "outdated"),
+    [
+        ((ALICE, User("zoe")), (PHYSICS, CLIMATE), "user zoe loses @physics; who writes to physics: without zoe", ["zoe"]),
+        ((ALICE, replace(ZOE, reads=("physics",))), (PHYSICS, CLIMATE), "who reads physics: with zoe", ["zoe"]),
+        ((ALICE, ZOE), (PHYSICS,), "shared: climate, physics -> physics", ["alice", "zoe"]),
+        ((ALICE, ZOE), (PHYSICS, replace(CLIMATE, users=("zoe",))), "who reads climate: everybody -> zoe", ["alice"]),
+        ((ALICE, ZOE), (PHYSICS, replace(CLIMATE, volume="rain")), "what climate is: climate-2024 -> rain", ["alice", "zoe"]),
+        ((ALICE, ZOE), (PHYSICS, replace(CLIMATE, kinds=("large",))), "kinds of servers with climate: all -> large",
+         ["alice", "zoe"]),
+    ],
+)  # fmt: skip
+def test_a_plan_says_what_is_shared_with_whom(
+    found: Settings, users: tuple[User, ...], folders: tuple[Folder, ...], cause: str, outdated: list[str]
+) -> None:
+    before = drawn_blueprint(replace(found, users=(ALICE, ZOE), folders=(PHYSICS, CLIMATE)))
+    snapshot = replace(up(before), servers=(server(before, "alice"), server(before, "zoe")))
+    assert reconcile.reconcile(before, snapshot) == Plan(())
+    drawn = reconcile.reconcile(drawn_blueprint(replace(found, users=users, folders=folders)), snapshot)
+    assert cause in str(drawn)
+    assert [(one.users, one.cause) for one in drawn.pending] == [(tuple(outdated), "the settings of servers changed")]
+    assert not drawn.loses
+
+
+@pytest.mark.parametrize(("owner", "steps"), [(0, 1), (1000, 0), (1234, 0)])
+def test_a_folder_belongs_to_users_also_after_a_run_that_was_killed(found: Settings, owner: int, steps: int) -> None:
+    drawn = drawn_blueprint(replace(found, users=(ALICE,), folders=(PHYSICS, CLIMATE)))
+    from_nothing = [str(step.operation) for step in reconcile.reconcile(drawn, empty()).steps]
+    at = from_nothing.index("volume lab-shared-physics exists")
+    assert from_nothing[at + 1] == "volume lab-shared-physics belongs to UID 1000"
+    assert "climate" not in str(from_nothing)
+    volumes = {**up(drawn).volumes}
+    volumes["lab-shared-physics"] = replace(volumes["lab-shared-physics"], owner=owner)
+    made = reconcile.reconcile(drawn, replace(up(drawn), volumes=volumes))
+    assert len(made.steps) == steps
 
 
 def test_kinds_that_somebody_wrote_leave_servers_of_before_alone(found: Settings) -> None:

@@ -99,6 +99,7 @@ def test_who_may_have_a_kind_changes_no_running_server() -> None:
         ("kinds:\n  a:\n    title: A\n    groups: [st.ff]", 4, "no group, or nothing"),
         ("kinds:\n  a:\n    title: A\n    groups: []", 4, "no group, or nothing"),
         ("kinds:\n  a:\n    title: A\n    groups: staff", 4, "is no list"),
+        ("kinds:\n  a:\n    title: A\n    provider_groups: []", 4, "names no group"),
         ("kinds:\n  a:\n    title: A\n    environment: {a-b: 1}", 4, "has the variable 'a-b'"),
         ("kinds:\n  a:\n    title: A\n    environment: {A: [1]}", 4, "has the variable 'A'"),
         ("environment: {GRANT_SUDO: yes}\nkinds:\n  a: {title: A}", 1, "sets GRANT_SUDO"),
@@ -145,6 +146,22 @@ def test_a_group_of_the_list_may_have_a_kind_and_one_without_members_is_refused(
     with pytest.raises(InputError) as refused:
         loading.load(tmp_path, {})
     assert {one.where for one in refused.value.problems} == {"userlist:1"}
+
+
+def test_groups_of_a_login_need_a_login_that_names_some(tmp_path: Path) -> None:
+    (tmp_path / "userlist").write_text("kaben admin\n")
+    (tmp_path / "servers.yml").write_text("kinds:\n  a: {title: A}\n  b: {title: B, provider_groups: [students]}\n")
+    with pytest.raises(InputError, match="names groups of a login, and AUTHENTICATOR is shared-password"):
+        loading.load(tmp_path, {})
+    (tmp_path / ".env").write_text("GITHUB_CLIENT_ID=a\nHUB_HOST=hub.example.org\n")
+    found = documents.contract(loading.load(tmp_path, {"GITHUB_CLIENT_SECRET": "0123456789abcdef"}), 8 * GB).servers
+    assert [one.users for one in found.kinds] == [None, ()]
+    # The hub knows the groups, the filter does not.
+    assert [[one.name for one in found.kinds_of("ada", named)] for named in ((), ("students",), None)] == [
+        ["a"], ["a", "b"], ["a", "b"]
+    ]  # fmt: skip
+    for named in ((), ("students",), None):
+        assert found.kind_for("ada", "", named) is found.kinds[0]
 
 
 def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> None:
