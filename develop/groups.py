@@ -47,6 +47,7 @@ _ROLLED_BACK = (
 )  # fmt: skip
 _KILLED = "tests/hub/test_killed.py"
 _KILLED_THERE = (*_DEPLOYMENT, _KILLED, "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py")
+_CANARIES = "tests/hub/test_canaries.py"
 _SEARCH = "tests/unit/settings/test_settings_search.py"
 _SEARCH_HALF = f"{_SEARCH}::test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere[{{}}]"
 # The hub's own modules run on what was written, on no image.
@@ -222,6 +223,20 @@ GROUPS = (
         "kinds",
         ("tests/hub/test_kinds.py",),
         (*_DEPLOYMENT, "tests/hub/test_kinds.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        5,
+    ),
+    Group(
+        "server-secrets",
+        (
+            *(f"{_CANARIES}::test_{test}[kinds]" for test in (
+                "no_secret_is_printed", "a_changed_secret_is_planned_without_being_shown",
+                "no_secret_is_in_what_the_engine_shows", "no_secret_is_in_a_build_context",
+                "every_secret_is_in_the_files_meant_for_it_and_in_no_other",
+                "files_that_hold_secrets_are_closed_to_others",
+                "a_secret_of_servers_is_with_its_kind_and_in_one_volume",
+            )),
+        ),
+        (*_DEPLOYMENT, _CANARIES),
         5,
     ),
     Group("night", ("tests/hub/test_night.py",), (*_DEPLOYMENT, "tests/hub/test_night.py"), 8),

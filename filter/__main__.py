@@ -11,10 +11,11 @@ import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
+from socket import gethostname
 from typing import Generic, TypeVar
 
 from aiohttp import web
-from contract.documents import Jobs, Servers, from_bytes
+from contract.documents import SERVER_SECRETS_FILE, Jobs, Servers, ServerSecrets, from_bytes
 
 from filter import reading
 from filter.engine import SOCKET as ENGINE_SOCKET
@@ -90,7 +91,9 @@ async def main() -> None:
     except Away as error:
         sys.exit(f"the engine does not answer at {ENGINE_SOCKET}: {error}")
     desk = Desk(engine, from_bytes(Jobs, os.environ["JOBS"].encode()))
-    gate = Gate(engine, from_bytes(Servers, os.environ["SERVERS"].encode()), desk.measured)
+    gate = Gate(
+        engine, from_bytes(Servers, os.environ["SERVERS"].encode()), desk.measured, secrets=await _secrets(engine)
+    )
     sides = {SOCKET: runner(gate, ROWS), JOBS_SOCKET: runner(desk, JOB_ROWS)}
     for socket, serving in sides.items():
         await _listen(serving, socket)
@@ -101,6 +104,15 @@ async def main() -> None:
     for serving in sides.values():
         await serving.cleanup()
     await engine.end()
+
+
+async def _secrets(engine: Engine) -> ServerSecrets:
+    """What lies in its own volume. The engine reads the file: it is root's, and this process need not be."""
+    own_container = gethostname()
+    try:
+        return from_bytes(ServerSecrets, await engine.file(own_container, SERVER_SECRETS_FILE))
+    except (Away, ValueError) as error:
+        sys.exit(f"the secrets of servers cannot be read: {error}; ./invoke up puts them there")
 
 
 async def _listen(serving: web.AppRunner, socket: str) -> None:

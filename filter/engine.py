@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import tarfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -99,6 +101,17 @@ class Engine:
         except (ClientError, OSError) as error:
             raise Away(str(error)) from error
         return str(json.loads(base64.b64decode(stat))["linkTarget"])
+
+    async def file(self, container: str, path: str) -> bytes:
+        """A file in a container, whoever it belongs to. Raises Away where there is none."""
+        answer = await self.ask("GET", f"/containers/{container}/archive", {"path": path})
+        if not answer.found:
+            raise Away(answer.content["message"])
+        with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+            file = archive.extractfile(archive.getmembers()[0])
+            if file is None:
+                raise Away(f"{path} is no file")
+            return file.read()
 
     def _versioned(self, path: str) -> str:
         return f"/v{'.'.join(map(str, self._version))}{path}"

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from aiohttp import web
 from contract import labels, servers
 from contract.disk import Disk
-from contract.documents import Folder, ServerKind, Servers
+from contract.documents import NO_SECRETS, Folder, ServerKind, Servers, ServerSecrets
 
 from filter import reading
 from filter.engine import Answer, Away, Engine
@@ -74,10 +74,16 @@ class Gate(Side):
     """What the hub's rows share: the engine, what servers are made from, and what was refused."""
 
     def __init__(
-        self, engine: Engine, made_from: Servers, measure: Measure, folder: str = os.path.dirname(SOCKET)
+        self,
+        engine: Engine,
+        made_from: Servers,
+        measure: Measure,
+        folder: str = os.path.dirname(SOCKET),
+        secrets: ServerSecrets = NO_SECRETS,
     ) -> None:
         """`measure` is Desk.measured; `folder` lies in a volume of the engine's."""
         self.engine, self.made_from, self.measure, self.folder = engine, made_from, measure, folder
+        self.secrets = secrets
         self.streams = 0
         # None before it was tried.
         self.bounds_volumes: bool | None = None
@@ -155,7 +161,14 @@ async def list_servers(gate: Gate, asked: Asked) -> Answer:
 
 
 async def inspect(gate: Gate, asked: Asked) -> Answer:
-    return await gate.own(asked.place)
+    """A server as the engine describes it, but of its environment what the hub gave it: there are secrets in the rest."""
+    answer = await gate.own(asked.place)
+    if not answer.found:
+        return answer
+    server = answer.content
+    environment = server["Config"].get("Env") or ()
+    server["Config"]["Env"] = [line for line in environment if servers.is_hubs(line.partition("=")[0])]
+    return Answer(answer.status, json.dumps(server).encode())
 
 
 async def create(gate: Gate, asked: Asked) -> Answer:
@@ -180,7 +193,9 @@ async def create(gate: Gate, asked: Asked) -> Answer:
             return message(HTTPStatus.CONFLICT, f"{folder.name} cannot be shared: {problem}")
     made = replace(wish, home_is_new=new)
     quota = await _bounds_volumes(gate, kind)
-    body = servers.creation(gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint, quota=quota)
+    body = servers.creation(
+        gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint, quota=quota, secrets=gate.secrets
+    )
     return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)
 
 

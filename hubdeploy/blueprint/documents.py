@@ -24,6 +24,7 @@ from hubdeploy.contract.documents import (
     Secret,
     Secrets,
     ServerKind,
+    ServerSecrets,
     Volume,
 )
 from hubdeploy.settings.declarations import Settings
@@ -98,6 +99,7 @@ def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> Se
         "idle_timeout": kind.taking("idle_timeout", settings.idle_timeout),
         "max_age": kind.taking("max_age", settings.max_age),
         "environment": dict(kind.environment),
+        "secrets": kind.secrets,
     }
     same = {one.name: getattr(settings, one.name) for one in fields(ServerKind) if one.name not in derived}
     return ServerKind(**derived, **same)
@@ -112,6 +114,14 @@ def user_volumes(settings: Settings) -> tuple[Volume, ...]:
 def secrets(settings: Settings, proxy_api_password: Secret[str]) -> Secrets:
     """What the contract must not hold; goes into a file of mode 0600."""
     return Secrets(proxy_api_password, _set(settings, settings.login.secret_traits))
+
+
+def server_secrets(settings: Settings) -> ServerSecrets:
+    """What stands in the environment of a kind's servers, and in no document of the hub."""
+    given = settings.server_secrets
+    return ServerSecrets(
+        {one.name: {name: given[name] for name in one.secrets} for one in settings.kinds if one.secrets}
+    )
 
 
 def _set(settings: Settings, traits: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from hubdeploy.contract.documents import (
     DOCUMENTS,
+    NO_SECRETS,
     Contract,
     Hub,
     Login,
@@ -15,6 +16,7 @@ from hubdeploy.contract.documents import (
     Secret,
     Secrets,
     ServerKind,
+    ServerSecrets,
     User,
     Volume,
     from_bytes,
@@ -34,6 +36,11 @@ def contract(content: Secret[bytes] | None) -> Contract | None:
 def secrets(content: Secret[bytes] | None) -> Secrets | None:
     """The secrets in a file's content; None where there are none, or they cannot be read."""
     return _read(Secrets, content, _secrets_of_version_0)
+
+
+def server_secrets(content: Secret[bytes] | None) -> ServerSecrets | None:
+    """What the filter has for users' servers; None where there is nothing, or it cannot be read."""
+    return _read(ServerSecrets, content, lambda _: NO_SECRETS)
 
 
 _Document = TypeVar("_Document")

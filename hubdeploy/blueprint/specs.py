@@ -11,10 +11,10 @@ from typing import Literal
 
 from hubdeploy.blueprint.contexts import Context
 from hubdeploy.contract import labels
-from hubdeploy.contract.documents import Contract, Secret, Secrets, to_bytes
+from hubdeploy.contract.documents import NO_SECRETS, Contract, Secret, Secrets, ServerSecrets, to_bytes
 
 # What a container's file holds: bytes, or a document that the plan compares as an object.
-File = Secret[bytes] | Contract | Secrets
+File = Secret[bytes] | Contract | Secrets | ServerSecrets
 
 
 def content(file: File) -> Secret[bytes]:
@@ -250,3 +250,8 @@ class Blueprint:
     containers: tuple[ContainerSpec, ...]
     contract: Contract
     store: Store
+
+    @property
+    def server_secrets(self) -> ServerSecrets:
+        files = (file for one in self.containers for file in one.files.values())
+        return next((file for file in files if isinstance(file, ServerSecrets)), NO_SECRETS)

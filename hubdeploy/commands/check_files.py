@@ -50,7 +50,7 @@ def fix_env(root: Path, environ: Mapping[str, str]) -> bool:
     if something else is left to a person."""
     path = root / SHARED
     text = read_text(path, SHARED, "settings") if path.exists() else ""
-    fixed = fix.propose(text, _problems(root, environ), environ)
+    fixed = fix.propose(text, _problems(root, environ), environ, loading.listed_secrets(root))
     if not fixed.replacements:
         print(f"there is nothing in {SHARED} that a program can fix")
         return False

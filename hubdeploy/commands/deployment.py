@@ -84,6 +84,7 @@ class Deployment:
             names=draw.names(self.settings),
             directories=draw.directories() if files else {},
             is_users=functools.partial(volume_names.may_be_named, self.settings.volume_templates),
+            variables=self.settings.server_secrets.keys() if files else (),
         )
 
     def draw(self) -> Drawn:

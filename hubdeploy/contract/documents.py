@@ -21,6 +21,8 @@ DOCUMENTS = "documents"
 CONTRACT_FILE, SECRETS_FILE = f"{DOCUMENTS}/contract.json", f"{DOCUMENTS}/secrets.json"
 # The running hub reads these two anew when they change. The logo is a picture; empty, there is none.
 PAGES_FILE, LOGO_FILE = f"{DOCUMENTS}/pages.json", f"{DOCUMENTS}/logo"
+# In a volume that the filter alone mounts.
+SERVER_SECRETS_FILE = "/srv/filter/server-secrets.json"
 
 # The hub names its deployment in this header of every page.
 DEPLOYMENT_HEADER = "X-JupyterHub-Deployment"
@@ -155,7 +157,7 @@ class ServerKind:
     `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
 
     `title` and `description` are for its users to read; `users` may have it, None for everybody, and members of
-    `provider_groups`, which the login names.
+    `provider_groups`, which the login names. `secrets` are the names of variables whose values ServerSecrets has.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
     `server_name` is DockerSpawner's template of the container's name.
     A field with the name of a field of Settings is filled from it.
@@ -187,6 +189,7 @@ class ServerKind:
     description: str = ""
     users: tuple[str, ...] | None = None
     provider_groups: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -371,6 +374,22 @@ class Secrets:
 
     proxy_api_password: Secret[str]
     login: Mapping[str, Secret[str]]
+
+
+@dataclass(frozen=True)
+class ServerSecrets:
+    """What only the filter adds to users' servers: kind of servers -> variable of the environment -> value. Kinds without any
+    are left out."""
+
+    kinds: Mapping[str, Mapping[str, Secret[str]]] = field(default_factory=dict)
+
+    def of(self, kind: ServerKind) -> dict[str, str]:
+        """The variables of a kind, revealed."""
+        there = self.kinds.get(kind.name, {})
+        return {name: there[name].reveal() for name in kind.secrets if name in there}
+
+
+NO_SECRETS = ServerSecrets()
 
 
 @dataclass(frozen=True)

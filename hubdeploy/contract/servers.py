@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from . import labels, logs
-from .documents import SERVER_MAC, Folder, ServerKind, Servers, Volume
+from .documents import NO_SECRETS, SERVER_MAC, Folder, ServerKind, Servers, ServerSecrets, Volume
 
 # What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
 # sudo stay root and must pass the stop signal on; without it the server and its kernels are killed, not stopped.
@@ -128,14 +128,16 @@ def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
     return sudo or not kind.ours
 
 
-def creation(servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool = False) -> dict[str, Any]:
+def creation(
+    servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool = False, secrets: ServerSecrets = NO_SECRETS
+) -> dict[str, Any]:
     """The body of the engine's request that makes the server, of a kind that the user may have. `mac_in_endpoint`: as the API
     has it from MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes."""
     kind = servers.kind_for(wish.user, wish.kind, None)
     assert kind is not None, "asked for by whoever may not have it"
     sudo = servers.may_sudo(wish.user)
     root = starts_as_root(kind, sudo=sudo)
-    environment = {**kind.environment, "TZ": kind.timezone, **wish.environment}
+    environment = {**kind.environment, **secrets.of(kind), "TZ": kind.timezone, **wish.environment}
     environment |= _start_environment(kind, sudo=sudo, home_is_new=wish.home_is_new)
     marked = {"MacAddress": mac_address(filled(kind.server_name, wish.user))} if kind.marks_servers else {}
     return {

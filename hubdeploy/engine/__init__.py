@@ -57,9 +57,12 @@ class Engine:
         names: Collection[str],
         directories: Mapping[str, str],
         is_users: Callable[[str], bool] = lambda volume: False,
+        variables: Collection[str] = (),
     ) -> Snapshot:
         """One snapshot of a deployment, see observe.snapshot."""
-        return observe.snapshot(self.connection, deployment, names=names, directories=directories, is_users=is_users)
+        return observe.snapshot(
+            self.connection, deployment, names=names, directories=directories, is_users=is_users, variables=variables
+        )
 
     def apply(self, operation: op.EngineOperation, progress: Callable[[str], None] = lambda line: None) -> None:
         """Brings one operation's end state about."""

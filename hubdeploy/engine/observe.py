@@ -60,9 +60,11 @@ def snapshot(
     names: Collection[str],
     directories: Mapping[str, str],
     is_users: Callable[[str], bool],
+    variables: Collection[str] = (),
 ) -> Snapshot:
     """All objects with the deployment's label or one of `names`, and users' volumes, which `is_users` knows by their names.
-    `directories`: role of a component -> the directory of its container whose files are read.
+    `directories`: role of a component -> the directory of its container whose files are read. `variables` of running servers
+    are read as well.
     """
     api = connection.api
     with translated("the engine lists what it holds"):
@@ -78,10 +80,18 @@ def snapshot(
             for name, one in mine.items()
             if one.role in directories
         }
+        asked_variables = {
+            name: threads.run(partial(_variables, connection, one.id, variables))
+            for name, one in users_servers.items()
+            if variables and one.running
+        }
         networks = {one["Name"]: network_state(one) for one in api.networks()}
         volumes = api.volumes()["Volumes"] or ()
         info, images = asked_info.result(), asked_images.result()
         files = {name: asked.result() for name, asked in asked_files.items()}
+        users_servers |= {
+            name: replace(users_servers[name], variables=asked.result()) for name, asked in asked_variables.items()
+        }
     ours = {
         one.name: replace(one, files=files.get(one.name))
         for one in states
@@ -352,6 +362,15 @@ def _container(one: Mapping[str, Any]) -> ContainerState:
         networks={name: endpoint.get("NetworkID", "") for name, endpoint in networks.items()},
         created=one["Created"],
     )
+
+
+def _variables(connection: Connection, container: str, names: Collection[str]) -> dict[str, Secret[str]]:
+    """The variables of these names that a container was made with."""
+    with already_gone():
+        lines = connection.api.inspect_container(container)["Config"]["Env"] or ()
+        found = (line.partition("=") for line in lines)
+        return {name: Secret(value) for name, _, value in found if name in names}
+    return {}
 
 
 def _port_holders(listed: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[str, ...]]:

@@ -19,6 +19,7 @@ from hubdeploy.contract.documents import (
     Login,
     Secret,
     Secrets,
+    ServerSecrets,
     from_bytes,
     plain,
     to_bytes,
@@ -48,18 +49,25 @@ _FOLLOWING = frozenset(("kinds.ours", "kinds.marks_servers", "login.authenticato
 
 
 def differences(
-    name: str, before: Secret[bytes] | None, after: Secret[bytes] | Contract | Secrets, login: str = ""
+    name: str,
+    before: Secret[bytes] | None,
+    after: Secret[bytes] | Contract | Secrets | ServerSecrets,
+    login: str = "",
 ) -> str:
     """What changed in the file `name`, such as `NB_USER: cryptic -> ada`; `before` is what the container has, `login` the
     login that the secrets are of."""
     if isinstance(after, Secret):
         return f"{name} changed"
-    read = held_documents.contract if isinstance(after, Contract) else held_documents.secrets
-    held = read(before)
+    if isinstance(after, ServerSecrets):
+        held: Contract | Secrets | ServerSecrets | None = held_documents.server_secrets(before)
+    else:
+        held = held_documents.contract(before) if isinstance(after, Contract) else held_documents.secrets(before)
     if held is None:
         return f"{name} was never written" if before is None else f"{name} could not be read"
     if isinstance(held, Secrets) and isinstance(after, Secrets):
         found = list(_secret_changes(held, after, login))
+    elif isinstance(held, ServerSecrets) and isinstance(after, ServerSecrets):
+        found = list(_server_secret_changes(held, after))
     else:
         found = list(_changes(plain(held), plain(after), ()))
     if not found:
@@ -184,6 +192,8 @@ def _kind_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
             if field == "environment":
                 changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
                 yield f"environment of {name}: {', '.join(changed)}"
+            elif field == "secrets":
+                yield f"secrets of {name}: {', '.join(before or ['none'])} -> {', '.join(after or ['none'])}"
             elif field == "users":
                 yield f"users of {name}: {_people(before, after)}"
             elif field == "provider_groups":
@@ -340,6 +350,21 @@ def _secret_changes(before: Secrets, after: Secrets, login: str) -> Iterator[str
             yield f"{name} is not used any more"
         elif before.login[trait] != after.login[trait]:
             yield f"{name} changed"
+
+
+def _server_secret_changes(before: ServerSecrets, after: ServerSecrets) -> Iterator[str]:
+    """Which variables of which kinds; never a value."""
+    held, wanted = (
+        {(name, kind): value for kind, values in one.kinds.items() for name, value in values.items()}
+        for one in (before, after)
+    )
+    for words, found in (
+        ("is new", wanted.keys() - held.keys()),
+        ("is not used any more", held.keys() - wanted.keys()),
+        ("changed", {one for one in held.keys() & wanted.keys() if held[one] != wanted[one]}),
+    ):
+        for name in sorted({name for name, _ in found}):
+            yield f"{name} of {', '.join(kind for one, kind in sorted(found) if one == name)} {words}"
 
 
 def _text(value: Any) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, NetworkSpec, VolumeSpec
 from hubdeploy.contract import labels
-from hubdeploy.contract.documents import ServerKind
+from hubdeploy.contract.documents import Secret, ServerKind
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.containers import container_steps
 from hubdeploy.plan.images import image_steps
@@ -107,6 +108,9 @@ def _pending(
         name = one.labels.get(labels.KIND, ONLY.name)
         return name != ONLY.name and servers.kind_for(one.user, name, None) is None
 
+    def has_another(one: ContainerState, *, kind: str, name: str, value: Secret[str]) -> bool:
+        return wanted(one).name == kind and one.variables.get(name, value) != value
+
     def other_image(one: ContainerState) -> bool:
         reference = wanted(one).image
         image = snapshot.images.get(reference)
@@ -121,6 +125,11 @@ def _pending(
         (
             "the right to use sudo changed",
             lambda one: (one.labels.get(labels.SUDO) == "yes") != servers.may_sudo(one.user),
+        ),
+        *(
+            (f"{name} of {kind} changed", partial(has_another, kind=kind, name=name, value=value))
+            for kind, values in blueprint.server_secrets.kinds.items()
+            for name, value in values.items()
         ),
         ("their kind of server is gone, or not theirs any more", lost_kind),
     ]

@@ -75,7 +75,7 @@ class VolumeState:
 @dataclass(frozen=True)
 class ContainerState:
     """`files` are those below the directory that is read back, None where they were not read. `created` is seconds since
-    1970."""
+    1970. `variables` are those of a user's server that have secrets."""
 
     id: str
     name: str
@@ -86,6 +86,7 @@ class ContainerState:
     networks: Mapping[str, str]
     files: Mapping[str, Secret[bytes]] | None = None
     created: float = 0
+    variables: Mapping[str, Secret[str]] = field(default_factory=dict)
 
     @property
     def role(self) -> str:

@@ -480,6 +480,8 @@ class Settings:
     users: tuple[User, ...] = ()
     kinds: tuple[Kind, ...] = ()
     folders: tuple[Folder, ...] = ()
+    # Variable of users' servers -> its value.
+    server_secrets: Mapping[str, Secret[str]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     root: Path = Path()
 
@@ -568,6 +570,11 @@ class Settings:
         return f"{self.name}-filter"
 
     @property
+    def server_secrets_volume(self) -> str:
+        """Secrets in the environment of users' servers, of the filter alone."""
+        return f"{self.name}-server-secrets"
+
+    @property
     def clock_volume(self) -> str:
         """The filter's socket for the clock."""
         return f"{self.name}-clock"
@@ -614,6 +621,7 @@ class Settings:
             self.proxy_volume: "proxy",
             self.guard_volume: "guard",
             self.filter_volume: "filter",
+            self.server_secrets_volume: "filter",
             self.clock_volume: "clock",
             self.backup_volume: "backup",
             self.backup_documents_volume: "backup",

@@ -52,13 +52,16 @@ class Replacement:
     shown: tuple[str, ...]
 
 
-def propose(text: str, problems: Sequence[Problem], environ: Mapping[str, str]) -> Fixed:
-    """`text` without its secrets. Where a problem has an `instead`, that replaces the statement."""
+def propose(
+    text: str, problems: Sequence[Problem], environ: Mapping[str, str], of_servers: Collection[str] = ()
+) -> Fixed:
+    """`text` without its secrets, those `of_servers` among them. Where a problem has an `instead`, that replaces the
+    statement."""
     body = text.removeprefix(_BOM)
     entries, _ = dotenv.parse(body, source=SHARED, environ=environ)
     lines = body.split("\n")
     written = {key: entry for key, entry in entries.items() if not entry.bare and not dotenv.is_unset(entry.value)}
-    secrets = {key: entry for key, entry in written.items() if _is_secret(key)}
+    secrets = {key: entry for key, entry in written.items() if key in of_servers or _is_secret(key)}
     fixable = {
         key: problem
         for problem in problems

@@ -5,7 +5,7 @@ with kinds of servers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -135,9 +135,10 @@ class Folder:
         return tuple(sorted(seeing - {*self.writers(users)}))
 
 
-def parse(text: str) -> tuple[tuple[Folder, ...], list[Problem]]:
-    """The folders of a file's text in its order, and what is wrong with them. The rest of the file is for kinds.py."""
-    reading = kinds.Reading()
+def parse(text: str, *, show: Callable[[str], str] = repr) -> tuple[tuple[Folder, ...], list[Problem]]:
+    """The folders of a file's text in its order, and what is wrong with them. The rest of the file is for kinds.py, and secrets
+    in any part of it. `show` as there."""
+    reading = kinds.Reading(show, {}, ())
     found = reading.folders(text, Folder, kinds.declarations(Folder))
     return tuple(found), [
         *reading.problems,

@@ -1,13 +1,13 @@
 """Reads `servers.yml`: the kinds of servers that users choose from. Without the file there is one kind, as `.env` says.
 
 It never guesses: what cannot be read is a problem with its line. A value's text goes through the reader of the setting that it
-stands for.
+stands for. No message has a text of the file in it that holds a secret.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -24,6 +24,7 @@ FILE = "servers.yml"
 _LONGEST_TITLE, _LONGEST_DESCRIPTION, _MOST = 60, 200, 32
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 # What start scripts and servers read: who the user is, and what they may do.
 _RESERVED = re.compile(
     r"(NB|JUPYTER|JUPYTERHUB|JPY|NOTEBOOK|CHOWN|GRANT|RESTARTABLE|CONDA)_.*|HOME|USER|LOGNAME|SHELL|PATH|PWD|TZ|UID|GID"
@@ -31,6 +32,14 @@ _RESERVED = re.compile(
 
 
 _Folder = TypeVar("_Folder")
+
+
+class _Unfit(readers.Unfit):
+    """`found` ends before `text`, which stands in the file: whoever knows the secrets says how it may be shown."""
+
+    def __init__(self, found: str, text: str, wanted: str, fix: str) -> None:
+        super().__init__(found, wanted, fix)
+        self.text = text
 
 
 class _Unset:
@@ -67,7 +76,7 @@ def names_of_users(node: yaml.Node) -> tuple[str, ...]:
     found = [names.normalized(one.value) for one in _items(node, "a list of users, such as [ada, bob]")]
     wrong = [one for one in found if not names.is_spelled(one) or not names.is_short(one)]
     if wrong:
-        raise readers.Unfit(f"names {wrong[0]!r}", "names of users as userlist has them", "correct it")
+        raise _Unfit("names", wrong[0], "names of users as userlist has them", "correct it")
     if not found:
         raise readers.Unfit(
             "names nobody", "a list of users", "name one, or delete the line: the kind is for everybody then"
@@ -112,15 +121,38 @@ def _environment(node: yaml.Node) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in node.value:
         if not isinstance(value, yaml.ScalarNode) or _VARIABLE.fullmatch(str(name.value)) is None:
-            raise readers.Unfit(
-                f"has the variable {str(name.value)[:60]!r}", wanted, "correct its name, or write one value"
-            )
-        if _RESERVED.fullmatch(name.value) or servers.is_hubs(name.value):
-            raise readers.Unfit(f"sets {name.value}", "variables that no start script or server reads", "take it out")
+            raise _Unfit("has the variable", str(name.value), wanted, "correct its name, or write one value")
+        _refuse_reserved(name.value)
         if name.value in found or "\0" in value.value:
-            raise readers.Unfit(f"sets {name.value} twice, or to no text", wanted, "delete one")
+            raise _Unfit("has no text, or two, for", name.value, wanted, "delete one, or correct it")
         found[name.value] = value.value
     return found
+
+
+def _is_reserved(name: str) -> bool:
+    return _RESERVED.fullmatch(name) is not None or servers.is_hubs(name)
+
+
+def _refuse_reserved(name: str) -> None:
+    if _is_reserved(name):
+        raise _Unfit("sets", name, "variables that no start script or server reads", "take it out")
+
+
+def _secrets(node: yaml.Node) -> tuple[str, ...]:
+    found = [one.value for one in _items(node, "a list of names, such as [OPENAI_API_KEY]")]
+    wanted = "names in capital letters, digits and _; the values stand in .env.local"
+    for number, name in enumerate(found, start=1):
+        # It may be the value itself, so it is not shown.
+        if _SECRET.fullmatch(name) is None:
+            raise readers.Unfit(f"has no name as entry {number}", wanted, "write the variable's name there")
+        _refuse_reserved(name)
+    if not found:
+        raise readers.Unfit("names nothing", wanted, "name one, or delete the line")
+    return tuple(dict.fromkeys(found))
+
+
+# What gets a list or a table as it stands there.
+_OF_NODES = (names_of_users, names_of_groups, _groups_of_the_login, words, _environment, _secrets)
 
 
 @dataclass(frozen=True)
@@ -171,6 +203,12 @@ class Kind:
         example="{OMP_NUM_THREADS: 4}",
         default=(),
     )
+    secrets: tuple[str, ...] = declared(
+        "variables of its servers whose values stand in `.env.local`, on top of what all kinds have",
+        _secrets,
+        example="[OPENAI_API_KEY]",
+        default=(),
+    )
 
     @property
     def is_for_everybody(self) -> bool:
@@ -199,16 +237,59 @@ def declarations(entry: type[Any] = Kind) -> dict[str, Mapping[str, Any]]:
     return {one.name: one.metadata for one in fields(entry) if one.metadata}
 
 
-def parse(text: str) -> tuple[tuple[Kind, ...], list[Problem]]:
-    """The kinds of a file's text in its order, and what is wrong with it."""
+def secret_names(text: str, settings: Collection[str] = ()) -> dict[str, int] | None:
+    """What a file's text lists as secrets -> its line, also where the list itself is wrong; no key of `settings`, and nothing
+    that start scripts or servers read. None where the text cannot be read."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+    tables = [root, *(table for key, node in _pairs(root) if key.value == "kinds" for _, table in _pairs(node))]
+    lists = [node for table in tables for key, node in _pairs(table) if key.value == "secrets"]
+    named = [one for node in lists for one in _scalars(node) if _may_be_secret(one.value, settings)]
+    return {one.value: one.start_mark.line + 1 for one in reversed(named)}
+
+
+def _may_be_secret(name: str, settings: Collection[str]) -> bool:
+    return _SECRET.fullmatch(name) is not None and not _is_reserved(name) and name not in settings
+
+
+def _pairs(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return [(key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
+
+
+def _scalars(node: yaml.Node) -> list[yaml.ScalarNode]:
+    """Of a list its entries, of a table its keys."""
+    if isinstance(node, yaml.ScalarNode):
+        return [node]
+    return [key for key, _ in _pairs(node)] or [one for one in node.value if isinstance(one, yaml.ScalarNode)]
+
+
+def parse(
+    text: str,
+    *,
+    show: Callable[[str], str] = repr,
+    secrets: Mapping[str, str] | None = None,
+    settings: Collection[str] = (),
+) -> tuple[tuple[Kind, ...], list[Problem]]:
+    """The kinds of a file's text in its order, and what is wrong with it.
+
+    `show` is a text of the file as a message may show it, `secrets` are value -> name of all that the file must not hold, and
+    `settings` the keys that are settings.
+    """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        return (), [Problem(f"{FILE}:{line}", "", f"is no YAML: {error.problem}", "YAML", "correct that line")]
+        return (), [
+            Problem(f"{FILE}:{line}", "", f"is no YAML: {show(error.problem or '')}", "YAML", "correct that line")
+        ]
     except yaml.YAMLError:
         return (), [Problem(FILE, "", "holds characters that YAML has not", "a text in YAML", "take them out")]
-    reading = Reading()
+    except RecursionError:
+        return (), [Problem(FILE, "", "holds lists in lists without end", "a table of kinds", "see docs/servers.md")]
+    reading = Reading(show, secrets or {}, settings)
     found = reading.file(root)
     return found, reading.problems
 
@@ -216,23 +297,28 @@ def parse(text: str) -> tuple[tuple[Kind, ...], list[Problem]]:
 class Reading:
     """One pass over a file; it goes on after a problem, so that all are found at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, show: Callable[[str], str], secrets: Mapping[str, str], settings: Collection[str]) -> None:
         self.problems: list[Problem] = []
+        self._show, self._held, self._settings = show, secrets, settings
 
     def file(self, root: yaml.Node | None) -> tuple[Kind, ...]:
         wanted = "kinds: and below it a kind of servers with a title"
         if not isinstance(root, yaml.MappingNode):
             self._problem(root, "", "holds no table", wanted, "see docs/servers.md, or delete the file")
             return ()
-        parts = self._table(root, "", ("kinds", "environment", "shared"))
+        self._refuse_held(root, "", set())
+        holds = bool(self.problems)
+        parts = self._table(root, "", ("kinds", "environment", "secrets", "shared"))
         if parts.keys() == {"shared"}:
             return ()
         shared = self._value(parts["environment"], "environment", _environment, {}) if "environment" in parts else {}
+        secrets = self._value(parts["secrets"], "secrets", _secrets, ()) if "secrets" in parts else ()
+        self._refuse_both(parts.get("secrets", root), "secrets", {*shared} & {*secrets})
         node = parts.get("kinds")
         if not isinstance(node, yaml.MappingNode) or not node.value:
             self._problem(node or root, "kinds", "names no kind of servers", wanted, "add one, or delete the file")
             return ()
-        found = [self._kind(key, body, shared) for key, body in self._entries(node, "kinds")]
+        found = [self._kind(key, body, shared, secrets) for key, body in self._entries(node, "kinds")]
         kinds = tuple(one for one in found if one is not None)
         if len(found) > _MOST:
             self._problem(node, "kinds", f"names {len(found)} kinds", f"at most {_MOST}", "take some out")
@@ -242,28 +328,72 @@ class Reading:
                 "delete the lines users and groups of one kind",
             )
             self._problem(node, "kinds", "leaves some users without any kind", wanted, fix)
-        return kinds
+        return () if holds else kinds
 
-    def _kind(self, key: yaml.ScalarNode, node: yaml.Node, shared: Mapping[str, str]) -> Kind | None:
+    def _kind(
+        self, key: yaml.ScalarNode, node: yaml.Node, shared: Mapping[str, str], secrets: Collection[str]
+    ) -> Kind | None:
         name = str(key.value)
-        at, before = f"kinds.{name[:_LONGEST_TITLE]}", len(self.problems)
+        at, before = f"kinds.{self._shown(name)}", len(self.problems)
         if _NAME.fullmatch(name) is None:
             self._problem(key, at, "is not a kind's name", "a to z, digits and -, at most 32", "write such a name")
         if not isinstance(node, yaml.MappingNode):
             self._problem(key, at, "holds no table", "title: and what else the kind has", "add a title below it")
             return None
-        values = self._fields(node, at, declarations())
-        if "title" not in values:
+        known = declarations()
+        parts = self._table(node, f"{at}.", tuple(known))
+        values = self._values(parts, at, known)
+        if "title" not in parts:
             self._problem(key, at, "has no title", "what users read of it", "add a line such as title: Large")
+        environment = {**shared, **(values.pop("environment", None) or {})}
+        names = {*secrets, *(values.pop("secrets", None) or ())}
+        own = parts.get("secrets") or parts.get("environment") or key
+        self._refuse_both(own, at, {*environment} & names - ({*shared} & {*secrets}))
         if len(self.problems) > before:
             return None
-        environment = {**shared, **values.pop("environment", {})}
-        return Kind(name, key.start_mark.line + 1, **values, environment=tuple(sorted(environment.items())))
+        return Kind(
+            name,
+            key.start_mark.line + 1,
+            **values,
+            environment=tuple(sorted(environment.items())),
+            secrets=tuple(sorted(names)),
+        )
+
+    def _refuse_both(self, node: yaml.Node, at: str, names: Collection[str]) -> None:
+        for name in sorted(names):
+            fix = f"take {name} out of one of the two"
+            self._problem(node, at, f"has {name} in secrets and in environment", "a variable once", fix)
+
+    def _refuse_held(self, node: yaml.Node, at: str, seen: set[int]) -> None:
+        """Names each text that holds the value of a secret. `seen` are the nodes that were looked at: one may lie in itself."""
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                self._refuse_held(key, at, seen)
+                below = self._shown(key.value) if isinstance(key, yaml.ScalarNode) else ""
+                self._refuse_held(value, ".".join(filter(None, (at, below))), seen)
+        elif isinstance(node, yaml.SequenceNode):
+            for one in node.value:
+                self._refuse_held(one, at, seen)
+        for name in dict.fromkeys(self._held_in(node.value) if isinstance(node, yaml.ScalarNode) else ()):
+            fix = f"take it out, and list {name} in secrets if servers need it"
+            self._problem(node, at, f"holds the value of {name}", "no secret: the file is committed", fix)
+
+    def _held_in(self, text: str) -> Iterator[str]:
+        long_enough = (one for one in self._held if len(one) >= readers.SHORTEST_SECRET)
+        return (self._held[one] for one in long_enough if one in text)
+
+    def _shown(self, key: str) -> str:
+        """A key as a message may show it."""
+        can_be_shown = key.isprintable() and self._show(key) == repr(key)
+        return key[:_LONGEST_TITLE] if can_be_shown else "***"
 
     def folders(self, text: str, made: Callable[..., _Folder], known: Mapping[str, Mapping[str, Any]]) -> list[_Folder]:
         """The entries of the part `shared`, those with a problem left out. What is wrong with the rest of the file is found by
         `parse`. `made` takes name, line and fields; `known` declares these."""
-        with suppress(yaml.YAMLError):
+        with suppress(yaml.YAMLError, RecursionError):
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             parts = root.value if isinstance(root, yaml.MappingNode) else []
             node = next((value for key, value in parts if key.value == "shared"), None)
@@ -282,7 +412,7 @@ class Reading:
         made: Callable[..., _Folder],
         known: Mapping[str, Mapping[str, Any]],
     ) -> _Folder | None:
-        at, before = f"shared.{str(key.value)[:_LONGEST_TITLE]}", len(self.problems)
+        at, before = f"shared.{self._shown(str(key.value))}", len(self.problems)
         if re.fullmatch(names.GROUP, key.value) is None:
             self._problem(key, at, "is not a folder's name", names.OF_GROUPS, "write such a name")
         # `physics:` alone is a folder that has nothing of its own.
@@ -290,11 +420,13 @@ class Reading:
         if not is_empty and not isinstance(node, yaml.MappingNode):
             self._problem(key, at, "holds no table", ", ".join(known), "write what it has below it, or nothing")
             return None
-        values = self._fields(node, at, known) if isinstance(node, yaml.MappingNode) else {}
+        parts = self._table(node, f"{at}.", tuple(known)) if isinstance(node, yaml.MappingNode) else {}
+        values = self._values(parts, at, known)
         return made(key.value, key.start_mark.line + 1, **values) if len(self.problems) == before else None
 
-    def _fields(self, node: yaml.MappingNode, at: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        parts = self._table(node, f"{at}.", tuple(known))
+    def _values(
+        self, parts: Mapping[str, yaml.Node], at: str, known: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
         return {key: self._value(part, f"{at}.{key}", known[key]["read"], None) for key, part in parts.items()}
 
     def _table(self, node: yaml.MappingNode, at: str, known: tuple[str, ...]) -> dict[str, yaml.Node]:
@@ -305,7 +437,7 @@ class Reading:
                 continue
             close = get_close_matches(key.value, known, n=1)
             fix = f"did you mean {close[0]}?" if close else "take it out"
-            self._problem(key, f"{at}{key.value[:_LONGEST_TITLE]}", "is not known here", ", ".join(known), fix)
+            self._problem(key, f"{at}{self._shown(key.value)}", "is not known here", ", ".join(known), fix)
         return found
 
     def _entries(self, node: yaml.MappingNode, at: str) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
@@ -314,19 +446,25 @@ class Reading:
             if not isinstance(key, yaml.ScalarNode) or not key.value.isprintable():
                 self._problem(key, at, "has a key that is no word", "a word, then a colon", "correct it")
             elif key.value in seen:
-                self._problem(key, f"{at}.{key.value}".lstrip("."), "stands there twice", "each key once", "delete one")
+                twice = f"{at}.{self._shown(key.value)}".lstrip(".")
+                self._problem(key, twice, "stands there twice", "each key once", "delete one")
             else:
                 seen.add(key.value)
                 yield key, value
 
     def _value(self, node: yaml.Node, key: str, read: Callable[[Any], Any], default: Any) -> Any:
-        wants_node = read in (names_of_users, names_of_groups, _groups_of_the_login, words, _environment)
+        wants_node = read in _OF_NODES
         try:
             if not wants_node and not isinstance(node, yaml.ScalarNode):
                 raise readers.Unfit("is no single value", "one value", "write one value behind the colon")
-            return read(node if wants_node else node.value)
+            value = read(node if wants_node else node.value)
+            settings = [name for name in value if name in self._settings] if read is _secrets else ()
+            if settings:
+                raise readers.Unfit(f"names {settings[0]}, which is a setting", "variables of servers", "take it out")
+            return value
         except readers.Unfit as unfit:
-            self._problem(node, key, unfit.found, unfit.wanted, unfit.fix)
+            found = f"{unfit.found} {self._show(unfit.text)[:200]}" if isinstance(unfit, _Unfit) else unfit.found
+            self._problem(node, key, found, unfit.wanted, unfit.fix)
             return default
 
     def _problem(self, node: yaml.Node | None, key: str, found: str, wanted: str, fix: str) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hubdeploy.contract.documents import User
+from hubdeploy.contract.documents import Secret, User
 from hubdeploy.errors import InputError, Problem, read_text
 from hubdeploy.settings import dotenv, folders, kinds, readers, rules, unknown_keys, userlist
 from hubdeploy.settings.declarations import DERIVED, LOCAL, NAME, SHARED, SHELL, Declaration, Settings, declarations
@@ -46,17 +46,27 @@ def load_name(root: Path, environ: Mapping[str, str]) -> tuple[str, Settings | N
 
 def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _Noticed]:
     noticed = _Noticed()
-    entries = {name: _read_file(root, name, environ, noticed) for name in (SHARED, LOCAL)}
+    text, listed = _servers_text(root, noticed.problems)
+    entries = {name: _read_file(root, name, environ, noticed, listed) for name in (SHARED, LOCAL)}
     users, of_users = _read_userlist(root)
-    servers, shared, of_servers = _read_servers(root)
-    noticed.problems += [*of_users, *of_servers]
+    noticed.problems += of_users
+    sources = _sources(environ, entries)
+    keys = _secret_keys(entries, listed)
+    secrets = _secrets(keys, environ, entries.values())
+    show = _hidden if noticed.local_unread else partial(_shown, secrets=secrets, keys=keys)
+    values = _resolve(root, sources, secrets, show, noticed)
+    # Names of secrets may stand there.
+    show = _hidden if noticed.local_unread else partial(_shown, secrets=secrets, keys=())
+    servers, shared, of_servers = _servers(text, secrets, show)
+    noticed.problems += of_servers
     if not of_users and not of_servers:
         noticed.problems += kinds.strangers(servers, users)
         noticed.problems += folders.strangers(shared, (kind.name for kind in servers), users)
-    sources = _sources(environ, entries)
-    secrets = _secrets(environ, entries.values())
-    values = _resolve(root, sources, secrets, noticed)
-    found = Settings(**values, users=users, kinds=servers, folders=shared, origins=_origins(sources), root=root)
+    given = _server_secrets(listed or {}, sources, noticed)
+    found = Settings(
+        **values, users=users, kinds=servers, folders=shared, server_secrets=given,
+        origins=_origins((*declarations(), *given), sources), root=root,
+    )  # fmt: skip
     if not noticed.unread_files:
         noticed.problems += rules.contradictions(found, _whereabouts(sources), noticed.doubtful)
         noticed.problems += kinds.contradictions(found.kinds, found)
@@ -82,7 +92,16 @@ class _Noticed:
             self.unread_files.add(file)
 
 
-def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noticed) -> dict[str, dotenv.Entry]:
+def listed_secrets(root: Path) -> Collection[str]:
+    """The names of secrets that servers.yml lists."""
+    return _servers_text(root, [])[1] or ()
+
+
+def _read_file(
+    root: Path, name: str, environ: Mapping[str, str], noticed: _Noticed, listed: Collection[str] | None
+) -> dict[str, dotenv.Entry]:
+    """Key -> entry. `listed` are the secrets of servers.yml, None while they cannot be read: then each key of .env.local that is
+    no slip of a setting may be one."""
     path = root / name
     if not path.exists():
         return {}
@@ -105,13 +124,16 @@ def _read_file(root: Path, name: str, environ: Mapping[str, str], noticed: _Noti
     known = declarations()
     for key, entry in list(entries.items()):
         where = f"{name}:{entry.line}"
-        if key not in known:
-            # A key that the file sets already cannot be the one that was meant.
-            free = known.keys() - entries.keys()
+        # A key that the file sets already cannot be the one that was meant.
+        free = known.keys() - entries.keys()
+        if key not in known and listed is None and name == LOCAL and unknown_keys.meant(key, free) is None:
+            continue
+        if key not in known and key not in (listed or ()):
+            free |= {*(listed or ())} - entries.keys()
             noticed.problems.append(_nameable(unknown_keys.problem(where, key, free)))
             noticed.doubtful.update(filter(None, [unknown_keys.meant(key, free)]))
             del entries[key]
-        elif name == SHARED and known[key][1].secret and not entry.bare and not dotenv.is_unset(entry.value):
+        elif name == SHARED and _is_secret(key, listed) and not entry.bare and not dotenv.is_unset(entry.value):
             message = "is a secret in a file that is committed"
             fix = "./invoke check-files --fix moves it; or move the line by hand"
             instead = (f"#{key} is in {LOCAL}",)
@@ -134,16 +156,45 @@ def _read_userlist(root: Path) -> tuple[tuple[User, ...], Sequence[Problem]]:
     return userlist.parse(text, source="userlist")
 
 
-def _read_servers(root: Path) -> tuple[tuple[kinds.Kind, ...], tuple[folders.Folder, ...], Sequence[Problem]]:
+def _servers_text(root: Path, problems: list[Problem]) -> tuple[str | None, dict[str, int] | None]:
+    """servers.yml, None where there is no text; what it lists as secrets, None where that cannot be read."""
     path = root / kinds.FILE
     if not path.exists():
-        return (), (), ()
+        return None, {}
     try:
         text = read_text(path, kinds.FILE, "kinds of servers and shared folders in YAML")
     except InputError as refused:
-        return (), (), refused.problems
-    (servers, of_kinds), (shared, of_folders) = kinds.parse(text), folders.parse(text)
+        problems += refused.problems
+        return None, None
+    return text, kinds.secret_names(text, declarations())
+
+
+def _servers(
+    text: str | None, secrets: Mapping[str, str], show: Callable[[str], str]
+) -> tuple[tuple[kinds.Kind, ...], tuple[folders.Folder, ...], Sequence[Problem]]:
+    if text is None:
+        return (), (), ()
+    servers, of_kinds = kinds.parse(text, show=show, secrets=secrets, settings=declarations())
+    shared, of_folders = folders.parse(text, show=show)
     return servers, shared, [*of_kinds, *of_folders]
+
+
+def _server_secrets(listed: Mapping[str, int], sources: _Sources, noticed: _Noticed) -> dict[str, Secret[str]]:
+    """Name -> value, of what servers.yml lists as secrets."""
+    found: dict[str, Secret[str]] = {}
+    for name, line in listed.items():
+        setter = _setter(name, sources)
+        if setter is None or setter[2] == "":
+            if not noticed.local_unread and name not in noticed.doubtful:
+                where = setter[1] if setter else f"{kinds.FILE}:{line}"
+                fix = f"write {name}=... into {LOCAL}, or take it out of secrets in {kinds.FILE}"
+                noticed.problems.append(Problem(where, name, "has no value", f"a secret in {LOCAL}", fix))
+            continue
+        try:
+            found[name] = Secret(readers.variable(setter[2]))
+        except readers.Unfit as unfit:
+            noticed.problems.append(Problem(setter[1], name, f"*** (a secret) {unfit.found}", unfit.wanted, unfit.fix))
+    return found
 
 
 _Sources = list[tuple[str, Callable[[str], str], Mapping[str, str]]]
@@ -167,23 +218,35 @@ def _setter(key: str, sources: _Sources) -> tuple[str, str, str] | None:
     return None
 
 
-def _secrets(environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.Entry]]) -> dict[str, str]:
-    """Value -> key, for every value that was written for a secret setting, overridden ones too."""
+def _is_secret(key: str, listed: Collection[str] | None) -> bool:
+    return key in (listed or ()) or (key in declarations() and declarations()[key][1].secret)
+
+
+def _secret_keys(entries: Mapping[str, Mapping[str, dotenv.Entry]], listed: Collection[str] | None) -> tuple[str, ...]:
+    """The keys of secrets: of settings, of servers.yml, and of .env.local where servers.yml cannot be read."""
+    of_settings = [key for key in declarations() if _is_secret(key, ())]
+    others = [key for key in entries[LOCAL] if key not in declarations()] if listed is None else listed
+    return (*of_settings, *others)
+
+
+def _secrets(
+    keys: Iterable[str], environ: Mapping[str, str], entries: Iterable[Mapping[str, dotenv.Entry]]
+) -> dict[str, str]:
+    """Value -> key, for every value that was written for one of the keys, overridden ones too."""
     found: dict[str, str] = {}
-    for key in (key for key, (_, declaration) in declarations().items() if declaration.secret):
+    for key in keys:
         written = [file[key] for file in entries if key in file]
         values = [environ.get(key, ""), *(value.reveal() for one in written for value in (one.given, *one.given_again))]
         found |= {value: key for value in values if not dotenv.is_unset(value)}
     return found
 
 
-def _shown(text: str, secrets: Collection[str]) -> str:
+def _shown(text: str, secrets: Collection[str], keys: Collection[str]) -> str:
     """A value as a message may show it. It is hidden if it holds a secret or a secret's key: an open quote takes in the
     lines below it."""
-    named = [key for key, (_, declaration) in declarations().items() if declaration.secret]
     # A copy of a secret with a character in it that nobody sees is still one to a reader.
     seen = "".join(character for character in text if character.isprintable())
-    return "*** (it holds a secret)" if any(one in seen for one in (*secrets, *named)) else repr(text)
+    return "*** (it holds a secret)" if any(one in seen for one in (*secrets, *keys)) else repr(text)
 
 
 def _hidden(_text: str) -> str:
@@ -198,11 +261,11 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _origins(sources: _Sources) -> dict[str, str]:
+def _origins(keys: Iterable[str], sources: _Sources) -> dict[str, str]:
     origins = {}
-    for key, (_, declaration) in declarations().items():
+    for key in keys:
         setter = _setter(key, sources)
-        absent = setter is None or (setter[2] == "" and declaration.optional)
+        absent = setter is None or (setter[2] == "" and declarations()[key][1].optional)
         origins[key] = DERIVED if absent or setter is None else setter[0]
     return origins
 
@@ -215,10 +278,11 @@ def _whereabouts(sources: _Sources) -> Callable[[str], str]:
     return where
 
 
-def _resolve(root: Path, sources: _Sources, secrets: Mapping[str, str], noticed: _Noticed) -> dict[str, Any]:
+def _resolve(
+    root: Path, sources: _Sources, secrets: Mapping[str, str], show: Callable[[str], str], noticed: _Noticed
+) -> dict[str, Any]:
     """Field -> value; a value that cannot be read becomes a problem, and the derived value stands in for it."""
     values: dict[str, Any] = {}
-    show = _hidden if noticed.local_unread else partial(_shown, secrets=secrets)
     for key, (attribute, declaration) in declarations().items():
         setter = _setter(key, sources)
         so_far = Settings(**{**dict.fromkeys(_FIELDS), **values})

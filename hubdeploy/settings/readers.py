@@ -91,6 +91,7 @@ _LEAST_MEMORY, _LEAST_GUARANTEE, _LEAST_DISK = 256 * 1024**2, 64 * 1024**2, 64 *
 
 
 _LONGEST_TITLE, _LONGEST_ANNOUNCEMENT = 60, 1000
+_LONGEST_VARIABLE = 32_000
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 
 
@@ -538,6 +539,14 @@ def at_least(length: int) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def variable(text: str) -> str:
+    """The value of a secret in the environment of users' servers."""
+    wanted = f"{SHORTEST_SECRET} to {_LONGEST_VARIABLE} characters that can be printed"
+    if not SHORTEST_SECRET <= len(text) <= _LONGEST_VARIABLE or not text.isprintable():
+        raise Unfit("cannot be a secret of servers", wanted, "write the whole value, without line breaks")
+    return text
 
 
 class Bytes(int):

@@ -23,8 +23,9 @@ _PAGE_HEAD = f"""\
 
 A variable of the shell wins over `.env.local`, `.env.local` over `.env`, and `.env` over the default. `.env` is
 committed and holds no secret. `.env.local` is ignored by git, must have mode 0600, and holds secrets and what concerns
-this machine alone. Both have the syntax of Docker Compose's `.env`; a repeated key and an unknown key are errors here. A
-value such as `<client ID for your GitHub OAuth application>` counts as not set.
+this machine alone. Both have the syntax of Docker Compose's `.env`; a repeated key and an unknown key are errors here. The
+secrets of users' servers, which [servers.yml](servers.md#secrets) names, stand in `.env.local` as well. A value such as
+`<client ID for your GitHub OAuth application>` counts as not set.
 
 `./invoke config` prints what every setting comes to and where it comes from, with secrets masked.
 `./invoke config --explain KEY` prints one part of this page. NAME is the value of `DOCKER_MACHINE_NAME`.

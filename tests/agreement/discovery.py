@@ -48,6 +48,7 @@ _PARTS = {
     "login": "container hub",
     "routes": "container hub",
     "removed": "container hub",
+    "server-secrets": "container filter",
     "proxy.traefik": "container proxy",
     "proxy.acme-ca": "container proxy",
     "proxy": "proxy's files",
@@ -66,10 +67,10 @@ def dependencies(settings: Settings, key: str) -> set[str]:
     """The parts that show `key`: something in them changes when only `key` gets another value.
 
     Parts are `image NAME` (a member of the family), `images that are pulled`, `network users`, `network api`, `volume data`,
-    `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `volume clock`, `volume backup`, `volume
-    backup-documents`, `container hub` and its like, `hub's files` and `proxy's files` (those that the running container takes
-    without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users, at
-    their next start).
+    `volume proxy`, `volume routes`, `volume guard`, `volume filter`, `volume server-secrets`, `volume clock`, `volume backup`,
+    `volume backup-documents`, `container hub` and its like, `hub's files` and `proxy's files` (those that the running container
+    takes without a restart), `certificate` (the files in jupyterhub/secrets), `passwords` (in .env.local), `servers` (of users,
+    at their next start).
     """
     before = render(settings)
     return set().union(*(_parts(before, render(one)) for one in others(settings, key)))

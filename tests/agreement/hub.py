@@ -27,14 +27,25 @@ from sqlalchemy import make_url
 from traitlets.config.loader import PyFileConfigLoader
 
 from hubdeploy.contract import servers
-from hubdeploy.contract.documents import CONTRACT_FILE, DOCUMENTS, SECRETS_FILE, Contract, Servers, from_bytes
+from hubdeploy.contract.documents import (
+    CONTRACT_FILE,
+    DOCUMENTS,
+    SECRETS_FILE,
+    SERVER_SECRETS_FILE,
+    Contract,
+    Servers,
+    ServerSecrets,
+    from_bytes,
+)
 from hubdeploy.settings.declarations import Settings
 from tests import hub_modules
 from tests.agreement import border
 from tests.agreement.leaves import Leaves, environment, flat
-from tests.agreement.wire import Wire
+from tests.agreement.wire import Wire, put
 
 CONFIG = "jupyterhub_config.py"
+# As an archive names it.
+_SECRETS = SERVER_SECRETS_FILE.lstrip("/")
 # Modules of the hub's whose objects stand in the configuration.
 _OBJECTS = ("notices",)
 # A user who is not on the userlist: an admin added them in the admin page.
@@ -178,5 +189,7 @@ def created(wire: Wire, path: str) -> Leaves:
     variables = [line for one in made for line in one.body.get("Env") or () if line.startswith("SERVERS=")]
     made_from = from_bytes(Servers, variables[-1].removeprefix("SERVERS=").encode())
     wish = importlib.import_module("filter.reading").wish(json.dumps(made[-1].body).encode())
-    body = servers.creation(made_from, wish, mac_in_endpoint=False)
+    archives = [put(one) for one in wire.requests if one.is_for("PUT", "/containers/", "/archive")]
+    given = next(files[_SECRETS] for files in archives if _SECRETS in files)
+    body = servers.creation(made_from, wish, mac_in_endpoint=False, secrets=from_bytes(ServerSecrets, given))
     return {f"{path}.Name": made[-1].params["name"], **flat({**body, "Env": environment(body["Env"])}, path)}

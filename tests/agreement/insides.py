@@ -192,8 +192,17 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
             yield Reading("servers.yml: provider_groups", f"{at}.provider_groups", named)
             for name, value in kind.environment if kind else ():
                 yield Reading("servers.yml: environment", f"{at}.environment.{name}", value)
+            yield Reading("servers.yml: secrets", f"{at}.secrets", kind.secrets if kind else ())
+            for name in kind.secrets if kind else ():
+                yield Reading("servers.yml: secrets", f"{at}.environment.{name}", ABSENT)
         for number, folder in enumerate(s.folders):
             yield from _folder(s, folder, f"{document}.folders[{number}]")
+    yield Reading("servers.yml: secrets", "server-secrets.kinds", ABSENT if any(one.secrets for one in s.kinds) else ())
+    for one in s.kinds:
+        for name in one.secrets:
+            yield Reading(
+                "servers.yml: secrets", f"server-secrets.kinds.{one.name}.{name}", s.server_secrets[name].reveal()
+            )
     shared = s.authenticator == "shared-password"
     for key, name in (("USER_PASSWORD", "user_password"), ("ADMIN_PASSWORD", "admin_password")):
         yield Reading(key, f"secrets.login.{name}", _absent_or(_password(s, leaves, key) if shared else None))
@@ -407,6 +416,10 @@ def servers(s: Settings, leaves: Leaves) -> Readings:
         yield Reading("servers.yml: name", f"{at}.Labels.{labels.KIND}", chosen.name if chosen else "default")
         for variable, value in chosen.environment if chosen else ():
             yield Reading("servers.yml: environment", f"{at}.Env.{variable}", value)
+        for variable, secret in s.server_secrets.items():
+            own_one = chosen is not None and variable in chosen.secrets
+            public = dict(chosen.environment).get(variable, ABSENT) if chosen else ABSENT
+            yield Reading("servers.yml: secrets", f"{at}.Env.{variable}", secret.reveal() if own_one else public)
 
 
 def _seen(s: Settings, name: str) -> Iterator[tuple[Folder, str]]:

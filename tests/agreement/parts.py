@@ -90,6 +90,7 @@ def networks_and_volumes(s: Settings, leaves: Leaves) -> Readings:
         ("volume[routes]", "the volume of routes", s.routes_volume, "routes-volume"),
         ("volume[guard]", "the guard's volume", s.guard_volume, "guard-volume"),
         ("volume[filter]", "the filter's volume", s.filter_volume, "filter-volume"),
+        ("volume[server-secrets]", "the filter's own volume", f"{s.name}-server-secrets", "server-secrets-volume"),
         ("volume[clock]", "the clock's volume", s.clock_volume, "clock-volume"),
         ("volume[backup]", "the volume of backups", s.backup_volume, "backup-volume"),
         ("volume[backup-documents]", "the backups' documents", s.backup_documents_volume, "backup-documents-volume"),
@@ -206,6 +207,10 @@ def _filter(s: Settings, leaves: Leaves) -> Readings:
     yield Reading("the engine's socket", f"{at}.HostConfig.Mounts[0].Target", "/run/docker.sock")
     yield Reading("the filter's volume", f"{at}.HostConfig.Mounts[1].Source", s.filter_volume)
     yield Reading("the clock's volume", f"{at}.HostConfig.Mounts[2].Source", s.clock_volume)
+    yield Reading("the filter's own volume", f"{at}.HostConfig.Mounts[3].Source", f"{s.name}-server-secrets")
+    yield Reading("the filter's own volume", f"{at}.HostConfig.Mounts[3].Target", "/srv/filter")
+    yield Reading("the filter's name", f"{at}.filled.Name", f"{s.name}-filter")
+    yield Reading("the filter's own volume", f"{at}.filled.paths", ("/srv/filter/server-secrets.json",))
     yield from _jobs(s, f"{at}.jobs")
     sudo = tuple(sorted(user.name for user in s.users if user.sudo))
     yield Reading("userlist: sudo", f"{at}.servers.sudo_users", sudo)

@@ -13,6 +13,7 @@ import pytest
 from hubdeploy import family
 from hubdeploy.blueprint import contexts
 from hubdeploy.commands.deployment import Deployment
+from hubdeploy.contract.documents import SERVER_SECRETS_FILE
 from tests.hub.clone import Clone
 from tests.hub.conftest import canary
 from tests.hub.person import Person
@@ -24,19 +25,45 @@ _LOOKING = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["shared-password", "github"])
+# Linus has the kind with MODEL_KEY, grace has not.
+_KINDS = """
+secrets: [SHARED_TOKEN]
+kinds:
+  small: {title: Small}
+  large: {title: Large, users: [linus], secrets: [MODEL_KEY]}
+"""
+
+
+@pytest.fixture(scope="module")
+def kinds_hub(hub: Clone, new_clone: Callable[..., Clone]) -> Clone:
+    """A deployment whose users' servers have secrets."""
+    passwords = {"USER_PASSWORD": canary("user"), "ADMIN_PASSWORD": canary("admin")}
+    made = new_clone(
+        "boss admin\nlinus\ngrace\n", **passwords, MODEL_KEY=canary("model"), SHARED_TOKEN=canary("shared")
+    )
+    (made.root / "servers.yml").write_text(_KINDS)
+    made.share_images_of(hub)
+    made.up()
+    return made
+
+
+@pytest.fixture(scope="module", params=["shared-password", "github", pytest.param("kinds", marks=pytest.mark.slow)])
 def deployed(request: pytest.FixtureRequest) -> Clone:
-    """A deployment of each login, with a user's server that runs, after one run of every command that changes nothing."""
+    """A deployment of each login, and one with secrets of servers, with a user's server that runs, after one run of every
+    command that changes nothing."""
     if request.param == "github":
         found: Clone = request.getfixturevalue("github_hub")
         person = found.person("hubot")
         answer = person.log_in_with_github()
     else:
-        found = request.getfixturevalue("hub")
+        found = request.getfixturevalue("kinds_hub" if request.param == "kinds" else "hub")
         person = found.person("linus")
         answer = person.log_in(found.user_password)
     assert answer.status_code == 200
     person.take_token()
+    if found.settings.kinds:
+        asked = {"kind": "large"}
+        person.call("POST", "/hub/api/users/linus/server", json=asked).raise_for_status()
     person.start_server()
     for words in _LOOKING:
         found.invoke(*words)
@@ -52,14 +79,15 @@ def test_a_changed_secret_is_planned_without_being_shown(deployed: Clone) -> Non
     local = deployed.settings.local_path
     before = local.read_text()
     by_github, marked = deployed.settings.login.personal, canary("changed")
-    key = "GITHUB_CLIENT_SECRET" if by_github else "USER_PASSWORD"
+    key = "GITHUB_CLIENT_SECRET" if by_github else "MODEL_KEY" if deployed.settings.kinds else "USER_PASSWORD"
     old = _secrets(deployed)[key]
     local.write_text(before.replace(f"{key}={old}", f"{key}={marked}"))
     try:
         planned = deployed.invoke("plan")
     finally:
         local.write_text(before)
-    assert f"{key} changed" in planned
+    assert (f"{key} of large changed" if key == "MODEL_KEY" else f"{key} changed") in planned
+    assert ("linus picks it up at their next start" in planned) == (key == "MODEL_KEY")
     assert marked not in planned
     assert old not in planned
 
@@ -71,6 +99,42 @@ def test_no_secret_is_in_what_the_engine_shows(deployed: Clone) -> None:
     assert {deployed.settings.hub_name, deployed.settings.proxy_name, *servers} <= shown.keys()
     assert all(deployed.name in text for text in shown.values())
     _assert_absent(deployed, shown)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deployed", ["kinds"], indirect=True)
+def test_a_secret_of_servers_is_with_its_kind_and_in_one_volume(deployed: Clone) -> None:
+    given = {name: secret.reveal() for name, secret in deployed.settings.server_secrets.items()}
+    assert _variables(deployed, "linus").items() >= given.items()
+    grace = deployed.person("grace")
+    assert grace.log_in(deployed.user_password).ok
+    grace.take_token()
+    grace.start_server()
+    others = _variables(deployed, "grace")
+    assert (others["SHARED_TOKEN"], "MODEL_KEY" in others) == (given["SHARED_TOKEN"], False)
+    assert not any(given["MODEL_KEY"] in value for value in others.values())
+
+    # All volumes of ours, the hub's database among them.
+    own = {"label": f"hubdeploy.deployment={deployed.name}"}
+    mounted = {one.name: {"bind": f"/v/{one.name}", "mode": "ro"} for one in deployed.client.volumes.list(filters=own)}
+    assert len(mounted) > 10
+    image = deployed.settings.image_reference("hub")
+    for value in given.values():
+        found = deployed.client.containers.run(
+            image,
+            ["grep", "-rlF", value, "/v"],
+            entrypoint="",
+            volumes=mounted,
+            user="0",
+            network_mode="none",
+            remove=True,
+        )
+        assert found.decode().split() == [f"/v/{deployed.settings.server_secrets_volume}/server-secrets.json"]
+
+
+def _variables(deployed: Clone, user: str) -> dict[str, str]:
+    lines = deployed.container(deployed.server_name(user)).attrs["Config"]["Env"]
+    return dict(line.split("=", 1) for line in lines)
 
 
 def test_no_secret_is_in_a_build_context(deployed: Clone) -> None:
@@ -106,6 +170,9 @@ def test_files_that_hold_secrets_are_closed_to_others(deployed: Clone) -> None:
         ["stat", "-c", "%a", "/srv/jupyterhub/documents/secrets.json"]
     )
     assert (status, output) == (0, b"600\n")
+    _, about = deployed.container(f"{deployed.name}-filter").get_archive(SERVER_SECRETS_FILE)
+    assert about
+    assert about["mode"] & 0o777 == 0o600
 
 
 def _secrets(deployed: Clone) -> dict[str, str]:
@@ -117,6 +184,7 @@ def _secrets(deployed: Clone) -> dict[str, str]:
         "GITHUB_CLIENT_SECRET": found.github_client_secret.reveal() if found.github_client_secret else "",
         "PROXY_API_PASSWORD": deployed.secrets_of_hub()["proxy_api_password"],
         "TLS_KEY": found.key_path.read_text().splitlines()[2],
+        **{name: secret.reveal() for name, secret in found.server_secrets.items()},
     }
     return {key: secret for key, secret in given.items() if secret}
 
@@ -136,14 +204,14 @@ def _assert_absent(deployed: Clone, places: dict[str, str]) -> None:
 def _shown_by_engine(deployed: Clone) -> Iterator[tuple[str, str]]:
     """Name -> all that the engine shows of it, for every object of the deployment."""
     api, own = deployed.client.api, {"label": [f"hubdeploy.deployment={deployed.name}"]}
+    of_servers = [f"{name}={secret.reveal()}" for name, secret in deployed.settings.server_secrets.items()]
     for one in api.containers(all=True, filters=own):
         name = one["Names"][0].lstrip("/")
-        yield (
-            name,
-            json.dumps(
-                [one, api.inspect_container(one["Id"]), api.top(one["Id"]) if one["State"] == "running" else ""]
-            ),
-        )
+        inspected = api.inspect_container(one["Id"])
+        if "-user-" in name:
+            # There they belong.
+            inspected["Config"]["Env"] = [line for line in inspected["Config"]["Env"] if line not in of_servers]
+        yield (name, json.dumps([one, inspected, api.top(one["Id"]) if one["State"] == "running" else ""]))
     for tag in deployed.image_tags():
         yield tag, json.dumps([api.inspect_image(tag), api.history(tag)])  # type: ignore[no-untyped-call]
     for one in api.networks(filters=own):

@@ -10,7 +10,7 @@ import json
 from hubdeploy.blueprint import documents, jobs
 from hubdeploy.blueprint.component import Component, Facts, own_labels
 from hubdeploy.blueprint.specs import Consequence, ContainerSpec, Limits, Mount, Severity, VolumeSpec
-from hubdeploy.contract.documents import plain
+from hubdeploy.contract.documents import SERVER_SECRETS_FILE, plain
 from hubdeploy.settings.declarations import Settings
 
 ROLE = "filter"
@@ -23,6 +23,8 @@ ENGINE_SOCKET_INSIDE = "/run/docker.sock"
 MOUNT = "/run/filter"
 # The same for the clock, which may ask for jobs. The hub does not mount it.
 MOUNT_FOR_JOBS = "/run/clock"
+# Its own volume.
+DIRECTORY = SERVER_SECRETS_FILE.rpartition("/")[0]
 # Its user where the socket's group is known; of no other program.
 UID = 64000
 _MIB = 1024**2
@@ -40,7 +42,9 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
             Mount(ENGINE_SOCKET, ENGINE_SOCKET_INSIDE, kind="bind"),
             Mount(settings.filter_volume, MOUNT),
             Mount(settings.clock_volume, MOUNT_FOR_JOBS),
+            Mount(settings.server_secrets_volume, DIRECTORY),
         ),
+        files={SERVER_SECRETS_FILE: documents.server_secrets(settings)},
         command=("/opt/hub/bin/python", "-m", "filter"),
         environment={
             "SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True),
@@ -57,8 +61,11 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
 
 
 def volumes(settings: Settings) -> tuple[VolumeSpec, ...]:
-    """Its socket."""
-    return (VolumeSpec(settings.filter_volume, own_labels(settings, "filter-volume"), True, "DOCKER_MACHINE_NAME"),)
+    """Its socket; the secrets of users' servers."""
+    named = {settings.filter_volume: "filter-volume", settings.server_secrets_volume: "server-secrets-volume"}
+    return tuple(
+        VolumeSpec(name, own_labels(settings, role), True, "DOCKER_MACHINE_NAME") for name, role in named.items()
+    )
 
 
-COMPONENT = Component(ROLE, "hub", container, volumes=volumes, tells=True, tidies=True)
+COMPONENT = Component(ROLE, "hub", container, volumes=volumes, directory=DIRECTORY, tells=True, tidies=True)

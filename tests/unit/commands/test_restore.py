@@ -199,8 +199,11 @@ def test_what_this_machine_says_stays_and_the_rest_comes_back(tmp_path: Path) ->
     (root / ".env.local").chmod(0o600)
     brought = {
         ".env": Secret(b"DOCKER_MACHINE_NAME=lab\nHUB_PORT=443\n"),
-        ".env.local": Secret(f"USER_PASSWORD='four words are here'\nBACKUP_PASSWORD={'q' * 16}\n".encode()),
+        ".env.local": Secret(
+            f"USER_PASSWORD='four words are here'\nBACKUP_PASSWORD={'q' * 16}\nAPI_TOKEN=of-servers\n".encode()
+        ),
         "userlist": Secret(b"ada admin\n"),
+        "servers.yml": Secret(b"secrets: [API_TOKEN]\nkinds: {a: {title: A}}\n"),
         "jupyterhub/secrets/lab.key": Secret(b"key"),
     }
     before = dataclasses.replace(settings(), root=root)
@@ -208,6 +211,7 @@ def test_what_this_machine_says_stays_and_the_rest_comes_back(tmp_path: Path) ->
     assert (found.name, found.hub_port, [one.name for one in found.users]) == ("lab", 8555, ["ada"])
     assert found.backup_password == Secret("p" * 16)
     assert found.user_password == Secret("four words are here")
+    assert found.server_secrets == {"API_TOKEN": Secret("of-servers")}
     assert not (root / "userlist").exists()
 
     for _ in range(2):

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from hubdeploy.contract import labels, servers
+from hubdeploy.contract import documents, labels, servers
 from hubdeploy.contract.documents import Folder
 from tests import hub_modules
 from tests.unit.hub.hub_image import contract, with_two_kinds
@@ -45,6 +45,7 @@ class Engine:
         self.volumes: dict[str, dict[str, str]] = {}
         self.user, self.link = "1000", ""
         self.mac_in_endpoint = False
+        self.environment: tuple[str, ...] = ()
         self.containers = {
             OWN: SERVER,
             THEIRS: {**SERVER, labels.DEPLOYMENT: "other"},
@@ -61,7 +62,8 @@ class Engine:
             return Answer(404, b"{}") if there is None else _answer({"Labels": there})
         if kind == "containers" and name.endswith("/json"):
             there = self.containers.get(name.removesuffix("/json"))
-            config = {"Labels": there, "User": self.user, "WorkingDir": "/home/cryptic/work"}
+            environment = [*self.environment]
+            config = {"Labels": there, "User": self.user, "WorkingDir": "/home/cryptic/work", "Env": environment}
             return Answer(404, b"{}") if there is None else _answer({"Config": config})
         return _answer({"Id": "sha256:1"} if kind == "images" else [] if name == "json" else {"Id": "new"})
 
@@ -103,7 +105,12 @@ def ask(engine: Engine, tmp_path: Any) -> Ask:
     """ask(method, path, body=..., headers=...) -> (status, content), through the filter's own server and a socket"""
 
     def asked(method: str, path: str, version: str = "/v1.41", **more: Any) -> Any:
-        gate = table.Gate(engine, more.pop("made_from", MADE_FROM), more.pop("measure", _nothing_measured))
+        gate = table.Gate(
+            engine,
+            more.pop("made_from", MADE_FROM),
+            more.pop("measure", _nothing_measured),
+            secrets=more.pop("secrets", documents.NO_SECRETS),
+        )
         return asyncio.run(_through_the_filter(gate, str(tmp_path / "s"), method, version + path, more))
 
     return asked
@@ -133,6 +140,28 @@ def test_a_server_is_made_from_the_filters_own_document(ask: Ask, engine: Engine
     wanted = servers.Wish("ann", {"JUPYTERHUB_API_TOKEN": "t"}, home_is_new=True)
     assert (method, path, query) == ("POST", "/containers/create", {"name": "lab-user-ann"})
     assert body == servers.creation(MADE_FROM, wanted, mac_in_endpoint=False)
+
+
+@pytest.mark.parametrize(("kind", "found"), [("large", ["KEY=canary"]), ("small", [])])
+def test_a_secret_is_in_the_environment_of_its_kind_alone(
+    ask: Ask, engine: Engine, kind: str, found: list[str]
+) -> None:
+    made = with_two_kinds()
+    small, large = made.kinds
+    made_from = replace(made, kinds=(small, replace(large, secrets=("KEY",)))).servers
+    secrets = documents.ServerSecrets({"large": {"KEY": documents.Secret("canary"), "OLD": documents.Secret("canary")}})
+    carried = {labels.USER: "ann", labels.KIND: kind}
+    assert ask("POST", CREATE, json=wish(Labels=carried), made_from=made_from, secrets=secrets)[0] == 200
+    ((*_, body),) = engine.changes
+    assert [line for line in body["Env"] if "canary" in line] == found
+    assert "canary" not in json.dumps({**body, "Env": ()})
+
+
+def test_of_a_servers_environment_the_hub_sees_what_it_gave_itself(ask: Ask, engine: Engine) -> None:
+    engine.environment = ("JUPYTERHUB_API_TOKEN=t", "KEY=canary", "MEM_LIMIT=1", "COURSE=physics")
+    status, content = ask("GET", f"/containers/{OWN}/json")
+    assert status == 200
+    assert json.loads(content)["Config"]["Env"] == ["JUPYTERHUB_API_TOKEN=t", "MEM_LIMIT=1"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hubdeploy.blueprint import contexts, draw, images
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
 from hubdeploy.contract import labels
-from hubdeploy.contract.documents import Login, Secret, Secrets, Trait, User, to_bytes
+from hubdeploy.contract.documents import Login, Secret, Secrets, ServerSecrets, Trait, User, to_bytes
 from hubdeploy.engine import observe
 from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import checks, comparison, reconcile, removal
@@ -135,32 +135,34 @@ def test_from_nothing_everything_is_made_and_the_clock_last(found: Settings) -> 
   6. volume lab-proxy exists
   7. volume lab-guard exists
   8. volume lab-filter exists
-  9. volume lab-data exists
- 10. volume lab-hub exists
- 11. volume lab-states exists
- 12. volume lab-reserve exists
- 13. volume lab-clock exists
- 14. volume lab-backup exists
- 15. volume lab-backup-documents exists
- 16. network lab-proxy-api exists
- 17. network lab-network exists
- 18. container lab-proxy is created
- 19. container lab-proxy has its files
- 20. container lab-proxy is started
- 21. container lab-proxy is healthy
- 22. container lab-guard is created
- 23. container lab-guard is started
- 24. container lab-guard is healthy
- 25. container lab-filter is created
- 26. container lab-filter is started
- 27. container lab-filter is healthy
- 28. container lab-hub is created
- 29. container lab-hub has its files
- 30. container lab-hub is started
- 31. container lab-hub is healthy
- 32. container lab-clock is created
- 33. container lab-clock is started
- 34. container lab-clock is healthy"""
+  9. volume lab-server-secrets exists
+ 10. volume lab-data exists
+ 11. volume lab-hub exists
+ 12. volume lab-states exists
+ 13. volume lab-reserve exists
+ 14. volume lab-clock exists
+ 15. volume lab-backup exists
+ 16. volume lab-backup-documents exists
+ 17. network lab-proxy-api exists
+ 18. network lab-network exists
+ 19. container lab-proxy is created
+ 20. container lab-proxy has its files
+ 21. container lab-proxy is started
+ 22. container lab-proxy is healthy
+ 23. container lab-guard is created
+ 24. container lab-guard is started
+ 25. container lab-guard is healthy
+ 26. container lab-filter is created
+ 27. container lab-filter has its files
+ 28. container lab-filter is started
+ 29. container lab-filter is healthy
+ 30. container lab-hub is created
+ 31. container lab-hub has its files
+ 32. container lab-hub is started
+ 33. container lab-hub is healthy
+ 34. container lab-clock is created
+ 35. container lab-clock is started
+ 36. container lab-clock is healthy"""
     )
 
 
@@ -275,15 +277,16 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
      users: the filter restarts, new servers wait for it
   2. container lab-filter is removed
   3. container lab-filter is created
-  4. container lab-filter is started
-  5. container lab-filter is healthy
-  6. container lab-hub is stopped
+  4. container lab-filter has its files
+  5. container lab-filter is started
+  6. container lab-filter is healthy
+  7. container lab-hub is stopped
      users: the hub restarts, sessions go on
-  7. container lab-hub is removed
-  8. container lab-hub is created
-  9. container lab-hub has its files
- 10. container lab-hub is started
- 11. container lab-hub is healthy
+  8. container lab-hub is removed
+  9. container lab-hub is created
+ 10. container lab-hub has its files
+ 11. container lab-hub is started
+ 12. container lab-hub is healthy
      users: alice picks it up at their next start - the settings of servers changed"""
     )
     assert not drawn.loses
@@ -395,6 +398,44 @@ def test_a_folder_belongs_to_users_also_after_a_run_that_was_killed(found: Setti
     volumes["lab-shared-physics"] = replace(volumes["lab-shared-physics"], owner=owner)
     made = reconcile.reconcile(drawn, replace(up(drawn), volumes=volumes))
     assert len(made.steps) == steps
+
+
+@pytest.mark.parametrize(
+    ("secrets", "cause", "pending"),
+    [
+        ({"KEY": "canary-2"}, "KEY of large changed", ["KEY of large changed"]),
+        ({"KEY": "canary-1", "NEW": "canary-3"}, "NEW of large is new", ["the settings of servers changed"]),
+        ({"NEW": "canary-1"}, "KEY of large is not used any more", ["the settings of servers changed"]),
+        ({"KEY": "canary-1"}, "", []),
+    ],
+)
+def test_a_plan_says_which_secret_of_servers_changed_and_who_still_has_the_old_one(
+    found: Settings, secrets: dict[str, str], cause: str, pending: list[str]
+) -> None:
+    def with_secrets(values: dict[str, str]) -> Settings:
+        large = replace(LARGE, secrets=tuple(sorted(values)))
+        return replace(found, kinds=(SMALL, large), server_secrets={name: Secret(one) for name, one in values.items()})
+
+    before = drawn_blueprint(with_secrets({"KEY": "canary-1"}))
+    alice = replace(server(before, "alice", "large"), variables={"KEY": Secret("canary-1")})
+    snapshot = replace(up(before), servers=(alice, server(before, "kaben", "small")))
+    drawn = reconcile.reconcile(drawn_blueprint(with_secrets(secrets)), snapshot)
+    assert cause in str(drawn)
+    assert [(one.users, one.cause) for one in drawn.pending] == [(("alice",), one) for one in pending]
+    assert "canary" not in str(drawn)
+    assert not drawn.loses
+    # The next plan says so too, until the server was started anew.
+    later = replace(up(drawn_blueprint(with_secrets(secrets))), servers=snapshot.servers)
+    assert reconcile.reconcile(drawn_blueprint(with_secrets(secrets)), later).pending == drawn.pending
+
+
+def test_a_secret_that_all_kinds_have_is_named_once(found: Settings) -> None:
+    before, after = (
+        ServerSecrets({kind: {"KEY": Secret(value)} for kind in ("small", "large")})
+        for value in ("canary-1", "canary-2")
+    )
+    cause = comparison.differences("server-secrets.json", Secret(to_bytes(before)), after)
+    assert cause == "KEY of large, small changed"
 
 
 def test_kinds_that_somebody_wrote_leave_servers_of_before_alone(found: Settings) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from hubdeploy import files
 from hubdeploy.commands import check_files
+from hubdeploy.contract.documents import Secret
 from hubdeploy.errors import DeployError, InputError
-from hubdeploy.settings import dotenv, env_local
+from hubdeploy.settings import dotenv, env_local, loading
 
 CANARY = "canary-3f9"
 
@@ -48,6 +49,17 @@ def test_a_secret_moves_and_its_neighbours_stay(root: Path, secret: str) -> None
     assert fixed == "# a form\x0cfeed\nHUB_HOST=localhost\n#USER_PASSWORD is in .env.local\nHUB_PORT=8443\n"
     assert values(root / ".env.local") == {"USER_PASSWORD": values(root / ".env")["USER_PASSWORD"]}
     assert (root / ".env.local").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_of_servers_moves_as_the_settings_do(root: Path) -> None:
+    (root / "servers.yml").write_text("secrets: [API_TOKEN]\nkinds: {a: {title: A}}\n")
+    assert fix(root, f"API_TOKEN={CANARY}\nHF_TOKEN={CANARY}\n") == (
+        "#API_TOKEN is in .env.local\n# HF_TOKEN: is not a setting, but a secret of another service: delete the line; "
+        "keep the secret elsewhere if you still need it\n#HF_TOKEN=***\n"
+    )
+    assert values(root / ".env.local") == {"API_TOKEN": CANARY}
+    (root / ".env.fixed").replace(root / ".env")
+    assert loading.load(root, {}).server_secrets == {"API_TOKEN": Secret(CANARY)}
 
 
 @pytest.mark.parametrize("statement", ["plain # of autumn", "'a # b' # of autumn", '"two\n# lines"   # of autumn'])
