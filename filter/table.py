@@ -5,11 +5,13 @@ A row has its own query, drawn anew for the engine, and no row passes a body on.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
@@ -18,6 +20,7 @@ from aiohttp import web
 from contract import labels, servers
 from contract.disk import Disk
 from contract.documents import NO_SECRETS, Folder, ServerKind, Servers, ServerSecrets
+from contract.use import Use
 
 from filter import reading
 from filter.engine import Answer, Away, Engine
@@ -291,6 +294,21 @@ async def statistics(gate: Gate, asked: Asked) -> Answer:
     return await gate.act(asked, "GET", "/stats", {"stream": "0", "one-shot": "1"})
 
 
+async def use(gate: Gate, asked: Asked) -> Answer:
+    """Id of each running server's container -> what it takes, as in Use. All are asked side by side: an old engine takes a second
+    for each."""
+    query = {"filters": json.dumps({"label": gate.filters})}
+    there = (await gate.engine.ask("GET", "/containers/json", query)).content
+    once = {"stream": "0", "one-shot": "1"}
+    answers = await asyncio.gather(*(gate.engine.ask("GET", f"/containers/{one['Id']}/stats", once) for one in there))
+    found = {}
+    for one, answer in zip(there, answers, strict=True):
+        # It may have ended meanwhile.
+        with suppress(KeyError, TypeError):
+            found[one["Id"]] = asdict(Use.of(answer.content))
+    return Answer(HTTPStatus.OK, json.dumps(found).encode())
+
+
 async def events(gate: Gate, asked: Asked) -> web.StreamResponse:
     """The engine's events of this deployment's servers, as they come."""
     wanted = reading.filters(
@@ -370,6 +388,7 @@ ROWS = (
     Row("GET", HEALTH, health),
     Row("GET", "/disk", disk),
     Row("GET", "/growth", growth),
+    Row("GET", "/use", use),
     Row("GET", "/containers/json", list_servers,
         {"all": _FLAG, "limit": "-1", "size": "0", "trunc_cmd": "0", "filters": _ANY}),
     Row("GET", f"/containers/({NAME})/json", inspect),

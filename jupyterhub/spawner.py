@@ -22,6 +22,7 @@ import engine
 import events
 from contract import labels, servers
 from contract.documents import ServerKind, Servers
+from contract.use import Use
 from disk import DiskWatch
 from docker import APIClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -424,17 +425,14 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def processor_seconds(self) -> float:
         """What the server's container has taken of the processors since its start."""
-        return float((await self._stats())["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+        return (await self._use()).processor
 
     async def memory_taken(self) -> int:
         """Bytes of the host's memory that the server's container holds; the cache of files on disk does not count."""
-        found = (await self._stats())["memory_stats"]
-        cache = found["stats"].get("inactive_file", found["stats"].get("total_inactive_file", 0))
-        return int(found["usage"]) - int(cache)
+        return (await self._use()).memory
 
-    async def _stats(self) -> dict[str, Any]:
-        found: dict[str, Any] = await self.docker("stats", self.object_id, stream=False, one_shot=True)
-        return found
+    async def _use(self) -> Use:
+        return Use.of(await self.docker("stats", self.object_id, stream=False, one_shot=True))
 
     async def freeze(self) -> None:
         """No process of the server runs until it is thawed."""

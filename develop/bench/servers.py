@@ -17,6 +17,7 @@ from develop.bench.figures import Figure
 from develop.bench.hubapi import HubApi, hub_api
 from develop.bench.rigs import USERS, Rig, by_part, forget, taking_turns
 from hubdeploy import threads
+from hubdeploy.contract.use import Use
 from tests.hub import window
 from tests.hub.browser import browser_machine
 
@@ -265,8 +266,5 @@ def idle(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
 
 def _stats(client: docker.DockerClient, name: str) -> tuple[float, float, float]:
     """Memory without droppable cache (bytes), CPU time (seconds), and the time of asking (seconds)."""
-    found = client.api.stats(name, stream=False, one_shot=True)
-    memory = found["memory_stats"]
-    detail = memory["stats"]
-    used = memory["usage"] - detail.get("total_inactive_file", detail.get("inactive_file", 0))
-    return used, found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, time.monotonic()
+    found = Use.of(client.api.stats(name, stream=False, one_shot=True))
+    return found.memory, found.processor, time.monotonic()

@@ -27,6 +27,7 @@ from docker.models.containers import Container
 from hubdeploy.contract import labels, servers
 from hubdeploy.contract.disk import Disk
 from hubdeploy.contract.documents import ServerKind, Servers, Volume
+from hubdeploy.contract.use import Use
 from tests.engine import filtering
 from tests.engine.project import BASE, ensure_base
 
@@ -358,6 +359,21 @@ def test_a_server_lives_through_the_filter(stages: dict[str, Stage]) -> None:
         assert way.logs(container, tail=10) == b""
         way.remove_container(container, v=True, force=True)
         assert way.containers(all=True) == []
+    finally:
+        stage.clean()
+
+
+def test_the_filter_says_what_this_deployments_servers_take(stages: dict[str, Stage]) -> None:
+    """Its container of somebody else runs too."""
+    stage = stages["filtered"]
+    container = stage.create({}).json()["Id"]
+    try:
+        stage.way.start(container)
+        found = stage.send("GET", "/use").json()
+        assert set(found) == {container}
+        use = Use(**found[container])
+        assert 0 < use.memory < stage.engine.info()["MemTotal"]
+        assert use.at[:19] >= stage.engine.containers.get(container).attrs["Created"][:19]
     finally:
         stage.clean()
 

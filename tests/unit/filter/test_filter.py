@@ -297,6 +297,34 @@ def test_the_disk_is_measured_by_what_each_server_can_write_to(ask: Ask, engine:
     }
 
 
+def test_what_servers_take_is_asked_of_this_deployments_servers_alone(ask: Ask, engine: Engine) -> None:
+    """One that ends meanwhile is left out. Amounts as engine 20.10 gives them, and as a newer one does."""
+    processor = {"cpu_usage": {"total_usage": 2_500_000_000}}
+    stats = {
+        "old": {"usage": 900, "stats": {"inactive_file": 50, "total_inactive_file": 100}},
+        "new": {"usage": 900, "stats": {"inactive_file": 200}},
+        "ended": {},
+    }
+
+    async def answered(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        engine.asked.append((method, path, dict(query), body))
+        if path == "/containers/json":
+            return _answer([{"Id": one} for one in (*stats, "gone")])
+        name = path.split("/")[2]
+        found = {"read": f"at {name}", "memory_stats": stats.get(name), "cpu_stats": processor}
+        return _answer(found) if name in stats else Answer(404, b'{"message": "No such container"}')
+
+    engine.ask = answered  # type: ignore[method-assign]
+    status, content = ask("GET", "/use")
+    assert status == 200
+    assert json.loads(content) == {
+        "old": {"memory": 800, "processor": 2.5, "at": "at old"},
+        "new": {"memory": 700, "processor": 2.5, "at": "at new"},
+    }
+    listed = engine.asked[0][2]
+    assert set(json.loads(listed["filters"])["label"]) == {f"{labels.DEPLOYMENT}=lab", f"{labels.ROLE}={labels.SERVER}"}
+
+
 def test_only_who_may_use_sudo_gets_it(ask: Ask, engine: Engine) -> None:
     ask("POST", CREATE, json=wish())
     ask("POST", "/containers/create?name=lab-user-bob", json=wish(Labels={labels.USER: "bob"}))
