@@ -95,6 +95,15 @@ class Person:
         self.call("POST", f"/hub/api/users/{self.name}/server", json=asked).raise_for_status()
         self.start_server()
 
+    def at_work(self, password: str) -> Kernel:
+        """Logs in, and has a server with a kernel that answers."""
+        assert self.log_in(password).ok
+        self.take_token()
+        self.start_server()
+        kernel = self.open_kernel()
+        assert kernel.run("print(6 * 7)") == "42\n"
+        return kernel
+
     def servers(self) -> dict[str, Any]:
         """The servers that the hub knows of; the only one's name is empty."""
         return dict(self.call("GET", f"/hub/api/users/{self.name}").json()["servers"])

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.hub import window
 from tests.hub.clone import Clone
-from tests.hub.person import Kernel, Person
+from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _PASSWORD = "password of these tests"
@@ -35,16 +35,6 @@ def quick(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
     made.remove()
 
 
-def with_kernel(clone: Clone, name: str) -> tuple[Person, Kernel]:
-    person = clone.person(name)
-    assert person.log_in(_PASSWORD).ok
-    person.take_token()
-    person.start_server()
-    kernel = person.open_kernel()
-    assert kernel.run("print(6 * 7)") == "42\n"
-    return person, kernel
-
-
 def open_lab(clone: Clone, page: Page, name: str) -> None:
     window.log_in(page, clone.url, name, _PASSWORD)
     page.wait_for_url("**/hub/home")
@@ -57,20 +47,25 @@ def open_lab(clone: Clone, page: Page, name: str) -> None:
 def test_only_forgotten_servers_are_stopped_and_each_user_reads_when_and_why(
     quick: Clone, new_page: Callable[[], Page], artifacts: Path
 ) -> None:
-    silent, cell = with_kernel(quick, "silent")
+    silent = quick.person("silent")
+    cell = silent.at_work(_PASSWORD)
     cell.send("import time; time.sleep(3600)")
     cell.close()
-    program, _ = with_kernel(quick, "program")
+    program = quick.person("program")
+    program.at_work(_PASSWORD)
     quick.container(quick.server_name("program")).exec_run(["sh", "-c", "while :; do :; done"], detach=True)
-    looking, _ = with_kernel(quick, "looking")
+    looking = quick.person("looking")
+    looking.at_work(_PASSWORD)
     in_sight = new_page()
     open_lab(quick, in_sight, "looking")
-    away, _ = with_kernel(quick, "away")
+    away = quick.person("away")
+    away.at_work(_PASSWORD)
     out_of_sight = new_page()
     open_lab(quick, out_of_sight, "away")
     out_of_sight.evaluate(_OUT_OF_SIGHT)
     # Its kernel's websocket stays open, as when somebody leaves a page.
-    forgotten, _ = with_kernel(quick, "forgotten")
+    forgotten = quick.person("forgotten")
+    left_open = forgotten.at_work(_PASSWORD)
 
     warning = out_of_sight.get_by_role("status").get_by_role("listitem").filter(has_text="as nothing runs in it")
     expect(warning).to_be_visible(timeout=_STOPPED_WITHIN * 1000)
@@ -80,6 +75,7 @@ def test_only_forgotten_servers_are_stopped_and_each_user_reads_when_and_why(
     until(lambda: away.servers()[""]["last_activity"] > before, 30, "the hub knows that it is kept")
     until(lambda: not quick.has_container(quick.server_name("forgotten")), _STOPPED_WITHIN, "the forgotten one is gone")
     until(lambda: not forgotten.servers(), 30, "the hub knows it")
+    left_open.close()
     for person in (silent, program, looking):
         assert person.servers()[""]["ready"], person.name
 

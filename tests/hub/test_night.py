@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.clone import Clone
-from tests.hub.person import Kernel, Person
+from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _PASSWORD = "password of these tests"
@@ -35,16 +35,6 @@ def quick(hub: Clone, new_clone: Callable[..., Clone]) -> Iterator[Clone]:
     made.up()
     yield made
     made.remove()
-
-
-def at_work(clone: Clone, name: str) -> tuple[Person, Kernel]:
-    person = clone.person(name)
-    assert person.log_in(_PASSWORD).ok
-    person.take_token()
-    person.start_server()
-    kernel = person.open_kernel()
-    assert kernel.run("print(6 * 7)") == "42\n"
-    return person, kernel
 
 
 @contextmanager
@@ -72,22 +62,26 @@ def available_memory() -> int:
 
 @pytest.mark.slow
 def test_after_a_night_exactly_the_forgotten_servers_are_gone_and_their_memory_is_back(quick: Clone) -> None:
-    looking = [at_work(quick, name)[0] for name in _LOOKING]
+    looking = [quick.person(name) for name in _LOOKING]
+    for person in looking:
+        person.at_work(_PASSWORD)
     with in_sight(looking):
-        busy = []
-        for name in _BUSY:
-            person, kernel = at_work(quick, name)
+        busy = [quick.person(name) for name in _BUSY]
+        for person in busy:
+            kernel = person.at_work(_PASSWORD)
             kernel.send("import time; time.sleep(3600)")
             kernel.close()
-            busy.append(person)
         # Their pages were left open on machines that sleep: the websockets stay.
-        forgotten = [at_work(quick, name) for name in _FORGOTTEN]
+        forgotten = [quick.person(name) for name in _FORGOTTEN]
+        left_open = [person.at_work(_PASSWORD) for person in forgotten]
         taken = available_memory()
         left = {quick.server_name(name) for name in _FORGOTTEN}
         until(lambda: not any(map(quick.has_container, left)), _STOPPED_WITHIN, "the forgotten servers are gone")
         assert available_memory() - taken > _MEMORY_BACK
+        for kernel in left_open:
+            kernel.close()
         time.sleep(_LONGER)
         assert [one.name for one in (*busy, *looking) if not one.servers().get("", {}).get("ready")] == []
-    for person, _ in forgotten:
+    for person in forgotten:
         assert "as nothing ran in it for 3 minutes." in person.page("/hub/home"), person.name
     assert [one.name for one in (*busy, *looking) if "Your server was stopped" in one.page("/hub/home")] == []
