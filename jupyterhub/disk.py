@@ -245,6 +245,11 @@ class DiskWatch:
             self._before = self._known
         self._notices.send(spawner.user, Notice(_STOPPED, f"{reason} {ASK_TO_DELETE}", "warning"))
 
+    def taken(self, user: str) -> Taken | None:
+        """What the user's volumes took at the last measure; None where they were in none."""
+        known = any(volume.name in self._known.measured for volume in servers.volumes(self._kind, user))
+        return self._known.of_user(self._kind, user) if known else None
+
     async def why_safe(self, user: str) -> str:
         """Why the user's next server starts safely, as a sentence; empty for an ordinary start."""
         if self._disk and self._disk.is_nearly_full:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -148,6 +148,18 @@ class IdleWatch:
             self._warn(spawner, server, due)
         elif time.time() >= due.at and time.monotonic() - server.warning[2] >= due.at - due.warned_from:
             await self._stop(spawner, server, due)
+
+    def outlook(self, spawner: Any) -> tuple[float | None, Due | None]:
+        """When the server was last in use, in seconds since the epoch, and when it will be stopped if nothing more happens; None
+        where that is not known, or never."""
+        active = spawner.orm_spawner.last_activity
+        due = None if spawner.user.name in self._keeps else self._due(spawner)
+        known = self._servers.get(spawner.object_id)
+        if due and known and known.warning:
+            # The whole time of a warning passes first.
+            _, due, since = known.warning
+            due = replace(due, at=max(due.at, time.time() + due.at - due.warned_from - (time.monotonic() - since)))
+        return _seconds(active) if active else None, due
 
     def _due(self, spawner: Any) -> Due | None:
         row = spawner.orm_spawner

@@ -13,6 +13,7 @@ import database
 import disk
 import groups
 import idle
+import load
 import membership
 import notices
 import pages
@@ -37,7 +38,7 @@ HERE = Path(__file__).parent
 OWN_ACCOUNTS = "accounts"
 
 
-def configure_hub(c: Any, contract: Contract, messages: notices.Notices) -> None:
+def configure_hub(c: Any, contract: Contract) -> None:
     hub = contract.hub
     # all cookies have this path: another hub on the host name, at another port, gets none of them
     c.JupyterHub.base_url = hub.base_url
@@ -75,8 +76,7 @@ def configure_hub(c: Any, contract: Contract, messages: notices.Notices) -> None
         "ended_membership": lambda reader: membership.ended.get(),
         "own_accounts": contract.login.name == OWN_ACCOUNTS,
     }
-    # servers ask the hub for messages to their users
-    c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler), *notices.handlers(messages)]
+    c.JupyterHub.extra_handlers = [("/safe-start", SafeStartHandler)]
     # a container that drops packets instead of refusing them would block an attempt for 30 s
     c.JupyterHubHTTPClient.session_options = {"timeout": ClientTimeout(total=10, sock_connect=2)}
 
@@ -137,20 +137,33 @@ def configure_servers(c: Any, contract: Contract) -> None:
     c.ServerSpawner.labels = contract.labels
 
 
+def configure_messages(c: Any, contract: Contract) -> notices.Notices:
+    """Servers ask the hub for messages to their users."""
+    data = Path(contract.hub.data_dir)
+    messages = notices.Notices(data / notices.FILE, lambda: pages.shown().announcement or "")
+    c.JupyterHub.extra_handlers += notices.handlers(messages)
+    return messages
+
+
+def configure_watches(c: Any, contract: Contract, messages: notices.Notices) -> None:
+    """What looks after servers, and the admin page that shows what they know."""
+    reserve, levels = disk.Reserve(Path(contract.hub.reserve)), Path(contract.hub.data_dir) / disk.LEVELS
+    keeps = [user.name for user in contract.users if user.keep]
+    of_disk = ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, levels)
+    of_idle = ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds, messages, keeps)
+    of_seats = ServerSpawner.seats = seats.Seats(contract.hub.memory)
+    overview = load.Overview(contract.kinds, of_disk, of_idle, of_seats)
+    c.JupyterHub.extra_handlers += [(r"/api/load", load.LoadHandler, {"overview": overview})]
+
+
 def configure(c: Any) -> None:
     contract = from_bytes(Contract, (HERE / CONTRACT_FILE).read_bytes())
     secrets = from_bytes(Secrets, (HERE / SECRETS_FILE).read_bytes())
-    data = Path(contract.hub.data_dir)
-    messages = notices.Notices(data / notices.FILE, lambda: pages.shown().announcement or "")
-    configure_hub(c, contract, messages)
+    configure_hub(c, contract)
     configure_proxy(c, contract, secrets)
     configure_login(c, contract, secrets)
     configure_servers(c, contract)
-    reserve = disk.Reserve(Path(contract.hub.reserve))
-    ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, data / disk.LEVELS)
-    keeps = [user.name for user in contract.users if user.keep]
-    ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds, messages, keeps)
-    ServerSpawner.seats = seats.Seats(contract.hub.memory)
+    configure_watches(c, contract, configure_messages(c, contract))
 
 
 configure(get_config())  # type: ignore[name-defined]  # noqa: F821  (JupyterHub's loader provides it)

@@ -106,6 +106,19 @@ class Seats:
                 return _words(before, is_full=self._is_full)
         return ""
 
+    def waiting(self) -> list[Any]:
+        """The spawners of who waits, who is first first."""
+        return [one.spawner for one in self._queue()]
+
+    def left(self, guarantee: int | None, taken: Mapping[str, int]) -> int | None:
+        """How many more servers with this guarantee have room beside what runs; None where none is asked for. `taken`: the
+        container's id -> what it takes."""
+        if not guarantee:
+            return None
+        servers = [seats.Server(one.kind.memory_guarantee or 0, taken.get(one.object_id, 0)) for one in self._others()]
+        host = Host.now()
+        return seats.left(guarantee, servers, cap=self._cap or host.total, available=host.available)
+
     def _queue(self) -> list[_Waiting]:
         """Who waits, who is first first. Who has left does not count."""
         present = (one for one in self._waiting if not one.turn.done())

@@ -29,10 +29,15 @@ def least_cap(guarantee: int) -> int:
 
 def has_room(guarantee: int, servers: Sequence[Server], *, cap: int, available: int) -> bool:
     """Whether a server with this guarantee finds its memory beside `servers`. `cap` is what deployment and servers may take
-    together, `available` what the host's kernel could give now. Where no server runs, only what is there counts: waiting would
-    not help."""
-    if not servers:
-        return available >= guarantee
+    together, `available` what the host's kernel could give now."""
+    return left(guarantee, servers, cap=cap, available=available) > 0
+
+
+def left(guarantee: int, servers: Sequence[Server], *, cap: int, available: int) -> int:
+    """How many more servers with this guarantee find their memory beside `servers`. Where no server runs, one needs only what is
+    there: waiting would not help."""
     promised = sum(one.counts for one in servers)
     not_yet_taken = promised - sum(one.taken for one in servers)
-    return least_cap(promised + guarantee) <= cap and not_yet_taken + guarantee <= available - SPARE
+    found = min((cap - least_cap(promised)) // guarantee, (available - SPARE - not_yet_taken) // guarantee)
+    least = 0 if servers or available < guarantee else 1
+    return max(found, least)

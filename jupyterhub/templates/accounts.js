@@ -2,30 +2,15 @@
 // digest. All is asked by POST and DELETE with the page's XSRF token.
 (() => {
   "use strict";
+  const { api, made, moment } = panels;
   const at = (name) => document.getElementById(`accounts-${name}`);
   const ask = window.fetch;
-  const api = (method, path) =>
-    ask(`${window.jhdata.base_url}api/${path}`, {
-      method,
-      headers: { "Content-Type": "application/json", "X-XSRFToken": window.jhdata.xsrf_token },
-    });
-  const day = (seconds) => new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-  const made = (tag, text, kind = "") => Object.assign(document.createElement(tag), { textContent: text, className: kind });
-
-  const show = (kind, text) => {
-    const notice = made("div", text, `alert alert-${kind} alert-dismissible`);
-    const close = made("button", "", "btn-close");
-    close.setAttribute("aria-label", "Close");
-    close.onclick = () => notice.remove();
-    notice.append(close);
-    at("notices").replaceChildren(notice);
-    return notice;
-  };
+  const show = (kind, text) => panels.show(at("notices"), kind, text);
 
   const showLink = (name, { token, expires }) => {
     const link = `${location.origin}${window.jhdata.base_url}invite#${token}`;
     const notice = show("success",
-      `The link of ${name}, good once until ${day(expires)}. It is shown only now: copy it and hand it to ${name} alone.`);
+      `The link of ${name}, good once until ${moment(expires)}. It is shown only now: copy it and hand it to ${name} alone.`);
     const row = made("div", "", "input-group mt-2");
     const field = made("input", "", "form-control");
     Object.assign(field, { value: link, readOnly: true });
@@ -70,8 +55,8 @@
     if (invited_until) actions.append(button(name, "Withdraw", "DELETE"));
     line.append(
       made("td", name, "text-break"),
-      made("td", password_since ? `since ${day(password_since)}` : "none"),
-      made("td", invited_until ? `good until ${day(invited_until)}` : "none"),
+      made("td", password_since ? `since ${moment(password_since)}` : "none"),
+      made("td", invited_until ? `good until ${moment(invited_until)}` : "none"),
       actions,
     );
     return line;
@@ -96,10 +81,6 @@
     if (answer.ok && isChange(new URL(resource.url ?? resource, location), options.method ?? "GET")) refresh();
     return answer;
   };
-  // The pages of one user or group.
-  const place = () => (document.getElementById("accounts").hidden = !/^(#\/?)?$/.test(location.hash.split("?")[0]));
-  window.addEventListener("hashchange", place);
   at("filter").addEventListener("input", filter);
-  place();
   refresh();
 })();

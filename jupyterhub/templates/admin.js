@@ -46,6 +46,12 @@
     name("#admin-check", () => "Admin");
   }).observe(document, { childList: true, subtree: true });
 
+  // Panels of our own stand beside the list of users, and not on the pages of one user or group.
+  const isList = () => /^(#\/?)?$/.test(location.hash.split("?")[0]);
+  const place = () => document.querySelectorAll(".beside-list").forEach((one) => (one.hidden = !isList()));
+  window.addEventListener("hashchange", place);
+  document.addEventListener("DOMContentLoaded", place);
+
   // Loading the page anew would lose what it shows only once, such as a link, what is being typed, and an action on its way.
   let asked = 0;
   let answered = -Infinity;
@@ -75,7 +81,7 @@
       const answer = isInUse() ? null : await ask(url, options);
       if (!answer?.ok || pendingIn(await answer.json()) === before || isInUse()) continue;
       // Anywhere else in the page, what was typed would be lost.
-      if (watched === mine && /^(#\/?)?$/.test(location.hash.split("?")[0])) location.reload();
+      if (watched === mine && isList()) location.reload();
       return;
     }
   };

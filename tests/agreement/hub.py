@@ -47,7 +47,7 @@ CONFIG = "jupyterhub_config.py"
 # As an archive names it.
 _SECRETS = SERVER_SECRETS_FILE.lstrip("/")
 # Modules of the hub's whose objects stand in the configuration.
-_OBJECTS = ("notices",)
+_OBJECTS = ("load", "notices")
 # A user who is not on the userlist: an admin added them in the admin page.
 ADDED = "added.by-admin"
 REMOVED = "left.the-list"

@@ -127,6 +127,21 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     return made
 
 
+def test_an_admin_sees_the_end_that_the_user_was_told_of(hub: Hub) -> None:
+    spawner, began, limit = hub.users["ann"].spawners[""], hub.now, 12 * 3600
+    active, due = hub.watch.outlook(spawner)
+    assert (active, due.at) == (began, began + limit)
+    # A hub that comes late warns for the whole time.
+    hub.now += limit + 3600
+    hub.opened(idle_timeout=limit)
+    hub.look_for(3 * hub.watch.look_every)
+    (told,) = hub.messages("ann")
+    assert told.id == f"idle-{int(hub.watch.outlook(spawner)[1].at)}"
+    hub.keeps = ("ann",)
+    hub.opened(idle_timeout=limit)
+    assert hub.watch.outlook(spawner) == (began, None)
+
+
 def test_a_server_whose_user_keeps_it_is_never_stopped(hub: Hub) -> None:
     hub.keeps = ("ann",)
     hub.opened(idle_timeout=3600, max_age=7200)
