@@ -9,6 +9,7 @@ from typing import Any
 
 import admission
 import assets
+import broadcasts
 import database
 import disk
 import groups
@@ -138,10 +139,12 @@ def configure_servers(c: Any, contract: Contract) -> None:
 
 
 def configure_messages(c: Any, contract: Contract) -> notices.Notices:
-    """Servers ask the hub for messages to their users."""
+    """Servers ask the hub for messages to their users, and the hub's pages show notices of admins."""
     data = Path(contract.hub.data_dir)
-    messages = notices.Notices(data / notices.FILE, lambda: pages.shown().announcement or "")
-    c.JupyterHub.extra_handlers += notices.handlers(messages)
+    sent = broadcasts.Broadcasts(data / broadcasts.FILE)
+    messages = notices.Notices(data / notices.FILE, lambda: pages.shown().announcement or "", sent)
+    c.JupyterHub.extra_handlers += [*notices.handlers(messages), *broadcasts.handlers(sent, messages.wake)]
+    c.JupyterHub.template_vars["broadcasts"] = lambda reader: sent.to(reader) if reader else []
     return messages
 
 

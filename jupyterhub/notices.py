@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from broadcasts import Broadcasts
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
@@ -44,11 +45,12 @@ class Notice:
 
 
 class Notices:
-    """All users' messages. `announcement()` gives the text that everybody shall read now, or an empty one. A user is an
-    object of JupyterHub's; the file at `path` is made at first use."""
+    """All users' messages. `announcement()` gives the text that everybody shall read now, or an empty one; `broadcasts` are the
+    notices of admins. A user is an object of JupyterHub's; the file at `path` is made at first use."""
 
-    def __init__(self, path: Path, announcement: Callable[[], str] = str) -> None:
+    def __init__(self, path: Path, announcement: Callable[[], str] = str, broadcasts: Broadcasts | None = None) -> None:
         self._path = path
+        self._broadcasts = broadcasts
         self._announcement = announcement
         self._last_announced: Notice | None = None
         self._connected: sqlite3.Connection | None = None
@@ -69,7 +71,7 @@ class Notices:
         """Shows a message that this hub alone vouches for: another hub does not know it. `read` is called once the user has
         read it."""
         self._shown.setdefault(_account(user), {})[notice.id] = (notice, read)
-        self._wake()
+        self.wake()
 
     def withdraw(self, user: Any, notice: str) -> None:
         """Forgets a message that is no longer true."""
@@ -84,20 +86,26 @@ class Notices:
         announced = self._announced()
         if announced and announced.id == notice:
             self._write("insert or replace into seen values (?, ?)", (_account(user), notice))
+        elif self._broadcasts:
+            self._broadcasts.mark_read(user, _account(user), notice)
 
     def unread(self, user: Any) -> list[Notice]:
-        """What the user has not read: the announcement, then messages to this user, the oldest first."""
-        return self._unread(_account(user))
+        """What the user has not read: the announcement, notices of admins, then messages to this user, the oldest first."""
+        return self._unread(user, _account(user))
 
-    def _unread(self, account: str) -> list[Notice]:
-        found = self._file().execute("select id, text, level from notice where account = ? order by rowid", (account,))
-        notices = [Notice(*row) for row in found] + [notice for notice, _ in self._shown.get(account, {}).values()]
+    def _unread(self, user: Any, account: str) -> list[Notice]:
+        broadcasts = self._broadcasts.unread(user, account) if self._broadcasts else []
+        to_user = [*(Notice(one.id, one.text) for one in broadcasts), *self._to(account)]
         announced = self._announced()
         if announced is None:
-            return notices
+            return to_user
         seen = "select 1 from seen where account = ? and announcement = ?"
         was_read = self._file().execute(seen, (account, announced.id)).fetchone()
-        return notices if was_read else [announced, *notices]
+        return to_user if was_read else [announced, *to_user]
+
+    def _to(self, account: str) -> list[Notice]:
+        found = self._file().execute("select id, text, level from notice where account = ? order by rowid", (account,))
+        return [Notice(*row) for row in found] + [notice for notice, _ in self._shown.get(account, {}).values()]
 
     async def changed(self, user: Any, known: str, within: float = HOLD) -> tuple[str, list[Notice]]:
         """The user's unread messages and their mark: at once if the mark is not `known`, else as soon as it is another one,
@@ -106,7 +114,7 @@ class Notices:
         account = _account(user)
         deadline = time.monotonic() + within
         while True:
-            notices = self._unread(account)
+            notices = self._unread(user, account)
             mark = hashlib.sha256(json.dumps([asdict(one) for one in notices]).encode()).hexdigest()[:16]
             left = deadline - time.monotonic()
             if mark != known or left <= 0:
@@ -130,9 +138,10 @@ class Notices:
     def _write(self, statement: str, row: tuple[str, ...]) -> None:
         with self._file() as transaction:
             transaction.execute(statement, row)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Lets all who wait look whether they have other messages now."""
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)

@@ -57,8 +57,8 @@
   let answered = -Infinity;
   const isInUse = () =>
     asked > 0 || performance.now() - answered < 2 * LOOK_EVERY ||
-    document.querySelector("#admin-notices .alert, #accounts-notices .alert") ||
-    document.getElementById("accounts-filter")?.value || document.activeElement?.matches("input, textarea");
+    document.querySelector("#admin-notices .alert, #accounts-notices .alert, #broadcasts-notices .alert") ||
+    document.getElementById("accounts-filter")?.value || document.getElementById("broadcasts-text")?.value || document.activeElement?.matches("input, textarea");
   const counted = (method, call) => {
     if (method === "GET") return call;
     asked++;

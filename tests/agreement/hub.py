@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from functools import cache
 from pathlib import Path
-from types import FunctionType, ModuleType, SimpleNamespace
+from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -47,7 +47,7 @@ CONFIG = "jupyterhub_config.py"
 # As an archive names it.
 _SECRETS = SERVER_SECRETS_FILE.lstrip("/")
 # Modules of the hub's whose objects stand in the configuration.
-_OBJECTS = ("load", "notices")
+_OBJECTS = ("broadcasts", "load", "notices")
 # A user who is not on the userlist: an admin added them in the admin page.
 ADDED = "added.by-admin"
 REMOVED = "left.the-list"
@@ -126,7 +126,7 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if type(value).__module__ in _OBJECTS:
         value = type(value)
-    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type | FunctionType) else value
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type | FunctionType | MethodType) else value
 
 
 def _login(config: Any, login: Any) -> dict[str, Any]:

@@ -69,9 +69,10 @@ def test_servers_are_answered_by_the_messages_that_the_watches_send(load: Load) 
     hub = JupyterHub(config=load(SHARED))
     given = [one[2] for one in hub.extra_handlers if len(one) == 3]
     (answering,) = {id(one["notices"]) for one in given if "notices" in one}
+    (woken,) = {id(one["wake"].__self__) for one in given if "wake" in one}
     spawner = hub.spawner_class
     watches = {id(watch._notices) for watch in (spawner.disk_watch, spawner.idle_watch)}
-    assert watches == {answering}
+    assert watches == {answering} == {woken}
 
 
 def test_the_hub_neither_starts_nor_sets_up_the_proxy(load: Load) -> None:
