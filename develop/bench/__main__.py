@@ -18,7 +18,7 @@ from pathlib import Path
 
 import docker
 
-from develop.bench import deployments, document, figures, picture, servers
+from develop.bench import crowd, deployments, document, figures, picture, servers
 from develop.bench.figures import Figure, Run
 from develop.bench.rigs import Ours, Stock, trusting_base
 from hubdeploy.settings import loading
@@ -26,7 +26,7 @@ from hubdeploy.tls import certificates
 from tests.hub.clone import CHECKOUT
 
 Work = Callable[[], list[Figure]]
-ROWS = ("floor", "f", "a", "b", "c", "j", "d", "g", "h", "i", "e")
+ROWS = ("floor", "f", "a", "b", "c", "j", "d", "g", "h", "i", "k", "e")
 
 
 def main() -> None:
@@ -107,6 +107,7 @@ def _works(ours: Ours, stock: Stock, client: docker.DockerClient, token: str, fo
         "g": partial(servers.idle, both, client),
         "h": partial(deployments.plan_for_many, ours, client),
         "i": partial(deployments.proxy, ours, stock, client, token),
+        "k": crowd.accounts,
         "floor": partial(deployments.floors, ours, client),
     }
 

@@ -74,10 +74,14 @@ class LiveHub:
 
 @contextmanager
 def running(
-    folder: Path, contract: Contract | None = None, application: str = "hub.Hub", config: str = ""
+    folder: Path,
+    contract: Contract | None = None,
+    application: str = "hub.Hub",
+    config: str = "",
+    within: float = _STARTS_WITHIN,
 ) -> Iterator[LiveHub]:
-    """Started, with its files in `folder`; `application` is JupyterHub's own, or ours; `config` are lines of configuration
-    that somebody added."""
+    """Started within so many seconds, with its files in `folder`; `application` is JupyterHub's own, or ours; `config` are
+    lines of configuration that somebody added."""
     port, for_servers = free_port(), free_port()
     # Side by side, as in the image: modules, templates, the contract, documents.
     shutil.copytree(hub_modules.FOLDER, folder, ignore=shutil.ignore_patterns("secrets"), dirs_exist_ok=True)
@@ -100,7 +104,7 @@ def running(
         process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         hub = LiveHub(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{for_servers}", folder)
-        _await(hub, process)
+        _await(hub, process, within)
         yield hub
     finally:
         process.terminate()
@@ -111,8 +115,8 @@ def _configuration(port: int, for_servers: int) -> str:
     return _CONFIG.replace("PORT", str(port)).replace("FOR_SERVERS", str(for_servers))
 
 
-def _await(hub: LiveHub, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _STARTS_WITHIN
+def _await(hub: LiveHub, process: subprocess.Popen[bytes], within: float) -> None:
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if requests.get(f"{hub.url}/hub/health", timeout=5).ok:
