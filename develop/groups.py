@@ -239,6 +239,12 @@ GROUPS = (
         (*_DEPLOYMENT, _CANARIES),
         5,
     ),
+    Group(
+        "admins",
+        ("tests/hub/test_admins.py",),
+        (*_DEPLOYMENT, "tests/hub/test_admins.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        5,
+    ),
     Group("night", ("tests/hub/test_night.py",), (*_DEPLOYMENT, "tests/hub/test_night.py"), 8),
     Group(
         "seats",
