@@ -245,6 +245,13 @@ GROUPS = (
         (*_DEPLOYMENT, "tests/hub/test_admins.py", "tests/hub/browser.py", "tests/hub/window.py"),
         5,
     ),
+    Group(
+        "courses",
+        ("tests/hub/test_courses.py",),
+        (*_DEPLOYMENT, "tests/hub/test_courses.py", "tests/git_server.py", "tests/hub/authority.py", "tests/hub/browser.py",
+         "tests/hub/window.py"),
+        8,
+    ),
     Group("night", ("tests/hub/test_night.py",), (*_DEPLOYMENT, "tests/hub/test_night.py"), 8),
     Group(
         "seats",

@@ -156,6 +156,7 @@ class ServerKind:
     Seconds, None for never: a server is stopped when nothing ran in it for `idle_timeout`, and in any case at the age of
     `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
 
+    `course_repositories`: where course material may come from, as COURSE_REPOSITORIES has it.
     `title` and `description` are for its users to read; `users` may have it, None for everybody, and members of
     `provider_groups`, which the login names. `secrets` are the names of variables whose values ServerSecrets has.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
@@ -190,6 +191,7 @@ class ServerKind:
     users: tuple[str, ...] | None = None
     provider_groups: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    course_repositories: tuple[str, ...] | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -235,12 +235,14 @@ def _scratch(servers: Servers, target: str) -> dict[str, Any]:
 
 
 def _start_environment(kind: ServerKind, *, sudo: bool, home_is_new: bool) -> dict[str, str]:
-    """The start script's environment: sudo or not, after how many seconds our images shut idle kernels down; for a foreign
-    image also the new name of its user. In a new home lies
+    """The start script's environment: sudo or not, after how many seconds our images shut idle kernels down, and where
+    they fetch course material from; for a foreign image also the new name of its user. In a new home lies
     what the image has there, with the numbers of the image's user."""
     environment = {"JUPYTER_RUNTIME_DIR": f"{RUNTIME_DIRECTORY}/runtime"} | ({"GRANT_SUDO": "yes"} if sudo else {})
     if kind.kernel_idle_timeout:
         environment["NOTEBOOK_KERNEL_IDLE_TIMEOUT"] = f"{kind.kernel_idle_timeout:d}"
+    if kind.course_repositories:
+        environment["NOTEBOOK_COURSE_REPOSITORIES"] = " ".join(kind.course_repositories)
     if not kind.ours:
         environment |= {
             "NB_USER": kind.nb_user,

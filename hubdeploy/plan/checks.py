@@ -271,6 +271,13 @@ def _limits_beyond_the_host(case: Case) -> Iterator[Finding]:
             yield Caution(found, "one server can take all CPUs: set less")
 
 
+def _course_material(case: Case) -> Iterator[Finding]:
+    """Links of nbgitpuller that lead nowhere: the page behind them is in our images alone."""
+    if any(kind.course_repositories and not kind.ours for kind in case.blueprint.contract.kinds):
+        found = "COURSE_REPOSITORIES is set, and servers of images of others have no page for course material"
+        yield Caution(found, "take one of our images, such as base-notebook, or delete the line")
+
+
 def _prunable_volumes(case: Case) -> Iterator[Finding]:
     return prunable_volumes(case.snapshot, case.blueprint.deployment)
 
@@ -331,6 +338,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _shared_cookies,
     _full_disk,
     _limits_beyond_the_host,
+    _course_material,
     _prunable_volumes,
     _untried_walls,
     _selinux,

@@ -372,6 +372,13 @@ class Settings:
         more="Also one whose notebook is open in a page, which gives its memory back. A kernel that computes stays. It acts in"
         " this project's own images, from a server's next start."
     )  # fmt: skip
+    course_repositories: tuple[str, ...] | None = setting(
+        "COURSE_REPOSITORIES", "repositories from which links of nbgitpuller may fetch course material, with commas between",
+        readers.course_repositories, derivation="none: there are no such links", since="1.2",
+        example="https://github.com/physics/*, https://git.example.org/maths/algebra",
+        more="* at the end stands for any one name. Users read on a page what a link would fetch, and it goes below the folder"
+        " courses alone. It acts in this project's own images, from a server's next start. docs/courses.md is for teachers."
+    )  # fmt: skip
     grant_sudo: bool = setting(
         "GRANT_SUDO", "yes: every server may use sudo; no: users with the flag sudo may", readers.yes_or_no,
         default=False, derivation="no", example="yes"

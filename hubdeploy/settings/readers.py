@@ -52,6 +52,11 @@ _NUMBER = re.compile(r"[0-9]{1,5}(?:\.[0-9]+)?\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?\Z", re.IGNORECASE)
 # JupyterHub replaces %U by the user's name; in the URL of the hub's database a ? ends the path.
 _UNSAFE_IN_PATH = re.compile(r"[\s:,{}\"'\\$`%?]")
+# An address of a repository; at its end `*` for any one name. Servers read it by base-notebook/course_material/links.py.
+_NAME_IN_PATH = r"[A-Za-z0-9_~][A-Za-z0-9._~-]*"
+_COURSE_REPOSITORY = re.compile(
+    rf"(https?)://([^/:@]+)(?::([0-9]{{1,5}}))?((?:/{_NAME_IN_PATH})*(?:/{_NAME_IN_PATH}/?|/\*))", re.ASCII
+)
 # Accounts that Debian and Ubuntu bases bring along; a server's user must not be one of them.
 _SYSTEM_USERS = frozenset(
     (
@@ -91,7 +96,7 @@ _LEAST_MEMORY, _LEAST_GUARANTEE, _LEAST_DISK = 256 * 1024**2, 64 * 1024**2, 64 *
 
 
 _LONGEST_TITLE, _LONGEST_ANNOUNCEMENT = 60, 1000
-_LONGEST_VARIABLE = 32_000
+_LONGEST_VARIABLE, _LONGEST_ADDRESS = 32_000, 300
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 
 
@@ -295,6 +300,28 @@ def _network(text: str, number: int) -> str:
             raise Unfit(f"has a link-local network as entry {number}", wanted, fix)
         place = str(network.network_address if network.prefixlen == network.max_prefixlen else network)
     return f"{place}:{int(its_port)}" if colon else place
+
+
+def course_repositories(text: str) -> tuple[str, ...]:
+    """Addresses of repositories in one spelling, each of one repository or, with `*` as its last name, of all beside it."""
+    places = [one for one in re.split(r"[,\s]+", text) if one] or [""]
+    return tuple(dict.fromkeys(_course_repository(one, number) for number, one in enumerate(places, start=1)))
+
+
+def _course_repository(text: str, number: int) -> str:
+    wanted = "addresses such as https://github.com/physics/mechanics, or https://github.com/physics/* for all beside it"
+    found = _COURSE_REPOSITORY.fullmatch(text)
+    if found is None or len(text) > _LONGEST_ADDRESS:
+        fix = "write the whole address without a login; * stands for the whole last name alone"
+        raise Unfit(f"has no address of repositories as entry {number}", wanted, fix)
+    scheme, host, its_port, path = found.groups()
+    if _HOST.match(host) is None or (its_port and not 1 <= int(its_port) <= _LAST_PORT):
+        raise Unfit(f"has no host, or no port, that there can be as entry {number}", wanted, "correct it")
+    usual = its_port is None or int(its_port) == {"https": 443, "http": 80}[scheme]
+    plain = path.rstrip("/").removesuffix(".git")
+    if plain.endswith("/"):
+        raise Unfit(f"has no name of a repository at the end of entry {number}", wanted, "write it out")
+    return f"{scheme}://{host.lower()}{'' if usual else f':{int(its_port)}'}{plain}"
 
 
 def addresses(text: str) -> tuple[str, ...]:

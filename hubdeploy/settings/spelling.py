@@ -22,7 +22,7 @@ def spelt(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if declaration.read is readers.size:
         return _size(value)
-    if declaration.read in (readers.networks, readers.groups, readers.organizations):
+    if declaration.read in (readers.networks, readers.groups, readers.organizations, readers.course_repositories):
         return ", ".join(value)
     if isinstance(value, tuple | list):
         return shlex.join(value)

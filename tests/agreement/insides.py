@@ -326,6 +326,7 @@ def _server_kind(s: Settings, at: str) -> Readings:
         ("IDLE_TIMEOUT", "idle_timeout", _number(s.idle_timeout)),
         ("MAX_AGE", "max_age", _number(s.max_age)),
         ("KERNEL_IDLE_TIMEOUT", "kernel_idle_timeout", _number(s.kernel_idle_timeout)),
+        ("COURSE_REPOSITORIES", "course_repositories", _absent_or(s.course_repositories)),
         ("GRANT_SUDO", "grant_sudo", s.grant_sudo),
         ("TIMEZONE", "timezone", s.timezone),
         ("DOCKER_NETWORK_NAME", "marks_servers", s.is_set("DOCKER_NETWORK_NAME")),
@@ -512,6 +513,8 @@ def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     yield Reading("the runtime directory", f"{at}.Env.JUPYTER_RUNTIME_DIR", "/run/notebook/runtime")
     kernels = str(int(s.kernel_idle_timeout)) if s.kernel_idle_timeout else ABSENT
     yield Reading("KERNEL_IDLE_TIMEOUT", f"{at}.Env.NOTEBOOK_KERNEL_IDLE_TIMEOUT", kernels)
+    courses = " ".join(s.course_repositories) if s.course_repositories else ABSENT
+    yield Reading("COURSE_REPOSITORIES", f"{at}.Env.NOTEBOOK_COURSE_REPOSITORIES", courses)
     # Three reports in the time of a warning, which is ten minutes or half of the limit.
     reports = str(int(min(600, s.idle_timeout / 2) / 3)) if s.idle_timeout else ABSENT
     yield Reading("IDLE_TIMEOUT", f"{at}.Env.JUPYTERHUB_ACTIVITY_INTERVAL", reports)

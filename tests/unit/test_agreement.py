@@ -44,6 +44,7 @@ EXAMPLES = {
     "servers without a seat of their own": "USER_MEMORY_GUARANTEE=none",
     "servers that end by themselves": "IDLE_TIMEOUT=90m\nMAX_AGE=7d\nKERNEL_IDLE_TIMEOUT=1h",
     "servers that run for ever": "IDLE_TIMEOUT=none",
+    "course material": "COURSE_REPOSITORIES='https://GitHub.com:443/physics/*, https://git.example.org:8443/maths/algebra.git'",
     "a command with arguments": "DOCKER_SPAWN_CMD=\"start-singleuser.sh --debug '--x=a b'\"",
     "another data directory": "DATA_VOLUME_CONTAINER=/srv/hub-data",
     "a certificate that is brought": "SECRETS_VOLUME=lab-secrets",

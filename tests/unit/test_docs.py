@@ -86,7 +86,7 @@ def texts_of_the_code() -> str:
         for name in ("disk.py", "ends.py", "idle.py", "seats.py", "spawner.py", "states.py")
     ]
     of_the_hub.append(CHECKOUT / "filter" / "table.py")
-    of_helpers = (CHECKOUT / "backup").glob("*.py")
+    of_helpers = [*(CHECKOUT / "backup").glob("*.py"), *(CHECKOUT / "base-notebook/course_material").glob("*.py")]
     for path in sorted([*(CHECKOUT / "hubdeploy").rglob("*.py"), *of_the_hub, *of_helpers]):
         tree = ast.parse(path.read_text())
         inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
@@ -104,6 +104,7 @@ def test_each_message_in_the_documents_is_in_the_code() -> None:
     texts = texts_of_the_code()
     explained = (DOCS / "errors.md").read_text()
     explained += section(DOCS / "operating.md", "Looking") + section(DOCS / "migrating.md", "What messages mean")
+    explained += section(DOCS / "courses.md", "What pages say")
     messages = [words for row in rows(explained) for words in re.findall(r"`([^`]+)`", row[0])]
     assert len(messages) > 70
     pieces = {

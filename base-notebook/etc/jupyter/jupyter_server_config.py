@@ -27,6 +27,9 @@ c.ServerApp.kernel_manager_class = KernelManager
 c.ServerApp.jpserver_extensions = {
     "notebook_shim": False,
     **{name: importlib.util.find_spec(name) is not None for name in ("hub_notices", "shared_assets")},
+    # From COURSE_REPOSITORIES. Without it no address of course material is there.
+    "course_material": bool(os.environ.get("NOTEBOOK_COURSE_REPOSITORIES"))
+    and importlib.util.find_spec("course_material") is not None,
 }
 # From KERNEL_IDLE_TIMEOUT. A page that holds a kernel does not keep it, and work does.
 if _kernel_idle_timeout := int(os.environ.get("NOTEBOOK_KERNEL_IDLE_TIMEOUT", "0")):

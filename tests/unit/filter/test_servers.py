@@ -138,6 +138,13 @@ def test_when_a_server_is_stopped_is_no_part_of_what_it_is_made_from() -> None:
     assert "NOTEBOOK_KERNEL_IDLE_TIMEOUT=60" in created("ann", kernel_idle_timeout=60)["Env"]
 
 
+def test_a_server_learns_where_course_material_may_come_from() -> None:
+    repositories = ("https://github.com/physics/*", "https://git.example.org/maths/algebra")
+    environment = created("ann", course_repositories=repositories)["Env"]
+    assert f"NOTEBOOK_COURSE_REPOSITORIES={' '.join(repositories)}" in environment
+    assert not [one for one in created("ann")["Env"] if "COURSE" in one]
+
+
 @pytest.mark.parametrize("lasts", [True, False])
 def test_a_server_without_root_can_write_to_its_home_and_tmp_alone(lasts: bool) -> None:
     home, work = contract().kinds[0].volumes

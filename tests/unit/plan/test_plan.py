@@ -627,6 +627,18 @@ def test_limits_beyond_the_host_are_a_caution(found: Settings) -> None:
     ]
 
 
+def test_course_material_without_an_image_of_ours_is_a_caution(found: Settings) -> None:
+    of_others = dataclasses.replace(found, notebook_image="quay.io/jupyter/base-notebook:latest")
+    courses = ("https://github.com/physics/*",)
+
+    def cautions(settings: Settings) -> list[str]:
+        drawn = drawn_blueprint(settings)
+        return [one for one in findings(drawn, up(drawn)) if "COURSE_REPOSITORIES" in one]
+
+    assert len(cautions(dataclasses.replace(of_others, course_repositories=courses))) == 1
+    assert cautions(of_others) == cautions(dataclasses.replace(found, course_repositories=courses)) == []
+
+
 @pytest.mark.parametrize(
     ("info", "kind"),
     [
