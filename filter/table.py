@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from aiohttp import web
-from contract import labels, servers
+from contract import labels, rehearsals, servers
 from contract.disk import Disk
 from contract.documents import NO_SECRETS, Folder, ServerKind, Servers, ServerSecrets
 from contract.use import Use
@@ -184,10 +184,12 @@ async def create(gate: Gate, asked: Asked) -> Answer:
     name = servers.filled(kind.server_name, wish.user)
     if asked.query.get("name") != name:
         raise Refused(f"a name that is not the one of {wish.user}'s server"[:200])
-    volumes = servers.volumes(kind, wish.user)
+    # Those of a simulated person have no names.
+    simulated = rehearsals.is_simulated(wish.user)
+    volumes = () if simulated else servers.volumes(kind, wish.user)
     if not all(servers.is_name(one) for one in (name, *(volume.name for volume in volumes))):
         return message(HTTPStatus.BAD_REQUEST, f"the engine takes no volume or container with the name of {wish.user}")
-    new = False
+    new = simulated
     for volume in volumes:
         there = await _usable(gate, volume.name)
         new = new or (not there and volume.target == servers.home(kind))

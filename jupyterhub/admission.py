@@ -6,13 +6,16 @@ It stands over the class of the login. Each login is recorded, and failures are 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import accounts
 import groups
+import passes
 from audit import Audit
+from contract import rehearsals
 from jupyterhub.auth import Authenticator
 from jupyterhub.utils import maybe_future
 from tornado.web import HTTPError
@@ -41,6 +44,7 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
         data = Path(self.data_dir)
         self._named = accounts.Named(data / accounts.RECORD)
         self.audit = Audit(data)
+        self.passes = passes.Passes(data / passes.FILE)
         self._tries = Tries()
         self.allowed_users: set[str] = {*self.allowed_users, *self._named.added}
         self.admin_users: set[str] = {*self.admin_users, *self._named.promoted}
@@ -65,6 +69,8 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
             self._begin(typed, known, address)
         try:
             found = await super().get_authenticated_user(handler, data)
+            if found and rehearsals.is_simulated(found["name"]):
+                raise HTTPError(403, "This name is kept for rehearsals.")
         except HTTPError:
             self.audit.record_failure("login failed", user=known, address=address)
             raise
@@ -102,6 +108,14 @@ class Admission(Authenticator):  # type: ignore[misc]  # jupyterhub has no types
             return True
         self.audit.record_failure("login failed", user=name, address=address)
         return False
+
+    async def refresh_user(self, user: Any, handler: Any = None, **arguments: Any) -> Any:
+        """No service knows the simulated people of a rehearsal; they stay as long as that lasts."""
+        if rehearsals.is_simulated(user.name):
+            return self.passes.are_good
+        found = super().refresh_user(user, handler, **arguments)
+        # Not in a task of its own: what it notes for this request would be lost.
+        return await found if inspect.isawaitable(found) else found
 
     def admit(self, name: str, by: str) -> None:
         """An admin adds a user, who may enter from now on."""

@@ -12,7 +12,9 @@ from typing import Any
 import auth_key
 import grouped
 import pages
+import rehearsal
 import users
+from contract import rehearsals
 from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import CryptKeeper
 from spawner import ServerSpawner
@@ -23,6 +25,7 @@ from traitlets import Integer
 HANDLERS: tuple[tuple[str, type[Any]], ...] = (
     (r"/api/users", users.UserListHandler),
     (r"/api/users/([^/]+)", users.UserHandler),
+    (rf"/{rehearsals.LOGIN}", rehearsal.RehearsalHandler),
 )
 
 
@@ -53,3 +56,5 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
             ServerSpawner.idle_watch.begin(self.users)
         if ServerSpawner.seats:
             ServerSpawner.seats.begin(self.users)
+        self.sweep = rehearsal.Sweep(self.authenticator, ServerSpawner.seats)
+        self.sweep.begin(self.users)

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import stopping
+from contract import rehearsals
 from jupyterhub import roles
 from tornado.web import HTTPError
 
@@ -85,7 +86,7 @@ class Watch:
 
     async def _rounds(self, users: dict[Any, Any]) -> None:
         while True:
-            for user in [one for one in users.values() if one.active]:
+            for user in [one for one in users.values() if one.active and not rehearsals.is_simulated(one.name)]:
                 try:
                     await self.check(user)
                 except Exception:

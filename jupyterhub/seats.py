@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contract import seats
+from contract import rehearsals, seats
 from docker.errors import DockerException
 from ends import End
 
@@ -119,10 +119,16 @@ class Seats:
         host = Host.now()
         return seats.left(guarantee, servers, cap=self._cap or host.total, available=host.available)
 
+    def dismiss(self, spawner: Any) -> None:
+        """Who waits with this spawner waits no longer."""
+        for one in self._queue():
+            if one.spawner is spawner:
+                one.turn.set_exception(Left())
+
     def _queue(self) -> list[_Waiting]:
         """Who waits, who is first first. Who has left does not count."""
         present = (one for one in self._waiting if not one.turn.done())
-        return sorted(present, key=lambda one: not one.spawner.user.admin)
+        return sorted(present, key=_rank)
 
     async def _turns(self) -> None:
         self._was_full = False
@@ -193,6 +199,12 @@ class Seats:
             return before[0] if before else 0
         self._measured[container] = taken, now
         return taken
+
+
+def _rank(one: _Waiting) -> int:
+    """Admins first, and everybody before the simulated people of a rehearsal."""
+    user = one.spawner.user
+    return 2 if rehearsals.is_simulated(user.name) else int(not user.admin)
 
 
 def _words(before: int, *, is_full: bool) -> str:

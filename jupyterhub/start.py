@@ -18,6 +18,7 @@ with quick.imports():
     import assets
     import database
     import engine
+    import passes
     import passwords
     from contract import labels
     from contract.documents import CONTRACT_FILE, Contract, from_bytes
@@ -69,6 +70,8 @@ def main() -> None:
     remove = ServerRemover(client, contract.labels)
     remove.outside(contract.hub.base_url)
     data = Path(contract.hub.data_dir)
+    # Who was here for a rehearsal is removed with all whom nobody names.
+    passes.end(data, "hub")
     accounts.apply(contract.users, data, remove, contract.login)
     passwords.forget_strangers(data, data / database.FILE)
     assets.SERVED.take_all(client, contract.kinds[0].image, contract.labels)

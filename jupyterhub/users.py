@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from contract import servers
+from contract import rehearsals, servers
 from jupyterhub.apihandlers.users import UserAPIHandler, UserListAPIHandler
 from tornado.web import HTTPError
 
@@ -21,6 +21,8 @@ def obstacle(name: str, volumes: Iterable[str]) -> str:
     """Why no server could start for a user of this name, in a sentence that says what to do; empty if one could.
     `volumes` are DockerSpawner's templates of the names of a user's volumes."""
     shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    if rehearsals.is_simulated(name):
+        return f"The name {shown} is kept for rehearsals. Choose another one."
     for template in volumes:
         volume = servers.filled(template, name)
         if len(volume) > servers.LONGEST_NAME:

@@ -20,6 +20,8 @@ _SHARED = (
     "contract.login_page",
     "contract.names",
     "contract.pictures",
+    "contract.rehearsals",
+    "contract.seats",
     "contract.servers",
     "contract.states",
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import labels, logs
+from . import labels, logs, rehearsals
 from .documents import NO_SECRETS, SERVER_MAC, Folder, ServerKind, Servers, ServerSecrets, Volume
 
 # What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
@@ -175,7 +175,7 @@ def creation(
             "RestartPolicy": {"Name": "no"},
             "OomScoreAdj": OOM_SCORE,
             "Mounts": [
-                *(_mount(servers, kind, one, aside=wish.aside, quota=quota) for one in volumes(kind, wish.user)),
+                *(_mount(servers, kind, one, wish, quota=quota) for one in volumes(kind, wish.user)),
                 *([] if root else [_scratch(servers, target) for target in _scratched(kind)]),
                 *(_shared(servers, *one) for one in servers.folders_of(wish.user, kind.name)),
             ],
@@ -194,14 +194,19 @@ def bounds(kind: ServerKind) -> dict[str, str]:
     return {"size": str(kind.disk_limit)} if kind.disk_limit else {}
 
 
-def _mount(servers: Servers, kind: ServerKind, volume: Volume, *, aside: bool, quota: bool) -> dict[str, Any]:
-    """A mount, not a bind: with mounts the engine labels the volumes that it makes. An existing one is used as it is."""
-    target = f"{volume.target}/{ASIDE}" if aside and volume.target == home(kind) else volume.target
-    carried = {**servers.labels, labels.ROLE: labels.VOLUME, labels.UID: str(kind.nb_uid)}
-    options: dict[str, Any] = {"Labels": carried}
+def _mount(servers: Servers, kind: ServerKind, volume: Volume, wish: Wish, *, quota: bool) -> dict[str, Any]:
+    """A mount, not a bind: with mounts the engine labels the volumes that it makes. An existing one is used as it is. Files of a
+    simulated person lie in volumes without a name, which go with the server."""
+    target = f"{volume.target}/{ASIDE}" if wish.aside and volume.target == home(kind) else volume.target
+    if rehearsals.is_simulated(wish.user):
+        made = _scratch(servers, target)
+    else:
+        carried = {**servers.labels, labels.ROLE: labels.VOLUME, labels.UID: str(kind.nb_uid)}
+        made = {"Type": "volume", "Source": volume.name, "Target": target, "ReadOnly": False}
+        made["VolumeOptions"] = {"Labels": carried}
     if quota and kind.disk_limit:
-        options["DriverConfig"] = {"Name": DRIVER, "Options": bounds(kind)}
-    return {"Type": "volume", "Source": volume.name, "Target": target, "ReadOnly": False, "VolumeOptions": options}
+        made["VolumeOptions"]["DriverConfig"] = {"Name": DRIVER, "Options": bounds(kind)}
+    return made
 
 
 def _shared(servers: Servers, folder: Folder, reads: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from hubdeploy.contract import rehearsals
 from hubdeploy.plan import access
 from hubdeploy.plan.access import Heard
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
@@ -41,13 +42,14 @@ class Person:
 
 
 def everybody(settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mapping[str, int]) -> tuple[Person, ...]:
-    """By name; `lines`: name -> line of userlist."""
+    """By name, without the simulated people of a rehearsal; `lines`: name -> line of userlist."""
     volumes = {name: user_of(settings, name) for name in snapshot.users_volumes(settings.name)}
     names = {
         *(user.name for user in settings.users), *heard.names, *(heard.accounts or ()),
         *(one.user for one in snapshot.servers), *(user for user in volumes.values() if user),
     }  # fmt: skip
-    return tuple(of(name, settings, snapshot, heard, lines) for name in sorted(names))
+    real = (name for name in names if not rehearsals.is_simulated(name))
+    return tuple(of(name, settings, snapshot, heard, lines) for name in sorted(real))
 
 
 def of(name: str, settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mapping[str, int]) -> Person:

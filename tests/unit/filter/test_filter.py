@@ -243,6 +243,14 @@ def test_what_is_shared_was_made_for_it(
     assert words in json.loads(content)["message"]
 
 
+def test_a_simulated_person_gets_a_server_without_volumes_that_anybody_could_look_for(ask: Ask, engine: Engine) -> None:
+    path = CREATE.replace("lab-user-ann", "lab-user-rehearsal001-2e")
+    assert ask("POST", path, json=wish(Labels={labels.USER: "rehearsal001."}))[0] == 200
+    assert not [path for _, path, *_ in engine.asked if path.startswith("/volumes/")]
+    ((*_, body),) = engine.changes
+    assert "Source" not in json.dumps(body)
+
+
 @pytest.mark.parametrize("can", [True, False])
 def test_a_users_volumes_are_bounded_where_a_trial_shows_that_the_engine_can(
     ask: Ask, engine: Engine, can: bool

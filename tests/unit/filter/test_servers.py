@@ -194,3 +194,20 @@ def test_a_newer_engine_gets_the_address_with_the_network() -> None:
     address = servers.mac_address("lab-user-ann")
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"lab-network": {"MacAddress": address}}}
     assert "MacAddress" not in body
+
+
+def test_files_of_a_simulated_person_go_with_the_server() -> None:
+    """As volumes without a name, which no list of users' volumes has: nothing is left for a backup, or for the next rehearsal."""
+    real, simulated = (created(name)["HostConfig"]["Mounts"] for name in ("ann", "rehearsal001."))
+    assert [one["Target"] for one in simulated] == [one["Target"] for one in real]
+    assert [one.get("Source") for one in simulated] == [None] * 3
+    own = {"hubdeploy.deployment": "lab", "hubdeploy.role": "scratch"}
+    assert all(one["VolumeOptions"]["Labels"] == own for one in simulated)
+
+
+def test_a_simulated_person_has_room_as_everybody() -> None:
+    made_from, wish = contract(disk_limit=10**9).servers, servers.Wish("rehearsal001.", {})
+    mounts = servers.creation(made_from, wish, mac_in_endpoint=False, quota=True)["HostConfig"]["Mounts"]
+    assert [one["VolumeOptions"].get("DriverConfig", {}).get("Options") for one in mounts] == [
+        {"size": "1000000000"}
+    ] * 2 + [None]

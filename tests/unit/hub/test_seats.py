@@ -268,3 +268,27 @@ def test_a_failed_look_is_made_again(place: Place, monkeypatch: pytest.MonkeyPat
 def test_the_hosts_memory_is_what_its_kernel_says() -> None:
     total, available = seats.Host.now()
     assert 0 < available < total
+
+
+def test_everybody_goes_before_the_simulated_people_of_a_rehearsal_who_can_be_sent_away(place: Place) -> None:
+    for name in ("ann", "rehearsal001.", "rehearsal002.", "bob"):
+        place.add(name)
+    place.add("boss", admin=True)
+
+    async def story() -> None:
+        place.asks("ann")
+        await some_looks()
+        place.runs("ann")
+        place.asks("rehearsal001.", "rehearsal002.", "bob", "boss")
+        await some_looks()
+        assert "first in the queue" in place.place("boss")
+        assert "One person is before you" in place.place("bob")
+        assert "2 people are before you" in place.place("rehearsal001.")
+        place.seats.dismiss(place.users["rehearsal001."].spawners[""])
+        place.seats.dismiss(place.users["ann"].spawners[""])
+        await some_looks()
+        assert isinstance(place.tasks["rehearsal001."].exception(), seats.Left)
+        assert place.admitted == ["ann"]
+        assert "2 people are before you" in place.place("rehearsal002.")
+
+    told(place, story, cap=512 * MB + SURE)

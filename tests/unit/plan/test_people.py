@@ -60,3 +60,8 @@ def test_what_is_missing_is_said_and_nothing_where_the_hub_was_not_asked() -> No
     assert {name: one.missing for name, one in unheard.items() if one.missing} == {
         "gone": "nobody lets them in", "left": "nobody lets them in"
     }  # fmt: skip
+
+
+def test_simulated_people_of_a_rehearsal_are_nobody() -> None:
+    heard = dataclasses.replace(HEARD, accounts={"ann": WHEN, "rehearsal001.": WHEN})
+    assert "rehearsal001." not in known(heard)
