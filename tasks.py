@@ -313,6 +313,33 @@ def drill(c: Context) -> None:
     drill.drill(deployment.load())
 
 
+@task(
+    name="class",
+    positional=["what"],
+    help={
+        "what": "rehearse; the word suffices: class rehearse",
+        "users": "how many simulated people",
+        "over": "seconds within which all have arrived; 0: at the same time",
+        "minutes": "how long each works",
+        "think": "seconds between two cells, on average",
+        "yes": "do not ask although users are at work",
+    },
+)
+def class_(
+    c: Context,
+    what: str,
+    users: str = "40",
+    over: str = "60",
+    minutes: str = "5",
+    think: str = "10",
+    yes: bool = False,
+) -> None:
+    """Rehearse a class, of 40 say (class rehearse)."""
+    from hubdeploy.commands import deployment, rehearsal
+
+    rehearsal.of_class(deployment.load, what, rehearsal.Asked.read(users, over, minutes, think), yes=yes)
+
+
 @task
 def setup(c: Context) -> None:
     """Make this machine ready: engine, base image."""
@@ -325,5 +352,5 @@ def setup(c: Context) -> None:
 namespace = Collection(
     self_signed_cert, network, volumes, check_files, pull, notebook_image, anaconda3_image, base_notebook_image,
     minimal_notebook_image, hub_image, proxy_image, build, up, plan, down, clean, config, status, usage, logs, access,
-    users, forget, audit, invite, backup, backups, restore, drill, rollback, prune, setup,
+    users, forget, audit, invite, backup, backups, restore, drill, rollback, prune, class_, setup,
 )  # fmt: skip

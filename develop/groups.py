@@ -29,8 +29,9 @@ class Group:
 _LIBRARY = ("hubdeploy", ":!hubdeploy/machine")
 # A whole deployment, made by its own command line and used as a person uses it.
 _DEPLOYMENT = (
-    *_LIBRARY, "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "backup", "proxy", "anaconda3",
-    "base-notebook", "requirements-dev.lock", "tests/reports.py", "tests/nested.py", "tests/ports.py", "tests/hub/conftest.py",
+    *_LIBRARY, "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "backup", "crowd", "proxy",
+    "anaconda3", "base-notebook", "requirements-dev.lock",
+    "tests/reports.py", "tests/nested.py", "tests/ports.py", "tests/hub/conftest.py",
     "tests/hub/clone.py", "tests/hub/person.py", "tests/hub/waiting.py",
 )  # fmt: skip
 _MATRIX_ROW = "tests/hub/test_matrix.py::test_a_deployment_with_these_settings_works[{}]"
@@ -45,6 +46,7 @@ _ROLLBACK = "tests/hub/test_rollback.py"
 _ROLLED_BACK = (
     *_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py", "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py",
 )  # fmt: skip
+_REHEARSAL = "tests/hub/test_rehearsal.py"
 _KILLED = "tests/hub/test_killed.py"
 _KILLED_THERE = (*_DEPLOYMENT, _KILLED, "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py")
 _CANARIES = "tests/hub/test_canaries.py"
@@ -57,7 +59,7 @@ _SEARCHED = (
 )  # fmt: skip
 # The unit suite passes there if it passes here and finds its programs; what installs them is develop/testing.py.
 _BARE = (
-    "invoke", "hubdeploy", "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "backup", "proxy",
+    "invoke", "hubdeploy", "tasks.py", "requirements.lock", "jupyterhub", "guard", "filter", "clock", "backup", "crowd", "proxy",
     "anaconda3", "base-notebook", "tests/bare", "tests/nested.py", "tests/ports.py", "tests/hub/person.py",
     "tests/hub/remote_story.py", "tests/hub/waiting.py",
 )  # fmt: skip
@@ -187,7 +189,7 @@ GROUPS = (
         ("tests/engine/test_builders.py", "tests/hub/test_builders.py"),
         (
             "hubdeploy/engine", "hubdeploy/blueprint", "hubdeploy/contract", "hubdeploy/family.py", "hubdeploy/errors.py",
-            "jupyterhub", "guard", "filter", "clock", "backup", "proxy", "requirements-dev.lock",
+            "jupyterhub", "guard", "filter", "clock", "backup", "crowd", "proxy", "requirements-dev.lock",
             "tests/buildx.py", "tests/nested.py", "tests/ports.py", "tests/engine/test_builders.py", "tests/engine/project.py",
             "tests/engine/conftest.py", "tests/hub/test_builders.py", "tests/hub/image_contents.py",
             "tests/hub/conftest.py", "tests/hub/clone.py",
@@ -258,6 +260,28 @@ GROUPS = (
         ("tests/hub/test_seats.py",),
         (*_DEPLOYMENT, "tests/hub/test_seats.py", "tests/hub/browser.py", "tests/hub/window.py"),
         5,
+    ),
+    Group(
+        "rehearsal",
+        tuple(
+            f"{_REHEARSAL}::test_{test}"
+            for test in (
+                "people_work_through_the_published_port_and_leave_nothing",
+                "a_rehearsal_whose_operator_is_killed_ends_by_itself",
+                "a_rehearsal_whose_helper_is_killed_leaves_nothing", "ctrl_c_ends_it_in_peace",
+                "while_it_lasts_nobody_else_can_be_one_of_them",
+            )
+        ),
+        (*_DEPLOYMENT, _REHEARSAL, "tests/hub_modules.py", "tests/hub/window.py"),
+        8,
+    ),
+    Group(
+        "rehearsal-elsewhere",
+        (f"{_REHEARSAL}::test_under_another_login_and_path_they_work_as_well",
+         f"{_REHEARSAL}::test_the_simulated_ask_for_what_a_browser_asks_for"),
+        (*_DEPLOYMENT, _REHEARSAL, "tests/hub_modules.py", "tests/hub/github_standin.py", "tests/hub/browser.py",
+         "tests/hub/window.py"),
+        8,
     ),
     Group(
         "returning",

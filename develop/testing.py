@@ -60,7 +60,7 @@ def run(root: Path, *, everything: bool, rest: bool, minutes: str, group: str, o
 def type_checks(python: str) -> list[list[str]]:
     """The runs of mypy, to be called in the checkout: what pyproject.toml lists, then each image's folder alone. Both have
     a module `quick`, and mypy wants one of each name."""
-    folders = ("base-notebook", "jupyterhub", "guard", "filter", "clock", "backup")
+    folders = ("base-notebook", "jupyterhub", "guard", "filter", "clock", "backup", "crowd")
     return [[python, "-m", "mypy"], *([python, "-m", "mypy", folder] for folder in folders)]
 
 

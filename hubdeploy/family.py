@@ -42,7 +42,8 @@ FAMILY = {
             None,
             {},
             1 * _GB,
-            shared={"contract": "hubdeploy/contract"} | {name: name for name in ("guard", "filter", "clock", "backup")},
+            shared={"contract": "hubdeploy/contract"}
+            | {name: name for name in ("guard", "filter", "clock", "backup", "crowd")},
         ),
         Member("proxy", "proxy", None, {}, 1 * _GB),
     )

@@ -5,10 +5,12 @@ here by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from textwrap import fill
+from typing import Any
 
 from develop.bench import picture
 from develop.bench.figures import Figure, Run, gathered, meets, p95, saved
@@ -25,6 +27,24 @@ take turns. `./invoke bench` measures again, `./invoke bench --only a,b` some ro
 
 Absolute times differ between machines; ratios less.
 """
+
+# What `class rehearse` wrote, and the picture of one of them.
+CLASSES, CLASS_PICTURE = Path(__file__).parent / "classes", "class.svg"
+_CLASS_HEAD = """\
+## A class
+
+Simulated people, on this machine beside the deployment: they log in, have servers started, load JupyterLab, run cells with
+pauses, and save. [teaching.md](teaching.md) says what they do and what is not measured. Anybody can try to beat it:
+
+    ./invoke class rehearse --users 100 --over 300 --minutes 10
+
+Times are seconds, and 95 of 100 were not longer. With 100 people who arrive within 300 s and work for 10 minutes each, the bars
+are 1 s for a page, 0.5 s for a cell, and nobody who fails.
+"""
+_CLASS_COLUMNS = (
+    "people", "arrive within", "work", "page", "start of a server", "login to the first output", "cell", "failed",
+    "processors at work", "of it the simulated",
+)  # fmt: skip
 
 # Row -> why it misses its bar; shown where one is missed.
 _BOUNDS = {
@@ -73,8 +93,29 @@ def text(runs: Sequence[Run]) -> str:
             *notes,
             "",
             *_bounds(runs),
+            *_classes(CLASSES),
         ]
     )
+
+
+def _classes(folder: Path) -> Iterable[str]:
+    """A line for each rehearsal that is kept in the folder, and the picture; nothing where none is."""
+    found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    if found:
+        rows = (_CLASS_COLUMNS, ["---"] * len(_CLASS_COLUMNS), *map(_class_row, found))
+        yield "\n".join([_CLASS_HEAD, *(f"| {' | '.join(cells)} |" for cells in rows)])
+        yield f"\n![a class of {found[-1]['asked']['users']}, from the last line]({CLASS_PICTURE})\n"
+
+
+def _class_row(found: Mapping[str, Any]) -> tuple[str, ...]:
+    asked, seconds = found["asked"], found["seconds"]
+    at_work = [(busy, own) for _, busy, own in found["processors"][1:]]
+    busy, own = (sum(one[part] for one in at_work) / len(at_work) for part in (0, 1))
+    return (
+        f"{asked['users']}", f"{asked['over']} s", f"{asked['minutes']:g} min",
+        *(f"{seconds[what]['p95']:.2f}" for what in ("page", "start", "first cell", "cell")),
+        f"{len(found['failed']) + found['unfinished']}", f"{busy:.0%}", f"{own:.0%}",
+    )  # fmt: skip
 
 
 def _bounds(runs: Sequence[Run]) -> Iterable[str]:

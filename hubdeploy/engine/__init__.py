@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Literal
 from hubdeploy.blueprint.specs import Store
 from hubdeploy.contract.documents import Secret
 from hubdeploy.contract.states import Listed, Watched
-from hubdeploy.engine import act, actions, helper, images, observe, oneoff, states
+from hubdeploy.engine import act, actions, helper, images, observe, oneoff, states, use
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.helper import Ended, Helper
 from hubdeploy.engine.observe import context_paths
+from hubdeploy.engine.use import Use
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from hubdeploy.engine.build import Builder
 
-__all__ = ["Ended", "Engine", "Helper", "context_paths"]
+__all__ = ["Ended", "Engine", "Helper", "Use", "context_paths"]
 
 
 class Engine:
@@ -150,6 +151,10 @@ class Engine:
     def log_bytes(self, containers: Iterable[str]) -> int | None:
         """Bytes of containers' logs; None where they cannot be known."""
         return observe.log_bytes(self.connection, containers)
+
+    def use(self, containers: Iterable[str]) -> dict[str, Use]:
+        """What running containers have of memory and processors, by name; without those that have ended."""
+        return use.of(self.connection, containers)
 
     def health(self, container: str) -> tuple[bool, str]:
         """Whether the running container's own health check passes now, and what it prints."""

@@ -32,7 +32,7 @@ class Helper:
     """`files` are put into its volumes before it starts: path -> content. A mount without a source is a volume of its own, which
     goes with it. `network` is none, bridge, host, or a network's name. `task` says what it does, such as `a backup`. `gives` is a
     folder whose files are read at its end, `tmpfs` are further folders that it may write, in memory. `goes_by_itself`: nobody
-    waits for its end, and the engine removes it then."""
+    waits for its end, and the engine removes it then. `held`: its standard input is open as long as this process lives."""
 
     name: str
     image: str
@@ -47,6 +47,7 @@ class Helper:
     gives: str = ""
     tmpfs: tuple[str, ...] = ()
     goes_by_itself: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,13 @@ def run(connection: Connection, helper: Helper, hear: Callable[[str], None]) -> 
             targets = [one.target for one in helper.mounts]
             act.put(connection, container, helper.files, targets)
             heard = connection.api.attach(container, stream=True, demux=True)
+            # The engine closes its standard input when this connection ends.
+            hold = connection.api.attach_socket(container, {"stdin": 1, "stream": 1}) if helper.held else None
             connection.api.start(container)
             errors = _listen(heard, hear)
             code = int(connection.api.wait(container)["StatusCode"])
+            if hold:
+                hold.close()
             files = observe.read_files(connection, container, helper.gives) if helper.gives else None
             return Ended(code, errors, files or {})
         except BaseException:
@@ -130,6 +135,7 @@ def _create(connection: Connection, helper: Helper) -> str:
             hostname=helper.deployment,
             labels=carried,
             environment=dict(helper.environment),
+            stdin_open=helper.held,
             user="0:0",
             healthcheck={"test": ["NONE"]},
             use_config_proxy=False,

@@ -12,6 +12,8 @@ import pytest
 from develop.bench import document
 from develop.bench.figures import Figure, Run, load, p95, saved
 from develop.bench.rigs import Rig, by_part, taking_turns
+from hubdeploy.contract.rehearsals import Event, Host
+from hubdeploy.plan import rehearsal
 
 
 def figure(**fields: Any) -> Figure:
@@ -92,3 +94,18 @@ def test_the_document_has_the_ratio_of_each_run_and_their_median() -> None:
     runs = [run(figure(bar=0.5)), run(figure(ours=[1.0], bar=0.5)), run(figure(ours=[3.0], bar=0.5))]
     assert "| a | one | 2 s | 4 s | 0.5 · 0.25 · 0.75 | 0.5 | " in document.text(runs)
     assert "≤ 0.5 ✓ |" in document.text(runs)
+
+
+def test_the_document_has_a_line_for_each_kept_rehearsal(tmp_path: Path) -> None:
+    """As the command writes them."""
+    assert list(document._classes(tmp_path)) == []
+    course = rehearsal.Course(2, hosts=[Host(at, 0.5, 0.1, 10**9, 2) for at in (0, 2, 4)])
+    course.events = [
+        Event(1, who, what, 0.25) for who in (1, 2) for what in ("page", "start", "first cell", "cell", "done")
+    ]
+    given = rehearsal.Load(processors=2, cap=10**9, available=10**9, guarantee=1)
+    asked = {"users": 2, "over": 300, "minutes": 10.0, "think": 10.0}
+    (tmp_path / "2026-11-28T230000.json").write_text(json.dumps(rehearsal.document(course, given, asked)))
+    table, picture = document._classes(tmp_path)
+    assert table.splitlines()[-1] == "| 2 | 300 s | 10 min | 0.25 | 0.25 | 0.25 | 0.25 | 0 | 50% | 10% |"
+    assert "class.svg" in picture
