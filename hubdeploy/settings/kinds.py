@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from hubdeploy.contract import names, seats, servers
+from hubdeploy.contract import names, servers
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers
@@ -490,7 +490,7 @@ def strangers(kinds: Iterable[Kind], users: Iterable[User]) -> list[Problem]:
 
 
 def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
-    """Amounts of memory that do not fit each other, whether a kind or `.env` says them. `settings` are what `.env` says."""
+    """Groups of a login that names none. `settings` are what `.env` says."""
     found: list[Problem] = []
     for one in kinds:
         where, at = f"{FILE}:{one.line}", f"kinds.{one.name}"
@@ -498,13 +498,4 @@ def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
             named = f"names groups of a login, and AUTHENTICATOR is {settings.authenticator}"
             wanted, fix = "github or oidc", "use groups of userlist instead: groups: [NAME]"
             found.append(Problem(where, f"{at}.provider_groups", named, wanted, fix))
-        sure, limit = one.taking("guarantee", settings.memory_guarantee), one.taking("memory", settings.memory_limit)
-        if sure and limit and sure > limit:
-            wanted, fix = "no more than its memory", "set guarantee, or more memory"
-            found.append(Problem(where, at, f"is sure of {sure}, and has {limit}", wanted, fix))
-        if sure and settings.host_memory and settings.host_memory < seats.least_cap(sure):
-            wanted = f"no more than HOST_MEMORY less {readers.Bytes(seats.COMPONENTS)} for the deployment"
-            found.append(
-                Problem(where, at, f"is sure of {sure}, and HOST_MEMORY is {settings.host_memory}", wanted, "set less")
-            )
     return found

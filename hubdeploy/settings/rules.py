@@ -11,7 +11,7 @@ from hubdeploy import family
 from hubdeploy.contract import seats
 from hubdeploy.contract.servers import may_name
 from hubdeploy.errors import Problem
-from hubdeploy.settings import readers, volume_names
+from hubdeploy.settings import kinds, readers, volume_names
 from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields
 from hubdeploy.settings.logins import LOGINS
 
@@ -21,15 +21,20 @@ _OTHER_NAME = ("a name of its own", "choose another name")
 
 @dataclass(frozen=True)
 class _Contradiction:
-    """Settings that contradict. `keys` are all involved; the problem names the first that a person set."""
+    """Settings that contradict. `keys` are all involved; the problem names the first that a person set, or the kind of servers
+    that contradicts them."""
 
     keys: str
     found: str
     wanted: str
     fix: str
     instead: tuple[str, ...] | None = None
+    kind: kinds.Kind | None = None
 
     def problem(self, s: Settings, where: Where) -> Problem:
+        if self.kind:
+            place = f"{kinds.FILE}:{self.kind.line}"
+            return Problem(place, f"kinds.{self.kind.name}", self.found, self.wanted, self.fix)
         keys = self.keys.split()
         key = next((key for key in keys if s.is_set(key)), keys[0])
         return Problem(where(key), key, self.found, self.wanted, self.fix, self.instead)
@@ -220,15 +225,32 @@ def _behind(s: Settings) -> _Contradictions:
 
 
 def _memory(s: Settings) -> _Contradictions:
-    sure, limit, host = s.memory_guarantee, s.memory_limit, s.host_memory
+    yield from dict.fromkeys(one for kind in s.kinds or (kinds.ONLY,) for one in _memory_of(s, kind))
+
+
+def _memory_of(s: Settings, kind: kinds.Kind) -> _Contradictions:
+    """Of a kind's own amounts, and of the settings' where it has none."""
+    sure, limit = kind.taking("guarantee", s.memory_guarantee), kind.taking("memory", s.memory_limit)
+    of_settings = {"guarantee": "USER_MEMORY_GUARANTEE", "memory": "USER_MEMORY_LIMIT"}
+    taken = {own: key for own, key in of_settings.items() if getattr(kind, own) is kinds.UNSET}
+    sure_key, limit_key = (taken.get(own, own) for own in of_settings)
     if sure and limit and sure > limit:
-        found, wanted = f"is {sure}, and USER_MEMORY_LIMIT is {limit}", "no more than the limit"
-        yield _Contradiction("USER_MEMORY_GUARANTEE USER_MEMORY_LIMIT", found, wanted, "set less, or a higher limit")
-    if sure and host and host < seats.least_cap(sure):
-        ours = readers.Bytes(seats.COMPONENTS)
-        found = f"is {host}, of which {ours} are for the deployment, and USER_MEMORY_GUARANTEE is {sure}"
-        wanted = f"memory for one server, {readers.Bytes(seats.least_cap(sure))} or more"
-        yield _Contradiction("HOST_MEMORY USER_MEMORY_GUARANTEE", found, wanted, "set more, or delete the line")
+        wanted, fix = "no more than the limit", "set less, or a higher limit"
+        if len(taken) == len(of_settings):
+            yield _Contradiction(" ".join(taken.values()), f"is {sure}, and {limit_key} is {limit}", wanted, fix)
+        else:
+            found = f"{sure_key} is {sure}, and {limit_key} is {limit}"
+            yield _Contradiction(" ".join(taken.values()), found, wanted, fix, kind=kind)
+    if sure and s.host_memory and s.host_memory < seats.least_cap(sure):
+        ours, least = readers.Bytes(seats.COMPONENTS), readers.Bytes(seats.least_cap(sure))
+        found = f"is {s.host_memory}, of which {ours} are for the deployment, and {sure_key} is {sure}"
+        wanted = f"memory for one server, {least} or more"
+        if "guarantee" in taken:
+            yield _Contradiction(f"HOST_MEMORY {sure_key}", found, wanted, "set more, or delete the line")
+        else:
+            yield _Contradiction(
+                "HOST_MEMORY", f"HOST_MEMORY {found}", wanted, "set a smaller guarantee, or more HOST_MEMORY", kind=kind
+            )
 
 
 def _names(s: Settings) -> _Contradictions:

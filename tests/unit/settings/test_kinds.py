@@ -123,8 +123,8 @@ def test_all_mistakes_are_found_at_once_and_amounts_must_fit(tmp_path: Path) -> 
     with pytest.raises(InputError) as refused:
         loading.load(tmp_path, {})
     assert {one.where for one in refused.value.problems} == {"servers.yml:2", "servers.yml:3"}
-    assert "is sure of 2G, and has 1G" in str(refused.value)
-    assert "is sure of 2G, and HOST_MEMORY is 2G" in str(refused.value)
+    assert "servers.yml:2: kinds.a: guarantee is 2G, and USER_MEMORY_LIMIT is 1G" in str(refused.value)
+    assert "kinds.a: HOST_MEMORY is 2G, of which 512M are for the deployment, and guarantee is 2G" in str(refused.value)
     (tmp_path / "servers.yml").write_text("kinds:\n  a: {title: A, guarantee: 1G}\n")
     found: Settings = loading.load(tmp_path, {})
     assert [one.title for one in found.kinds] == ["A"]
@@ -162,6 +162,43 @@ def test_groups_of_a_login_need_a_login_that_names_some(tmp_path: Path) -> None:
     ]  # fmt: skip
     for named in ((), ("students",), None):
         assert found.kind_for("ada", "", named) is found.kinds[0]
+
+
+@pytest.mark.parametrize(
+    ("env", "servers", "problems"),
+    [
+        ("USER_MEMORY_LIMIT=1G\nUSER_MEMORY_GUARANTEE=2G\n", "", [".env:2 USER_MEMORY_GUARANTEE"]),
+        # Said once, though two kinds take both.
+        (
+            "USER_MEMORY_LIMIT=1G\nUSER_MEMORY_GUARANTEE=2G\n",
+            "kinds:\n  a: {title: A}\n  b: {title: B}",
+            [".env:2 USER_MEMORY_GUARANTEE"],
+        ),
+        ("USER_MEMORY_LIMIT=1G\nUSER_MEMORY_GUARANTEE=2G\n", "kinds:\n  a: {title: A, memory: 4G}", []),
+        (
+            "USER_MEMORY_LIMIT=1G\n",
+            "kinds:\n  a: {title: A}\n  b: {title: B, guarantee: 2G}",
+            ["servers.yml:3 kinds.b"],
+        ),
+        ("HOST_MEMORY=1G\nUSER_MEMORY_GUARANTEE=768M\n", "", [".env:1 HOST_MEMORY"]),
+        ("HOST_MEMORY=1G\n", "kinds:\n  a: {title: A, guarantee: 768M}", ["servers.yml:2 kinds.a"]),
+        # What could not be read may be right.
+        ("USER_MEMORY_LIMIT=lots\n", "kinds:\n  a: {title: A, guarantee: 2G}", [".env:1 USER_MEMORY_LIMIT"]),
+    ],
+)
+def test_memory_must_fit_in_each_kind_wherever_it_is_said(
+    tmp_path: Path, env: str, servers: str, problems: list[str]
+) -> None:
+    (tmp_path / "userlist").write_text("kaben admin\n")
+    (tmp_path / ".env").write_text(env)
+    if servers:
+        (tmp_path / "servers.yml").write_text(servers)
+    try:
+        loading.load(tmp_path, {})
+        found = []
+    except InputError as refused:
+        found = [f"{one.where} {one.key}" for one in refused.problems]
+    assert found == problems
 
 
 def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> None:
