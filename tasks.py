@@ -50,7 +50,7 @@ def pull(c: Context) -> None:
 
 @task
 def notebook_image(c: Context) -> None:
-    """Build or pull the image of users' servers."""
+    """Build or pull the images of users' servers."""
     from hubdeploy.commands import deployment, images
 
     images.notebook_image(deployment.load())

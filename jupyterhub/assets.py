@@ -17,7 +17,7 @@ import shutil
 import tarfile
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +41,22 @@ class Assets:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._of_image: dict[str, str] = {}
-        self._newest = ""
+        # An image's name, as it was asked for last -> the digest in the addresses of its files.
+        self._of_name: dict[str, str] = {}
+        self._first = ""
         self._one_at_a_time = threading.Lock()
 
-    def take_all(self, engine: APIClient, image: str, carried: Mapping[str, str]) -> None:
-        """Those of `image`, and of all images that servers run; `carried` are the deployment's labels."""
+    def take_all(self, engine: APIClient, images: Sequence[str], carried: Mapping[str, str]) -> None:
+        """Those of `images`, and of all images that servers run; `carried` are the deployment's labels. The first of `images`
+        is that of a user who has not chosen another."""
+        self._first = images[0]
         wanted = [*(f"{key}={value}" for key, value in carried.items()), f"{labels.ROLE}={labels.SERVER}"]
         try:
             running = {one["ImageID"] for one in engine.containers(filters={"label": wanted})}
         except DockerException as error:
             _log.warning("running servers cannot be listed: %s", error)
             running = set()
-        self._forget_all_but({self.take(engine, one) for one in (*sorted(running), image)})
+        self._forget_all_but({self.take(engine, one) for one in (*sorted(running), *images)})
 
     def _forget_all_but(self, digests: set[str]) -> None:
         """The volume outlives the images that were there before."""
@@ -74,16 +78,17 @@ class Assets:
             except (DockerException, OSError, ValueError, tarfile.TarError) as error:
                 _log.warning("image %s: its files for browsers cannot be taken: %s", image, error)
                 digest = ""
-            self._newest = digest
+            self._of_name[image] = digest
             return digest
 
-    def first_visit(self) -> list[str]:
-        """Addresses, below that of the hub's static files, of what JupyterLab's page loads first, of the image that a server
-        would start with now."""
-        if not self._newest:
+    def first_visit(self, image: str = "") -> list[str]:
+        """Addresses, below that of the hub's static files, of what JupyterLab's page loads first, of a server with that image;
+        without one, with the first of all."""
+        digest = self._of_name.get(image or self._first, "")
+        if not digest:
             return []
-        names = json.loads((self.folder / self._newest / FIRST_VISIT).read_bytes())
-        return [f"{ASSETS}/{self._newest}/{name}" for name in names]
+        names = json.loads((self.folder / digest / FIRST_VISIT).read_bytes())
+        return [f"{ASSETS}/{digest}/{name}" for name in names]
 
     def _digest(self, engine: APIClient, image_id: str) -> str:
         # The record outlives a restart of the hub's container, as the files do.
@@ -132,8 +137,11 @@ SERVED = Assets(Path(__file__).parent / DOCUMENTS / ASSETS)
 
 
 def first_visit(reader: Any) -> list[str]:
-    """For the hub's pages, which give their reader. JupyterHub copies its configuration, and so SERVED with its method."""
-    return SERVED.first_visit()
+    """For the hub's pages, which give their reader: None, or a user whose server starts, of the kind that they chose. JupyterHub
+    copies its configuration, and so SERVED with its method."""
+    # The user's own way to a spawner makes one where there is none.
+    spawner = dict.get(reader.spawners, "") if reader else None
+    return SERVED.first_visit(spawner.image if spawner else "")
 
 
 class FilesHandler(CacheControlStaticFilesHandler):  # type: ignore[misc]  # jupyterhub has no types

@@ -74,7 +74,7 @@ def main() -> None:
     passes.end(data, "hub")
     accounts.apply(contract.users, data, remove, contract.login)
     passwords.forget_strangers(data, data / database.FILE)
-    assets.SERVED.take_all(client, contract.kinds[0].image, contract.labels)
+    assets.SERVED.take_all(client, [one.image for one in contract.kinds], contract.labels)
     Hub.launch_instance([f"--config={HERE / 'jupyterhub_config.py'}"])
     # Nothing is left to clean up, and Python's own exit takes a fifth of a restart.
     logging.shutdown()

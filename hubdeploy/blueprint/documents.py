@@ -74,7 +74,7 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
         ),
         # By name: the order of the userlist's lines says nothing, so it must not restart the hub.
         users=tuple(sorted(settings.users, key=lambda user: user.name)),
-        kinds=tuple(server_kind(settings, engine_memory, one) for one in settings.kinds or (ONLY,)),
+        kinds=tuple(server_kind(settings, engine_memory, one) for one in settings.server_kinds),
         folders=tuple(folders.folder(settings, one) for one in settings.folders),
     )
 
@@ -89,8 +89,9 @@ def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> Se
         "description": kind.description,
         "users": kind.takers(settings.users),
         "provider_groups": kind.provider_groups or (),
-        "image": settings.notebook_image,
-        "ours": settings.notebook_member is not None,
+        "image": settings.image_of(kind),
+        "ours": settings.member_of(settings.image_of(kind)) is not None,
+        "spawn_command": kind.taking("command", settings.spawn_command),
         "server_name": settings.server_name_template,
         "volumes": user_volumes(settings),
         "memory_limit": kind.taking("memory", settings.memory_limit) or half,

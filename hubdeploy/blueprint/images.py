@@ -18,16 +18,14 @@ from hubdeploy.settings.declarations import Settings
 def needed(settings: Settings) -> tuple[str, ...]:
     """The images of ours that this deployment runs, without those that they are built on."""
     ours = [one.image for one in COMPONENTS if one.image in family.FAMILY]
-    notebook = settings.notebook_member
-    return tuple(dict.fromkeys([*ours, *([notebook] if notebook else [])]))
+    return tuple(dict.fromkeys([*ours, *settings.notebook_members]))
 
 
 def foreign(settings: Settings) -> tuple[str, ...]:
-    """The images that are not built here: BASE_IMAGE, foreign images of components, and
-    DOCKER_NOTEBOOK_IMAGE unless it is ours."""
+    """The images that are not built here: BASE_IMAGE, foreign images of components, and those of users' servers."""
     components = [one.image for one in COMPONENTS if one.image not in family.FAMILY]
-    notebook = [] if settings.notebook_member else [settings.notebook_image]
-    return tuple(dict.fromkeys([settings.base_image, *components, *notebook]))
+    servers = [one for one in settings.server_images if settings.member_of(one) is None]
+    return tuple(dict.fromkeys([settings.base_image, *components, *servers]))
 
 
 def specs(

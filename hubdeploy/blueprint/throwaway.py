@@ -30,6 +30,7 @@ def settings_of(settings: Settings, kind: str, user: str) -> Settings:
     """The settings of the throw-away deployment of this kind: `user` alone may log in, with a password that nobody knows
     beforehand."""
     carried = {field: getattr(settings, field) for field in _CARRIED}
+    carried["kinds"] = tuple(dataclasses.replace(one, guarantee=None) for one in settings.kinds)
     if settings.home_volume == volume_names.NONE:
         carried["home_volume"] = volume_names.NONE
     made = defaults(

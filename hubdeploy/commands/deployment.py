@@ -212,7 +212,7 @@ class Deployment:
         return Evidence(
             owners=owners,
             listeners={port: program for port, program in asked.items() if program},
-            notebook_image=image_probe.evidence(settings, snapshot, self.engine, self.display.line),
+            notebook_images=image_probe.evidence(settings, snapshot, self.engine, self.display.line),
             certificate=(*drawn.about_pair, *chain_cautions),
             brought_days=brought.days if brought else None,
             provider=drawn.about_provider,

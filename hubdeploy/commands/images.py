@@ -21,23 +21,22 @@ def build(deployment: Deployment, *names: str) -> None:
 
 
 def notebook_image(deployment: Deployment) -> None:
-    """DOCKER_NOTEBOOK_IMAGE is on the engine: ours is built; any other is pulled, and fits the hub."""
+    """The images of users' servers are on the engine: ours are built; any other is pulled, and fits the hub."""
     settings = deployment.settings
-    if settings.notebook_member:
-        build(deployment, settings.notebook_member)
-    else:
-        _pull(deployment, settings.notebook_image)
+    if settings.notebook_members:
+        build(deployment, *settings.notebook_members)
+    if others := [one for one in settings.server_images if settings.member_of(one) is None]:
+        _pull(deployment, *others)
 
 
 def pull(deployment: Deployment) -> None:
-    """The images that are not built here are on the engine. The image of users' servers fits the hub."""
+    """The images that are not built here are on the engine. Those of users' servers fit the hub."""
     _pull(deployment, *wanted.foreign(deployment.settings))
 
 
 def _pull(deployment: Deployment, *references: str) -> None:
     snapshot = deployment.observe(files=False)
-    served = deployment.settings.notebook_image
-    deployment.show_and_do(Plan(image_steps((), references, snapshot, served)))
+    deployment.show_and_do(Plan(image_steps((), references, snapshot, deployment.settings.server_images)))
     image_probe.refuse_misfit(
         deployment.settings, deployment.observe(files=False), deployment.engine, deployment.display.line
     )

@@ -130,7 +130,7 @@ def _first_line(text: str) -> str:
 def _unreachable_installer(settings: Settings, bundle: Path | None) -> str | None:
     if settings.python_distribution == "wheels" or settings.is_set("PYTHON_DISTRIBUTION"):
         return None
-    if settings.notebook_member is None:
+    if not settings.notebook_members:
         return None
     folder = settings.root / "anaconda3"
     url = installer_url((folder / "install-distribution.sh").read_text(encoding="utf-8"), settings.python_distribution)

@@ -31,15 +31,15 @@ class Evidence:
     """What was asked for this plan alone.
 
     `owners`: volume -> user id, for the volumes of `doubtful_volumes`. `listeners`: (address, port) -> the program of this
-    machine that listens there, for ports that no container holds. `notebook_image`: what a foreign image of users' servers
-    must fit, and what was found in it (a Problem: it did not answer); None if it is ours, or not on the engine yet.
+    machine that listens there, for ports that no container holds. `notebook_images`: what each foreign image of users'
+    servers must fit, and what was found in it (a Problem: it did not answer), as far as they are on the engine.
     `certificate`: what was found about the pair to serve. `brought_days`: how long a brought pair is valid yet. `provider`:
     what was found about the login's OpenID Connect provider. `plain_port`: why the port for requests without TLS is left out.
     """
 
     owners: Mapping[str, int] = field(default_factory=dict)
     listeners: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    notebook_image: tuple[Wanted, Found] | Problem | None = None
+    notebook_images: tuple[tuple[Wanted, Found] | Problem, ...] = ()
     certificate: tuple[Problem | Caution, ...] = ()
     brought_days: int | None = None
     provider: tuple[Problem | Caution, ...] = ()
@@ -166,17 +166,18 @@ def _may_be_nb_uid(number: int) -> bool:
     return True
 
 
-def _notebook_image(case: Case) -> Iterator[Finding]:
-    return notebook_image(case.evidence.notebook_image)
+def _notebook_images(case: Case) -> Iterator[Finding]:
+    return notebook_images(case.evidence.notebook_images)
 
 
-def notebook_image(evidence: tuple[Wanted, Found] | Problem | None) -> Iterator[Problem]:
-    """What keeps servers of a foreign image from working with the hub; `evidence` as in Evidence."""
-    match evidence:
-        case Problem() as unanswered:
-            yield unanswered
-        case (Wanted() as wanted, Found() as found):
-            yield from compatibility.problems(found, wanted)
+def notebook_images(evidence: Iterable[tuple[Wanted, Found] | Problem]) -> Iterator[Problem]:
+    """What keeps servers of foreign images from working with the hub; `evidence` as in Evidence."""
+    for one in evidence:
+        match one:
+            case Problem() as unanswered:
+                yield unanswered
+            case (Wanted() as wanted, Found() as found):
+                yield from compatibility.problems(found, wanted)
 
 
 def _taken_ports(case: Case) -> Iterator[Finding]:
@@ -332,7 +333,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _plain_port,
     _invitations,
     _volume_owners,
-    _notebook_image,
+    _notebook_images,
     _taken_ports,
     _users_volumes_of_others,
     _shared_cookies,

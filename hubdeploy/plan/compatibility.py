@@ -39,12 +39,14 @@ class Found:
 @dataclass(frozen=True)
 class Wanted:
     """What servers of `image`, started by `command`, must fit: a hub of version `hub`. `ours` is an image of ours, to
-    build on instead."""
+    build on instead. `image_from` and `command_from` say what names the two, such as DOCKER_NOTEBOOK_IMAGE."""
 
     image: str
     command: Sequence[str]
     hub: str
     ours: str
+    image_from: str = "DOCKER_NOTEBOOK_IMAGE"
+    command_from: str = "DOCKER_SPAWN_CMD"
 
 
 def question(command: str) -> tuple[str, ...]:
@@ -82,8 +84,8 @@ def problems(found: Found, wanted: Wanted) -> Iterator[Problem]:
     elif not found.command:
         yield Problem.of_no_file(
             found=f"image {wanted.image} has no command {wanted.command[0]}",
-            wanted=f"in DOCKER_NOTEBOOK_IMAGE the command of DOCKER_SPAWN_CMD: {' '.join(wanted.command)}",
-            fix="set DOCKER_SPAWN_CMD to the command that starts its server, such as jupyterhub-singleuser",
+            wanted=f"in {wanted.image_from} the command of {wanted.command_from}: {' '.join(wanted.command)}",
+            fix=f"set {wanted.command_from} to the command that starts its server, such as jupyterhub-singleuser",
         )
 
 
@@ -100,7 +102,7 @@ def _misfit(found: str, wanted: Wanted, printed: str = "") -> Problem:
     major = _major(wanted.hub)
     return Problem.of_no_file(
         found=found,
-        wanted=f"a jupyterhub-singleuser of JupyterHub {major} in DOCKER_NOTEBOOK_IMAGE, as the hub has {wanted.hub}",
+        wanted=f"a jupyterhub-singleuser of JupyterHub {major} in {wanted.image_from}, as the hub has {wanted.hub}",
         fix=f"name another tag of it, with JupyterHub {major}; or an image of your own, built FROM {wanted.image} "
         f"with RUN pip install jupyterhub=={wanted.hub}, or FROM {wanted.ours}{printed}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from hubdeploy.blueprint.specs import ImageSpec
 from hubdeploy.contract import labels
@@ -13,17 +13,17 @@ from hubdeploy.plan.steps import Step
 
 
 def image_steps(
-    images: Iterable[ImageSpec], foreign: Iterable[str], snapshot: Snapshot, served: str = ""
+    images: Iterable[ImageSpec], foreign: Iterable[str], snapshot: Snapshot, served: Collection[str] = ()
 ) -> tuple[Step, ...]:
-    """`served` is the image of users' servers: a foreign one is checked once it is there."""
+    """`served` are the images of users' servers: a foreign one is checked once it is there."""
     return (*_pulls(foreign, snapshot, served), *(step for spec in images for step in _steps(spec, snapshot)))
 
 
-def _pulls(foreign: Iterable[str], snapshot: Snapshot, served: str) -> Iterable[Step]:
+def _pulls(foreign: Iterable[str], snapshot: Snapshot, served: Collection[str]) -> Iterable[Step]:
     cause = "it is not on the engine"
     for reference in foreign:
         if reference not in snapshot.images:
-            more = "; then its JupyterHub is compared with the hub's" if reference == served else ""
+            more = "; then its JupyterHub is compared with the hub's" if reference in served else ""
             yield Step(op.ImagePulled(reference), cause + more)
 
 

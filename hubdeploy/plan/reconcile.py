@@ -23,7 +23,7 @@ from hubdeploy.settings.kinds import ONLY
 
 def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = ()) -> Plan:
     """All steps from the snapshot to the blueprint. `local` are the steps for files of this machine, which come first."""
-    served = blueprint.contract.kinds[0].image
+    served = [kind.image for kind in blueprint.contract.kinds]
     images = image_steps(blueprint.images, blueprint.foreign_images, snapshot, served)
     networks = network_steps(blueprint.networks, snapshot, blueprint.deployment)
     snapshot = _with_tags(snapshot, images)
@@ -111,13 +111,14 @@ def _pending(
     def has_another(one: ContainerState, *, kind: str, name: str, value: Secret[str]) -> bool:
         return wanted(one).name == kind and one.variables.get(name, value) != value
 
-    def other_image(one: ContainerState) -> bool:
-        reference = wanted(one).image
+    def other_image(reference: str, one: ContainerState) -> bool:
         image = snapshot.images.get(reference)
-        return reference in changed or image is None or one.image_id != image.id
+        is_new = reference in changed or image is None or one.image_id != image.id
+        return is_new and wanted(one).image == reference
 
+    images = dict.fromkeys(kind.image for kind in servers.kinds)
     checks: list[tuple[str, Callable[[ContainerState], bool]]] = [
-        (f"image {servers.kinds[0].image} is new", other_image),
+        *((f"image {one} is new", partial(other_image, one)) for one in images),
         (
             "the settings of servers changed",
             lambda one: one.labels.get(labels.FINGERPRINT) != servers.fingerprint(one.user, wanted(one)),

@@ -19,7 +19,7 @@ from hubdeploy import family
 from hubdeploy.contract.documents import Secret, User
 from hubdeploy.settings import logins, readers, timezones, volume_names
 from hubdeploy.settings.folders import Folder
-from hubdeploy.settings.kinds import Kind
+from hubdeploy.settings.kinds import ONLY, Kind
 from hubdeploy.settings.logins import LOGINS, LoginRow
 
 # Where a value comes from: the shell, a file, or nobody set it.
@@ -175,7 +175,7 @@ class Settings:
     notebook_image: str = setting(
         "DOCKER_NOTEBOOK_IMAGE", "image of users' servers; ours is built, any other is pulled", readers.notebook_image,
         derive=lambda s: s.image_reference("base-notebook"),
-        complete=lambda s, name: s.image_reference(name) if name in family.FAMILY else name,
+        complete=lambda s, name: s.image_named(name),
         derivation="IMAGE_NAMESPACE/base-notebook:IMAGE_TAG", example="quay.io/jupyter/scipy-notebook:2026-11-01",
         more="Ours are base-notebook and minimal-notebook: the name alone is enough. docs/images.md says what an image of others"
         " must have."
@@ -669,10 +669,32 @@ class Settings:
         return self.origins.get(key, DERIVED) != DERIVED
 
     @property
-    def notebook_member(self) -> str | None:
-        """Which of our images DOCKER_NOTEBOOK_IMAGE names; None if it is a foreign one."""
+    def server_kinds(self) -> tuple[Kind, ...]:
+        """The kinds of servers; where nobody wrote kinds, the only one."""
+        return self.kinds or (ONLY,)
+
+    def image_of(self, kind: Kind) -> str:
+        """The reference of the image that servers of the kind have."""
+        return self.image_named(kind.taking("image", self.notebook_image))
+
+    @property
+    def server_images(self) -> tuple[str, ...]:
+        """The references of the images that users' servers have, each once, in the order of the kinds."""
+        return tuple(dict.fromkeys(self.image_of(one) for one in self.server_kinds))
+
+    @property
+    def notebook_members(self) -> tuple[str, ...]:
+        """The images of our family among them."""
+        return tuple(filter(None, map(self.member_of, self.server_images)))
+
+    def member_of(self, reference: str) -> str | None:
+        """Which of our images for users' servers it names; None if it is a foreign one."""
         serving = (member.name for member in family.FAMILY.values() if member.serves_users)
-        return next((name for name in serving if self.image_reference(name) == self.notebook_image), None)
+        return next((name for name in serving if self.image_reference(name) == reference), None)
+
+    def image_named(self, name: str) -> str:
+        """The reference of the image of our family with this name; any other name is a reference already."""
+        return self.image_reference(name) if name in family.FAMILY else name
 
     def image_reference(self, image: str) -> str:
         """The reference of one of our images, such as NAME/hub:latest for `hub`."""

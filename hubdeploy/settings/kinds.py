@@ -180,6 +180,15 @@ class Kind:
         example="[students]",
         default=None,
     )
+    image: str | _Unset = declared(
+        "image of its servers: one of ours, or one of others",
+        readers.notebook_image,
+        instead_of="DOCKER_NOTEBOOK_IMAGE",
+        example="minimal-notebook",
+    )
+    command: tuple[str, ...] | _Unset = declared(
+        "command that starts a server", readers.command, instead_of="DOCKER_SPAWN_CMD", example="jupyterhub-singleuser"
+    )
     memory: int | _Unset = declared("memory of one server", readers.size, instead_of="USER_MEMORY_LIMIT", example="16G")
     guarantee: int | _Unset | None = declared(
         "memory that a server is sure to get",

@@ -71,6 +71,7 @@ def _read(root: Path, environ: Mapping[str, str]) -> tuple[Settings, _Sources, _
         noticed.problems += rules.contradictions(found, _whereabouts(sources), noticed.doubtful)
         noticed.problems += kinds.contradictions(found.kinds, found)
         noticed.problems += folders.contradictions(found.folders, found)
+        noticed.problems += rules.contradictions_of_kinds(found, noticed.doubtful)
     return found, sources, noticed
 
 

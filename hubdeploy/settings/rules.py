@@ -13,6 +13,7 @@ from hubdeploy.contract.servers import may_name
 from hubdeploy.errors import Problem
 from hubdeploy.settings import kinds, readers, volume_names
 from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields
+from hubdeploy.settings.kinds import FILE, UNSET
 from hubdeploy.settings.logins import LOGINS
 
 Where = Callable[[str], str]
@@ -48,6 +49,22 @@ def contradictions(s: Settings, where: Where, doubtful: Collection[str] = ()) ->
     `doubtful` keys, whose value could not be read, are skipped."""
     found = [one for rule in _RULES for one in rule(s)]
     return [one.problem(s, where) for one in found if not set(one.keys.split()) & set(doubtful)]
+
+
+def contradictions_of_kinds(s: Settings, doubtful: Collection[str] = ()) -> list[Problem]:
+    """The same of the images that kinds of servers name."""
+    keys = "IMAGE_NAMESPACE DOCKER_MACHINE_NAME"
+    named = [
+        (one, found)
+        for one in s.kinds
+        if one.image is not UNSET
+        for found in _image_of_servers(s, s.image_of(one), keys)
+    ]
+    return [
+        Problem(f"{FILE}:{kind.line}", f"kinds.{kind.name}.image", one.found, one.wanted, one.fix)
+        for kind, one in named
+        if not set(one.keys.split()) & set(doubtful)
+    ]
 
 
 def _directory(s: Settings) -> _Contradictions:
@@ -292,22 +309,26 @@ def _names(s: Settings) -> _Contradictions:
 
 def _images(s: Settings) -> _Contradictions:
     keys = "IMAGE_NAMESPACE DOCKER_MACHINE_NAME"
-    repository, image, tag = _split(s, s.base_image)
+    _, image, _ = _split(s, s.base_image)
     if image in family.FAMILY:
         found = f"{s.base_image} is built here, on BASE_IMAGE (IMAGE_NAMESPACE={s.image_namespace})"
         yield _Contradiction(f"BASE_IMAGE {keys}", found, "an image of others", "name one such as ubuntu:24.04")
-    repository, image, tag = _split(s, s.notebook_image)
-    keys = f"DOCKER_NOTEBOOK_IMAGE {keys}"
+    yield from _image_of_servers(s, s.notebook_image, f"DOCKER_NOTEBOOK_IMAGE {keys}")
+
+
+def _image_of_servers(s: Settings, reference: str, keys: str) -> _Contradictions:
+    """An image that the names of ours contradict."""
+    repository, image, tag = _split(s, reference)
     serving = [member.name for member in family.FAMILY.values() if member.serves_users]
     last = repository.rpartition("/")[2]
     if not image and tag == "0.0.0" and last in serving:
         # The older layout's Makefile built these with the tag 0.0.0; no registry has them.
-        found = f"{s.notebook_image} is an image that the older layout built, and that cannot be pulled"
+        found = f"{reference} is an image that the older layout built, and that cannot be pulled"
         wanted = f"{s.image_reference(last)}, which is built here"
-        fix = f"write {s.image_reference(last)}, or delete the line: base-notebook is built then"
+        fix = f"write {s.image_reference(last)}, or delete the line"
         yield _Contradiction(f"{keys} IMAGE_TAG", found, wanted, fix, _naming(s, last))
     elif image and image not in serving:
-        found = f"{s.notebook_image} is not a notebook image of ours (IMAGE_NAMESPACE={s.image_namespace})"
+        found = f"{reference} is not a notebook image of ours (IMAGE_NAMESPACE={s.image_namespace})"
         yield _Contradiction(keys, found, f"{' or '.join(serving)}, or an image of others", "name one of these")
     elif image and tag != s.image_tag:
         found = f"has the tag {tag} but IMAGE_TAG is {s.image_tag}"

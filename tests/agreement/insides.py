@@ -23,7 +23,7 @@ from tests.agreement.border import BROUGHT_BY, KEYS, bundle
 from tests.agreement.files import digest
 from tests.agreement.hub import REMOVED, kinds
 from tests.agreement.leaves import Leaves
-from tests.agreement.parts import notebook
+from tests.agreement.parts import notebook, with_image_of
 from tests.agreement.reading import ABSENT, Reading, Readings
 from tests.agreement.wire import MEMORY
 
@@ -289,9 +289,9 @@ def _kinds(s: Settings) -> list[tuple[Settings, Kind | None]]:
     def own(kind: Kind) -> Settings:
         said = {
             "memory_limit": kind.memory, "memory_guarantee": kind.guarantee, "cpu_limit": kind.cpus,
-            "idle_timeout": kind.idle_timeout, "max_age": kind.max_age,
+            "idle_timeout": kind.idle_timeout, "max_age": kind.max_age, "spawn_command": kind.command,
         }  # fmt: skip
-        return replace(s, **{field: value for field, value in said.items() if value is not UNSET})  # type: ignore[arg-type]
+        return replace(with_image_of(s, kind), **{field: value for field, value in said.items() if value is not UNSET})  # type: ignore[arg-type]
 
     return [(own(kind), kind) for kind in s.kinds] or [(s, None)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from hubdeploy.blueprint.components import proxy
 from hubdeploy.contract import jobs, labels
 from hubdeploy.contract.documents import DEPLOYMENT_HEADER
 from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.kinds import Kind
 from tests.agreement.border import KEYS, bundle
 from tests.agreement.files import digest
 from tests.agreement.leaves import Leaves
@@ -30,13 +32,20 @@ def notebook(s: Settings) -> str | None:
     return next((name for name in serving if f"{s.image_namespace}/{name}:{s.image_tag}" == s.notebook_image), None)
 
 
+def with_image_of(s: Settings, kind: Kind) -> Settings:
+    """The settings with the image that the kind of servers names, if it does."""
+    named = str(kind.taking("image", s.notebook_image))
+    return replace(s, notebook_image=f"{s.image_namespace}/{named}:{s.image_tag}" if named in family.FAMILY else named)
+
+
 def images(s: Settings, leaves: Leaves) -> Readings:
-    member = notebook(s)
+    serving = [with_image_of(s, kind) for kind in s.kinds] or [s]
+    members = [member for own in serving if (member := notebook(own))]
+    pulled = dict.fromkeys([s.base_image, *(own.notebook_image for own in serving if notebook(own) is None)])
     yield Reading("BASE_IMAGE", "pull[0]", s.base_image)
-    yield Reading(
-        "DOCKER_NOTEBOOK_IMAGE", "pull[1]", ABSENT if member or s.notebook_image == s.base_image else s.notebook_image
-    )
-    wanted = family.with_ancestors(("proxy", "hub", *((member,) if member else ())))
+    for number, reference in enumerate((*list(pulled)[1:], ABSENT), start=1):
+        yield Reading("DOCKER_NOTEBOOK_IMAGE", f"pull[{number}]", reference)
+    wanted = family.with_ancestors(("proxy", "hub", *members))
     yield Reading("DOCKER_NOTEBOOK_IMAGE IMAGE_NAMESPACE IMAGE_TAG", "built", wanted)
     yield Reading("BUILDER", "builder", s.builder or "classic")
     for name in wanted:

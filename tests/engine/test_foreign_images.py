@@ -154,6 +154,30 @@ def test_a_refused_image_is_asked_once(client: docker.DockerClient, project: Pro
     assert made == [f"{project.name}-one-off"]
 
 
+def test_the_image_of_each_kind_is_asked_once_and_the_one_that_does_not_fit_is_named(
+    client: docker.DockerClient, project: Project, make_image: MakeImage
+) -> None:
+    fits, other = make_image(singleuser("echo 6.0.0")), make_image(singleuser("echo 5.0.0"))
+    kinds = f"""
+kinds:
+  ours: {{title: Ours}}
+  one: {{title: One, image: "{fits}"}}
+  two: {{title: Two, image: "{fits}"}}
+  other: {{title: Other, image: "{other}"}}
+"""
+    (project.root / "servers.yml").write_text(kinds)
+    with containers_made(client, project) as made:
+        error = refused(project)
+    assert made == [f"{project.name}-one-off"] * 2
+    assert error.found == f"image {other} has JupyterHub 5.0.0"
+    assert "in the image of the kind other in servers.yml, as the hub has" in error.wanted
+    assert nothing_made(client, project)
+    (project.root / "servers.yml").write_text(kinds.replace(f'"{other}"', f'"{fits}", command: start-other'))
+    error = refused(project)
+    assert error.found == f"image {fits} has no command start-other"
+    assert "set command of the kind other in servers.yml" in error.fix
+
+
 def test_an_image_of_ours_is_not_asked(client: docker.DockerClient, project: Project) -> None:
     with containers_made(client, project) as made:
         project.up()

@@ -83,9 +83,10 @@ class Person:
         """A request with the token, and without cookies."""
         return self._program.request(method, f"{self.url}{path}", timeout=_ANSWER_WITHIN, **arguments)
 
-    def start_server(self) -> None:
-        """Returns when the server is ready; a running server is ready."""
-        answer = self.call("POST", f"/hub/api/users/{self.name}/server")
+    def start_server(self, kind: str = "") -> None:
+        """Returns when the server, of this kind if it is named, is ready; a running server is ready."""
+        asked = {"kind": kind} if kind else None
+        answer = self.call("POST", f"/hub/api/users/{self.name}/server", json=asked)
         assert answer.status_code in (201, 202, 400), answer.text
         until(self._is_ready, _START_WITHIN, f"the server of {self.name} is ready")
 

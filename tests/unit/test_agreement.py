@@ -112,6 +112,24 @@ kinds:
     environment: {OMP_NUM_THREADS: 2}}
   small: {title: Small, description: For all, max_age: 7d}
 """
+TEX = "  tex: {title: TeX, image: minimal-notebook}\n"
+
+
+# Kind -> its image, and whose servers have it: bob's of the first kind, all others' of the last.
+IMAGES = """
+kinds:
+  staff: {title: Staff, users: [bob], image: jupyter/scipy-notebook:18e5563b7486, command: jupyterhub-singleuser --debug}
+  tex: {title: TeX, users: [eve], image: minimal-notebook}
+  again: {title: Again, users: [eve], image: "jupyter/scipy-notebook:18e5563b7486"}
+  other: {title: Other, image: "quay.io/lab/notebook:1"}
+"""
+
+
+@pytest.mark.parametrize("text", ["", "IMAGE_TAG=autumn\nIMAGE_NAMESPACE=acme/lab", EXAMPLES["sudo for everybody"]])
+@pytest.mark.parametrize("kinds", [IMAGES, IMAGES.replace("quay.io/lab/notebook:1", "base-notebook"), KINDS + TEX])
+def test_the_parts_agree_on_the_images_of_kinds(tmp_path: Path, text: str, kinds: str) -> None:
+    (tmp_path / "servers.yml").write_text(kinds)
+    assert facts.disagreements(accepted(tmp_path, text)) == []
 
 
 @pytest.mark.parametrize("text", ["", EXAMPLES["limits"], EXAMPLES["a foreign image"], EXAMPLES["sudo for everybody"]])

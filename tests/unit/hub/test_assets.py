@@ -230,7 +230,7 @@ def test_a_new_hub_has_the_files_of_servers_that_run_on_an_older_image(tmp_path:
     engine = Engine(new=("sha256:2", archive(B)), old=("sha256:1", archive(A)))
     engine.servers = ["sha256:1"]
     served = assets.Assets(tmp_path)
-    served.take_all(engine, "new", CARRIED)
+    served.take_all(engine, ["new"], CARRIED)
     assert (tmp_path / A).is_dir()
     assert served.take(engine, "new") == B
 
@@ -238,9 +238,9 @@ def test_a_new_hub_has_the_files_of_servers_that_run_on_an_older_image(tmp_path:
 def test_a_hub_that_starts_forgets_what_no_server_needs(tmp_path: Path) -> None:
     engine = Engine(new=("sha256:2", archive(B)), old=("sha256:1", archive(A)))
     engine.servers = ["sha256:1"]
-    assets.Assets(tmp_path).take_all(engine, "new", CARRIED)
+    assets.Assets(tmp_path).take_all(engine, ["new"], CARRIED)
     engine.servers = []
-    assets.Assets(tmp_path).take_all(engine, "new", CARRIED)
+    assets.Assets(tmp_path).take_all(engine, ["new"], CARRIED)
     assert {path.name for path in tmp_path.iterdir()} == {B, "2.image"}
 
 
@@ -257,7 +257,28 @@ def test_the_hubs_pages_name_the_first_visit_below_the_digest(tmp_path: Path) ->
     served = assets.Assets(tmp_path)
     first = {"first-visit.json": b'["static/main.js?v=1"]'}
     served.take(Engine(new=("sha256:1", archive(A, **first))), "new")
-    assert served.first_visit() == [f"assets/{A}/static/main.js?v=1"]
+    assert served.first_visit("new") == [f"assets/{A}/static/main.js?v=1"]
+
+
+def test_the_first_visit_is_that_of_the_users_own_image_and_before_a_login_that_of_the_first_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assets, "SERVED", assets.Assets(tmp_path))
+    first, second = ({"first-visit.json": b'["%s.js"]' % name} for name in (b"first", b"second"))
+    engine = Engine(
+        one=("sha256:1", archive(A, **first)), two=("sha256:2", archive(B, **second)), other=("sha256:3", None)
+    )
+    assets.SERVED.take_all(engine, ["one", "two"], CARRIED)
+
+    def reader(image: str = "") -> SimpleNamespace:
+        return SimpleNamespace(spawners={"": SimpleNamespace(image=image)} if image else {})
+
+    for _ in range(2):
+        assert assets.first_visit(None) == assets.first_visit(reader()) == [f"assets/{A}/first.js"]
+        assert assets.first_visit(reader("two")) == [f"assets/{B}/second.js"]
+        assert assets.first_visit(reader("other")) == []
+        assets.SERVED.take(engine, "other")
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {A, B}
 
 
 def test_an_archive_gives_files_and_none_outside_its_folder(tmp_path: Path) -> None:

@@ -344,6 +344,17 @@ LARGE = Kind("large", 2, "Large", users=("alice",), memory=2**34, environment=((
             "the settings of servers changed",
         ),
         ((replace(SMALL, memory=2**31), LARGE), "memory of small: 1G -> 2G", ""),
+        (
+            (SMALL, replace(LARGE, image="minimal-notebook")),
+            "image of large: lab/base-notebook:latest -> lab/minimal-notebook:latest",
+            "image lab/minimal-notebook:latest is new",
+        ),
+        ((replace(SMALL, image="a/b:1"), LARGE), "image of small: lab/base-notebook:latest -> a/b:1", ""),
+        (
+            (SMALL, replace(LARGE, command=("jupyterhub-singleuser",))),
+            "command of large: start-singleuser.sh -> jupyterhub-singleuser",
+            "the settings of servers changed",
+        ),
     ],
 )
 def test_a_plan_says_who_loses_or_changes_a_kind(
@@ -436,6 +447,24 @@ def test_a_secret_that_all_kinds_have_is_named_once(found: Settings) -> None:
     )
     cause = comparison.differences("server-secrets.json", Secret(to_bytes(before)), after)
     assert cause == "KEY of large, small changed"
+
+
+def test_the_images_of_all_kinds_are_pulled_and_built_and_each_user_learns_of_their_own(found: Settings) -> None:
+    before = drawn_blueprint(dataclasses.replace(found, kinds=(SMALL, replace(LARGE, users=None))))
+    servers = tuple(server(before, *who) for who in (("alice", "large"), ("bob", "small"), ("carol", "large")))
+    kinds = (replace(SMALL, image="a/b:1"), replace(LARGE, users=None, image="minimal-notebook"))
+    drawn = reconcile.reconcile(
+        drawn_blueprint(dataclasses.replace(found, kinds=kinds)), dataclasses.replace(up(before), servers=servers)
+    )
+    assert (
+        "\n".join(line for line in str(drawn).splitlines() if "image" in line.partition(" - ")[0] or "pick" in line)
+        == """\
+  1. image a/b:1 is pulled - it is not on the engine; then its JupyterHub is compared with the hub's
+  2. image lab/minimal-notebook:latest is built - it does not exist
+     users: bob picks it up at their next start - image a/b:1 is new
+     users: 2 users pick it up at their next start (alice, carol) - image lab/minimal-notebook:latest is new
+     users: 3 users pick it up at their next start (alice, bob, carol) - the settings of servers changed"""
+    )
 
 
 def test_kinds_that_somebody_wrote_leave_servers_of_before_alone(found: Settings) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubdeploy.blueprint import documents
+from hubdeploy.blueprint import documents, images
 from hubdeploy.contract.documents import ServerKind
 from hubdeploy.errors import InputError
 from hubdeploy.settings import kinds, loading
@@ -62,6 +62,36 @@ def test_a_kind_says_what_differs_and_takes_the_rest_from_the_settings() -> None
     assert large.image == small.image
 
 
+def test_each_kind_has_its_image_and_the_deployment_all_of_them() -> None:
+    text = """
+kinds:
+  plain: {title: Plain}
+  tex: {title: TeX, image: minimal-notebook}
+  stacks: {title: Stacks, image: quay.io/jupyter/scipy-notebook, command: start-notebook.py --debug}
+  again: {title: Again, image: lab/minimal-notebook:autumn}
+"""
+    named = {"image_namespace": "lab", "image_tag": "autumn", "notebook_image": "lab/base-notebook:autumn"}
+    plain, tex, stacks, again = drawn(text, **named)
+    assert (plain.image, plain.ours) == ("lab/base-notebook:autumn", True)
+    assert (tex.image, tex.ours) == (again.image, again.ours) == ("lab/minimal-notebook:autumn", True)
+    assert (stacks.image, stacks.ours) == ("quay.io/jupyter/scipy-notebook:latest", False)
+    assert stacks.spawn_command == ("start-notebook.py", "--debug")
+    assert plain.spawn_command == tex.spawn_command == ("start-singleuser.sh",)
+    settings = dataclasses.replace(defaults(**named), kinds=kinds.parse(text)[0])
+    assert settings.server_images == (plain.image, tex.image, stacks.image)
+    assert settings.notebook_members == ("base-notebook", "minimal-notebook")
+    assert {"base-notebook", "minimal-notebook"} <= {*images.needed(settings)}
+    assert images.foreign(settings) == (settings.base_image, stacks.image)
+
+
+def test_an_image_that_no_kind_has_is_neither_built_nor_pulled() -> None:
+    text = "kinds:\n  tex: {title: TeX, image: minimal-notebook}"
+    for image in ("a/b:1", "jupyterhub/base-notebook:latest"):
+        settings = dataclasses.replace(defaults(notebook_image=image), kinds=kinds.parse(text)[0])
+        assert "base-notebook" not in images.needed(settings)
+        assert images.foreign(settings) == (settings.base_image,)
+
+
 def test_without_the_file_there_is_one_kind_for_everybody() -> None:
     (only,) = documents.contract(defaults(), 8 * GB).kinds
     assert (only.name, only.users, only.environment) == ("default", None, {})
@@ -91,6 +121,9 @@ def test_who_may_have_a_kind_changes_no_running_server() -> None:
         ("kinds:\n  a:\n    title: A\n    memory: lots", 4, "is not an amount of memory"),
         ("kinds:\n  a:\n    title: A\n    memory: [2G]", 4, "is no single value"),
         ("kinds:\n  a:\n    title: A\n    cpus: 0", 4, "is not a number of CPUs"),
+        ("kinds:\n  a:\n    title: A\n    image: A/b", 4, "is not an image reference"),
+        ("kinds:\n  a:\n    title: A\n    image: [minimal-notebook]", 4, "is no single value"),
+        ("kinds:\n  a:\n    title: A\n    command: '\"a'", 4, "has an open quote"),
         ("kinds:\n  a:\n    title: A\n    users: ada", 4, "is no list"),
         ("kinds:\n  a:\n    title: A\n    users: []", 4, "names nobody"),
         ("kinds:\n  a:\n    title: A\n    users: [a/b]", 4, "names 'a/b'"),
@@ -199,6 +232,30 @@ def test_memory_must_fit_in_each_kind_wherever_it_is_said(
     except InputError as refused:
         found = [f"{one.where} {one.key}" for one in refused.problems]
     assert found == problems
+
+
+@pytest.mark.parametrize(
+    ("env", "image", "words"),
+    [
+        ("", "hub", "jupyterhub/hub:latest is not a notebook image of ours"),
+        ("", "jupyterhub/base-notebook:autumn", "has the tag autumn but IMAGE_TAG is latest"),
+        ("", "crypticlabs/minimal-notebook:0.0.0", "an image that the older layout built"),
+        # What the name of ours is, is not known then.
+        ("IMAGE_TAG=/x\n", "jupyterhub/base-notebook:autumn", ""),
+    ],
+)
+def test_an_image_that_is_none_for_servers_is_refused_as_in_the_settings(
+    tmp_path: Path, env: str, image: str, words: str
+) -> None:
+    (tmp_path / "userlist").write_text("kaben admin\n")
+    (tmp_path / ".env").write_text(f"DOCKER_MACHINE_NAME=jupyterhub\n{env}")
+    (tmp_path / "servers.yml").write_text(f"kinds:\n  a: {{title: A}}\n  b: {{title: B, image: '{image}'}}\n")
+    with pytest.raises(InputError) as refused:
+        loading.load(tmp_path, {})
+    found = {one.where: one for one in refused.value.problems}
+    assert found.keys() == ({"servers.yml:3"} if words else {".env:2"})
+    if words:
+        assert (found["servers.yml:3"].key, words in found["servers.yml:3"].found) == ("kinds.b.image", True)
 
 
 def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> None:

@@ -382,12 +382,12 @@ def test_keys_that_cannot_be_read_may_be_githubs(root: Path) -> None:
 def test_the_bare_name_of_a_notebook_image_means_ours(root: Path, name: str) -> None:
     found = load(root, f"IMAGE_NAMESPACE=acme/lab\nIMAGE_TAG=autumn\nDOCKER_NOTEBOOK_IMAGE={name}")
     assert found.notebook_image == f"acme/lab/{name}:autumn"
-    assert found.notebook_member == name
+    assert found.notebook_members == (name,)
 
 
 @pytest.mark.parametrize("name", ["minimal-notebook:2026", "jupyter/minimal-notebook", "library/minimal-notebook"])
 def test_the_same_name_with_more_to_it_is_an_image_of_others(root: Path, name: str) -> None:
-    assert load(root, f"DOCKER_NOTEBOOK_IMAGE={name}").notebook_member is None
+    assert load(root, f"DOCKER_NOTEBOOK_IMAGE={name}").notebook_members == ()
 
 
 def test_a_misspelt_key_is_suggested_once_only(root: Path) -> None:
