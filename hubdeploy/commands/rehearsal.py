@@ -34,7 +34,8 @@ from hubdeploy.contract import rehearsals
 from hubdeploy.contract.documents import Secret, to_bytes
 from hubdeploy.contract.rehearsals import Event, Host, Wanted
 from hubdeploy.contract.servers import filled
-from hubdeploy.engine import Helper, Use
+from hubdeploy.contract.use import Use
+from hubdeploy.engine import Helper
 from hubdeploy.errors import DeployError, EngineError, Interrupted, NotReady, indented
 from hubdeploy.plan import operations as op
 from hubdeploy.plan import rehearsal
@@ -332,7 +333,7 @@ class _Watch:
 
     def _processor(self, name: str) -> float:
         """The part of one processor that a container took between the first look and the last."""
-        (first, before), *_, (last, after) = self._looks.get(name) or [(0.0, Use(0, 0.0))] * 2
+        (first, before), *_, (last, after) = self._looks.get(name) or [(0.0, Use(0, 0.0, ""))] * 2
         return (after.processor - before.processor) / (last - first) if last > first else 0.0
 
 

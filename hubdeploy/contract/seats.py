@@ -27,12 +27,6 @@ def least_cap(guarantee: int) -> int:
     return COMPONENTS + guarantee
 
 
-def count(each: int, *, cap: int, available: int) -> int:
-    """How many servers fit beside the deployment, where each takes, or is sure of, `each`, and no other runs; `cap` and
-    `available` as in has_room."""
-    return max(0, min(cap - COMPONENTS, available - SPARE) // each)
-
-
 def has_room(guarantee: int, servers: Sequence[Server], *, cap: int, available: int) -> bool:
     """Whether a server with this guarantee finds its memory beside `servers`. `cap` is what deployment and servers may take
     together, `available` what the host's kernel could give now."""

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Literal
 from hubdeploy.blueprint.specs import Store
 from hubdeploy.contract.documents import Secret
 from hubdeploy.contract.states import Listed, Watched
+from hubdeploy.contract.use import Use
 from hubdeploy.engine import act, actions, helper, images, observe, oneoff, states, use
 from hubdeploy.engine.connection import Connection
 from hubdeploy.engine.helper import Ended, Helper
 from hubdeploy.engine.observe import context_paths
-from hubdeploy.engine.use import Use
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from hubdeploy.engine.build import Builder
 
-__all__ = ["Ended", "Engine", "Helper", "Use", "context_paths"]
+__all__ = ["Ended", "Engine", "Helper", "context_paths"]
 
 
 class Engine:

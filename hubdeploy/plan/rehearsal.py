@@ -51,7 +51,7 @@ class Load:
     def seats(self) -> int | None:
         """How many servers the host has memory for, by the rule that lets servers start."""
         each = max(self.guarantee, self.person or 0)
-        return seats.count(each, cap=self.cap, available=self.available) if each else None
+        return seats.left(each, (), cap=self.cap, available=self.available) if each else None
 
 
 @dataclass

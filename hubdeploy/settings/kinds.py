@@ -114,7 +114,7 @@ def _items(node: yaml.Node, wanted: str) -> list[yaml.ScalarNode]:
     return list(node.value)
 
 
-def _environment(node: yaml.Node) -> dict[str, str]:
+def _variables(node: yaml.Node) -> dict[str, str]:
     wanted = "a table of variables, such as {OMP_NUM_THREADS: 4}"
     if not isinstance(node, yaml.MappingNode):
         raise readers.Unfit("is no table", wanted, "write a line NAME: value for each variable")
@@ -152,7 +152,7 @@ def _secrets(node: yaml.Node) -> tuple[str, ...]:
 
 
 # What gets a list or a table as it stands there.
-_OF_NODES = (names_of_users, names_of_groups, _groups_of_the_login, words, _environment, _secrets)
+_OF_NODES = (names_of_users, names_of_groups, _groups_of_the_login, words, _variables, _secrets)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Kind:
     )
     environment: tuple[tuple[str, str], ...] = declared(
         "variables of its servers, on top of what all kinds have",
-        _environment,
+        _variables,
         example="{OMP_NUM_THREADS: 4}",
         default=(),
     )
@@ -320,7 +320,7 @@ class Reading:
         parts = self._table(root, "", ("kinds", "environment", "secrets", "shared"))
         if parts.keys() == {"shared"}:
             return ()
-        shared = self._value(parts["environment"], "environment", _environment, {}) if "environment" in parts else {}
+        shared = self._value(parts["environment"], "environment", _variables, {}) if "environment" in parts else {}
         secrets = self._value(parts["secrets"], "secrets", _secrets, ()) if "secrets" in parts else ()
         self._refuse_both(parts.get("secrets", root), "secrets", {*shared} & {*secrets})
         node = parts.get("kinds")

@@ -15,7 +15,7 @@ from hubdeploy.commands import rehearsal as command
 from hubdeploy.commands import rehearsal_picture
 from hubdeploy.contract import rehearsals, seats
 from hubdeploy.contract.rehearsals import Event, Host
-from hubdeploy.engine import Use
+from hubdeploy.contract.use import Use
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import rehearsal
 from hubdeploy.plan.rehearsal import Course, Load
@@ -96,12 +96,11 @@ def test_seats_are_what_the_rule_lets_start() -> None:
     """One more would not find room."""
     sure = 256 * 1024**2
     for cap, available in ((8 * GB, 64 * GB), (64 * GB, 3 * GB), (2 * GB, 2 * GB)):
-        count = seats.count(sure, cap=cap, available=available)
+        count = replace(LOAD, guarantee=sure, person=None, cap=cap, available=available).seats or 0
         for others, has_room in ((count - 1, True), (count, False)):
             running = [seats.Server(sure, sure)] * others
             left = available - others * sure
             assert seats.has_room(sure, running, cap=cap, available=left) is has_room, (cap, available, others)
-    assert seats.count(sure, cap=0, available=64 * GB) == 0
     assert replace(LOAD, person=None, guarantee=0).seats is None
 
 
@@ -207,8 +206,8 @@ def test_what_was_heard_and_seen_makes_the_figures(monkeypatch: pytest.MonkeyPat
     hear(Event(1, 2, rehearsals.FIRST, 3.0))
     for seconds in (0.0, 30.0, 60.0):
         now[0] = 1030.0 + seconds
-        server = Use(10**8, seconds / 10)
-        place.uses = {"lab-hub": Use(10**7, seconds / 2), "lab-proxy": Use(10**6, seconds / 4)}
+        server = Use(10**8, seconds / 10, "")
+        place.uses = {"lab-hub": Use(10**7, seconds / 2, ""), "lab-proxy": Use(10**6, seconds / 4, "")}
         place.uses |= {f"lab-user-rehearsal00{number}-2e": server for number in (1, 2)}
         hear(Host(seconds, 0.5, 0.1, 4 * GB, 4))
     hear(Event(70, 2, rehearsals.FAILED, why="no kernel"))
