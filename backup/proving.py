@@ -1,8 +1,9 @@
-"""`python -m backup.proving URL USER FILE`, in a helper, with the hub's own Python: is that user of a throw-away deployment for a
-moment.
+"""`python -m backup.proving URL USER FILE KIND FOLDER...`, in a helper, with the hub's own Python: is that user of a throw-away
+deployment for a moment.
 
-It logs in, has the server started, and has a kernel read a file; without one, the kernel runs a cell. It prints a line of JSON
-when the login page has come and when the server answers, and one at the end. The password comes from a file.
+It logs in, has a server of that kind started, and has a kernel read a file; without one, the kernel writes to the folders, the
+user's volumes. Without a kind the hub chooses. It prints a line of JSON when the login page has come and when the server answers,
+and one at the end. The password comes from a file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, CookieJar, TCPConnector
+from aiohttp import ClientError, ClientSession, CookieJar, TCPConnector, WSServerHandshakeError
 from contract import backups
 from yarl import URL
 
@@ -27,6 +28,13 @@ _EVENT = b"data: "
 _HASH = """
 import hashlib, pathlib
 print(hashlib.sha256(pathlib.Path(PATH).read_bytes()).hexdigest())
+"""
+_WRITE = """
+import pathlib
+for folder in FOLDERS:
+    file = pathlib.Path(folder, ".written-by-a-trial")
+    file.write_text("written")
+    file.unlink()
 """
 
 
@@ -69,9 +77,10 @@ class Visitor:
                 raise Failed(f"{self._user} gets no token: {answer.status}")
             self._token = (await answer.json())["token"]
 
-    async def start_server(self) -> None:
+    async def start_server(self, kind: str = "") -> None:
         account = self._url / "hub" / "api" / "users" / self._user
-        async with self._session.post(account / "server", headers=self._headers) as answer:
+        asked = {"kind": kind} if kind else None
+        async with self._session.post(account / "server", json=asked, headers=self._headers) as answer:
             if answer.status not in (201, 202):
                 raise Failed(f"{self._user}'s server does not start: {await answer.text()}")
 
@@ -93,18 +102,26 @@ class Visitor:
             if answer.status != 201:
                 raise Failed(f"{self._user} gets no kernel: {answer.status}")
             kernel = (await answer.json())["id"]
-        async with self._session.ws_connect(kernels / kernel / "channels", headers=self._headers) as socket:
-            request = uuid.uuid4().hex
-            header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": request}
-            content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
-            await socket.send_json(
-                {
-                    "header": {**header, "version": "5.3", "date": ""}, "parent_header": {}, "metadata": {},
-                    "content": content, "channel": "shell",
-                }
-            )  # fmt: skip
-            async with asyncio.timeout(_CELL_WITHIN):
+        request = uuid.uuid4().hex
+        header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": request}
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        try:
+            async with (
+                asyncio.timeout(_CELL_WITHIN),
+                self._session.ws_connect(kernels / kernel / "channels", headers=self._headers) as socket,
+            ):
+                await socket.send_json(
+                    {
+                        "header": {**header, "version": "5.3", "date": ""}, "parent_header": {}, "metadata": {},
+                        "content": content, "channel": "shell",
+                    }
+                )  # fmt: skip
                 return await _printed(socket, request)
+        except TimeoutError:
+            raise Failed(f"{self._user}'s kernel does not answer within {_CELL_WITHIN} s") from None
+        except WSServerHandshakeError as refused:
+            # The server has given it up.
+            raise Failed(f"{self._user}'s kernel does not start: the server answers {refused.status}") from None
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -127,6 +144,8 @@ async def _printed(socket: Any, request: str) -> str:
     printed = ""
     while True:
         said = await socket.receive_json()
+        if said["msg_type"] == "status" and said["content"]["execution_state"] == "dead":
+            raise Failed("the kernel does not start: it dies each time")
         if said["parent_header"].get("msg_id") != request:
             continue
         if said["msg_type"] == "error":
@@ -137,7 +156,7 @@ async def _printed(socket: Any, request: str) -> str:
             return printed.strip()
 
 
-async def prove(url: str, user: str, path: str, password: str) -> str:
+async def prove(url: str, user: str, password: str, path: str, kind: str, folders: list[str]) -> str:
     """The SHA-256 of the file that the kernel finds; empty without a path."""
     jar = CookieJar(unsafe=True)
     async with ClientSession(connector=TCPConnector(ssl=False), cookie_jar=jar) as session:
@@ -145,9 +164,11 @@ async def prove(url: str, user: str, path: str, password: str) -> str:
         await visitor.come_to_the_login_page()
         _tell(backups.LOGIN_PAGE)
         await visitor.log_in(password)
-        await visitor.start_server()
+        await visitor.start_server(kind)
         _tell(backups.SERVER)
-        return await visitor.run(_HASH.replace("PATH", repr(path)) if path else "print('')")
+        return await visitor.run(
+            _HASH.replace("PATH", repr(path)) if path else _WRITE.replace("FOLDERS", repr(folders))
+        )
 
 
 def _tell(what: str) -> None:
@@ -155,10 +176,10 @@ def _tell(what: str) -> None:
 
 
 def main(words: list[str]) -> int:
-    url, user, path = words
+    url, user, path, kind, *folders = words
     password = Path(backups.DOCUMENTS, backups.PASSWORD).read_text()
     try:
-        found = asyncio.run(prove(url, user, path, password))
+        found = asyncio.run(prove(url, user, password, path, kind, folders))
     except (Failed, ClientError, TimeoutError) as error:
         print(error or type(error).__name__, file=sys.stderr)
         return 1

@@ -224,8 +224,11 @@ GROUPS = (
     Group(
         "kinds",
         ("tests/hub/test_kinds.py",),
-        (*_DEPLOYMENT, "tests/hub/test_kinds.py", "tests/hub/browser.py", "tests/hub/window.py"),
-        5,
+        (
+            *_DEPLOYMENT, "tests/hub/test_kinds.py", "tests/hub/browser.py", "tests/hub/window.py",
+            "tests/hub/foreign_image.py", "tests/hub/docker_stacks",
+        ),
+        8,
     ),
     Group(
         "server-secrets",

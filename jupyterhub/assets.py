@@ -137,11 +137,11 @@ SERVED = Assets(Path(__file__).parent / DOCUMENTS / ASSETS)
 
 
 def first_visit(reader: Any) -> list[str]:
-    """For the hub's pages, which give their reader: None, or a user whose server starts, of the kind that they chose. JupyterHub
-    copies its configuration, and so SERVED with its method."""
+    """For the hub's pages, which give their reader: a user whose server starts, of the kind that they chose, or anybody else.
+    JupyterHub copies its configuration, and so SERVED with its method."""
     # The user's own way to a spawner makes one where there is none.
-    spawner = dict.get(reader.spawners, "") if reader else None
-    return SERVED.first_visit(spawner.image if spawner else "")
+    spawner = dict.get(getattr(reader, "spawners", {}), "")
+    return SERVED.first_visit(getattr(spawner, "image", ""))
 
 
 class FilesHandler(CacheControlStaticFilesHandler):  # type: ignore[misc]  # jupyterhub has no types

@@ -26,11 +26,20 @@ def name(deployment: str, kind: str) -> str:
     return f"{deployment}_{kind}"
 
 
-def settings_of(settings: Settings, kind: str, user: str) -> Settings:
-    """The settings of the throw-away deployment of this kind: `user` alone may log in, with a password that nobody knows
-    beforehand."""
+def settings_of(settings: Settings, kind: str, *users: str) -> Settings:
+    """The settings of the throw-away deployment of this kind: `users` alone may log in, with a password that nobody knows
+    beforehand. A canary's users may have all kinds of servers, and its images have a tag of its own, as they are nobody's yet."""
     carried = {field: getattr(settings, field) for field in _CARRIED}
-    carried["kinds"] = tuple(dataclasses.replace(one, guarantee=None) for one in settings.kinds)
+    # It is there for a minute, and must not wait until users leave.
+    kinds = tuple(dataclasses.replace(one, guarantee=None) for one in settings.kinds)
+    if kind == CANARY:
+        carried["image_tag"] = name(settings.name, kind)
+        kinds = tuple(
+            dataclasses.replace(
+                one, users=None, groups=None, provider_groups=None, image=_portable(settings, settings.image_of(one))
+            )
+            for one in kinds
+        )
     if settings.home_volume == volume_names.NONE:
         carried["home_volume"] = volume_names.NONE
     made = defaults(
@@ -38,11 +47,17 @@ def settings_of(settings: Settings, kind: str, user: str) -> Settings:
         name=name(settings.name, kind),
         authenticator="shared-password",
         http_port=None,
-        users=(User(user),),
-        # It is there for a minute, and must not wait until users leave.
+        users=tuple(map(User, users)),
+        kinds=kinds,
         memory_guarantee=None,
     )
-    return generated.completed(made)[0]
+    image = made.image_named(_portable(settings, settings.notebook_image))
+    return generated.completed(dataclasses.replace(made, notebook_image=image))[0]
+
+
+def _portable(settings: Settings, reference: str) -> str:
+    """An image of ours by its name in the family, which has another tag elsewhere."""
+    return settings.member_of(reference) or reference
 
 
 def cut_off(blueprint: Blueprint) -> Blueprint:

@@ -28,7 +28,7 @@ from hubdeploy.plan import checks, local, plain_port
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.checks import Case, Evidence
 from hubdeploy.plan.expired import without_serving
-from hubdeploy.plan.images import image_steps
+from hubdeploy.plan.images import image_steps, name_later
 from hubdeploy.plan.reconcile import reconcile
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.plan.steps import Plan
@@ -126,7 +126,11 @@ class Deployment:
     def draw_images(self, names: Iterable[str], foreign: Iterable[str]) -> Plan:
         """The plan for images alone: ours of these names with all that they are built on, and foreign references."""
         snapshot = self.observe(files=False)
-        drawn = Plan(image_steps(self.image_specs(names, snapshot), foreign, snapshot))
+        steps = image_steps(self.image_specs(names, snapshot), foreign, snapshot)
+        if self.settings.hub_name in snapshot.containers:
+            # Servers start with them by their names: up gives these when a canary has tried the images.
+            steps, _ = name_later(steps, self.settings.server_images)
+        drawn = Plan(steps)
         problems = tuple(checks.full_disk(drawn, snapshot))
         if problems:
             raise Refused(problems)

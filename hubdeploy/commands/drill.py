@@ -99,7 +99,7 @@ def _visit(
     came = dict[str, float]()
     path = f"{wanted.notebook_dir}/{file['path']}" if file else ""
     try:
-        digest = thrown_away.visit(user, path, lambda what: came.update({what: time.monotonic() - begun}))
+        digest = thrown_away.visit(user, path, hear=lambda what: came.update({what: time.monotonic() - begun}))
     except EngineError as failed:
         raise EngineError(
             wanted=f"{user} at work on what came back",

@@ -23,10 +23,10 @@ def build(deployment: Deployment, *names: str) -> None:
 def notebook_image(deployment: Deployment) -> None:
     """The images of users' servers are on the engine: ours are built; any other is pulled, and fits the hub."""
     settings = deployment.settings
-    if settings.notebook_members:
-        build(deployment, *settings.notebook_members)
     if others := [one for one in settings.server_images if settings.member_of(one) is None]:
         _pull(deployment, *others)
+    if settings.notebook_members:
+        build(deployment, *settings.notebook_members)
 
 
 def pull(deployment: Deployment) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hubdeploy.blueprint import draw
+from hubdeploy.blueprint import documents, draw
 from hubdeploy.blueprint import throwaway as drawn
 from hubdeploy.blueprint.specs import Blueprint, Mount
 from hubdeploy.commands import execution
@@ -53,12 +53,15 @@ class ThrowAway:
         snapshot = self.engine.observe(settings.name, names=draw.names(settings), directories=draw.directories())
         pair, _ = selection.make(settings, "it is thrown away")
         blueprint = drawn.cut_off(self.blueprint(settings, snapshot, pair))
-        self._do(reconcile(blueprint, snapshot), hear)
+        # It is itself what tries images.
+        self._do(reconcile(blueprint, snapshot).without_canary, hear)
 
-    def visit(self, user: str, path: str = "", hear: Callable[[str], None] = lambda what: None) -> str:
-        """The SHA-256 of the file at `path` as a kernel of `user` reads it; empty without a path, where the kernel runs a cell.
-        `hear` gets backups.LOGIN_PAGE and backups.SERVER when these answer. Raises EngineError with what did not happen."""
+    def visit(self, user: str, path: str = "", kind: str = "", hear: Callable[[str], None] = lambda what: None) -> str:
+        """The SHA-256 of the file at `path` as a kernel of `user` reads it; empty without a path, where the kernel writes to the
+        user's volumes. The server is of the `kind`, or of the user's first one. `hear` gets backups.LOGIN_PAGE and backups.SERVER
+        when these answer. Raises EngineError with what did not happen."""
         settings, told = self.settings, dict[str, Any]()
+        folders = [one.target for one in documents.user_volumes(settings)]
 
         def listen(line: str) -> None:
             said = json.loads(line)
@@ -70,7 +73,7 @@ class ThrowAway:
         helper = Helper(
             name=drawn.visitor_name(settings.name),
             image=settings.image_reference("hub"),
-            command=(_PYTHON, "-m", "backup.proving", drawn.address(settings), user, path),
+            command=(_PYTHON, "-m", "backup.proving", drawn.address(settings), user, path, kind, *folders),
             deployment=settings.name,
             mounts=(Mount("", backups.DOCUMENTS),),
             files={f"{backups.DOCUMENTS}/{backups.PASSWORD}": Secret(settings.user_password.reveal().encode())},
@@ -102,7 +105,8 @@ class ThrowAway:
 
     def _removal(self) -> Plan:
         snapshot = self.engine.observe(self.settings.name, names=(), directories={})
-        return removal.removal(snapshot, self.settings.name, volumes=True)
+        plan = removal.removal(snapshot, self.settings.name, volumes=True)
+        return removal.with_names_of_images(plan, snapshot, self.settings.name)
 
     def _do(self, plan: Plan, hear: Callable[[str], None] = lambda line: None) -> None:
         execution.carry_out(plan.steps, self.engine.apply, _Quiet(hear))

@@ -49,8 +49,9 @@ def build(connection: Connection, builder: Builder, operation: op.ImageBuilt, pr
         operation.spec.context.write_tar(context)
         context.seek(0)
         builder.build(operation.spec, context, progress)
-    with translated(str(operation)):
-        _tag(connection, operation.spec.content_reference, operation.spec.reference)
+    if operation.is_named:
+        with translated(str(operation)):
+            _tag(connection, operation.spec.content_reference, operation.spec.reference)
 
 
 def tag(connection: Connection, operation: op.ImageTagged, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from hubdeploy.blueprint.specs import ImageSpec
 from hubdeploy.contract import labels
@@ -25,6 +26,23 @@ def _pulls(foreign: Iterable[str], snapshot: Snapshot, served: Collection[str]) 
         if reference not in snapshot.images:
             more = "; then its JupyterHub is compared with the hub's" if reference in served else ""
             yield Step(op.ImagePulled(reference), cause + more)
+
+
+def name_later(steps: Iterable[Step], references: Collection[str]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """The steps without those that give images these references, and the steps that give them."""
+    first: list[Step] = []
+    later: list[Step] = []
+    for step in steps:
+        operation = step.operation
+        if isinstance(operation, op.ImageBuilt) and operation.spec.reference in references:
+            spec = operation.spec
+            first.append(replace(step, operation=op.ImageBuilt(spec, is_named=False)))
+            later.append(Step(op.ImageTagged(spec.content_reference, spec.reference), "its content is new"))
+        elif isinstance(operation, op.ImageTagged) and operation.reference in references:
+            later.append(step)
+        else:
+            first.append(step)
+    return tuple(first), tuple(later)
 
 
 def _steps(spec: ImageSpec, snapshot: Snapshot) -> list[Step]:

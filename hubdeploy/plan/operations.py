@@ -73,12 +73,13 @@ class ImagePulled(_OfImage):
 
 @dataclass(frozen=True)
 class ImageBuilt:
-    """Several calls: the build gives the tag that names the content, then the image gets its usual name."""
+    """Several calls: the build gives the tag that names the content, then the image gets its usual name, if it `is_named`."""
 
     spec: ImageSpec
+    is_named: bool = True
 
     def __str__(self) -> str:
-        return f"image {self.spec.reference} is built"
+        return f"image {self.spec.reference if self.is_named else self.spec.content_reference} is built"
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,19 @@ class CopyLent:
         return f"volume {self.volume} holds the copy of the database"
 
 
+@dataclass(frozen=True)
 class CanaryHeard(_OfStore):
-    """Many calls: a throw-away deployment of the new images comes up on that copy, one user of its own starts a server there and
-    runs a cell, and all of it is removed. What a killed run left of it is removed first."""
+    """Many calls: a throw-away deployment of the new images comes up; for each of `kinds` (kind -> image) a user of its own
+    starts a server there, runs a cell and writes to its volumes; and all of it is removed. What a killed run left is removed
+    first. `on_copy`: its hub has the upgraded copy of the database, as its image is new."""
+
+    kinds: Mapping[str, str]
+    on_copy: bool
 
     def __str__(self) -> str:
-        return "a canary's server answers, on the new images and that copy"
+        if self.on_copy:
+            return "a canary's server answers, on the new images and that copy"
+        return f"a canary's server answers, on {' and '.join(self.kinds.values())}"
 
 
 @dataclass(frozen=True)

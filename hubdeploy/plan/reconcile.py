@@ -14,10 +14,10 @@ from hubdeploy.contract import labels
 from hubdeploy.contract.documents import Secret, ServerKind
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.containers import container_steps
-from hubdeploy.plan.images import image_steps
+from hubdeploy.plan.images import image_steps, name_later
 from hubdeploy.plan.snapshot import ContainerState, NetworkState, Snapshot, VolumeState
 from hubdeploy.plan.steps import Pending, Plan, Step
-from hubdeploy.plan.upgrade import proof_steps, with_state_kept
+from hubdeploy.plan.upgrade import proof_steps, untried, with_state_kept
 from hubdeploy.settings.kinds import ONLY
 
 
@@ -26,19 +26,23 @@ def reconcile(blueprint: Blueprint, snapshot: Snapshot, local: Iterable[Step] = 
     served = [kind.image for kind in blueprint.contract.kinds]
     images = image_steps(blueprint.images, blueprint.foreign_images, snapshot, served)
     networks = network_steps(blueprint.networks, snapshot, blueprint.deployment)
+    untried_kinds = untried(blueprint, snapshot, images)
     snapshot = _with_tags(snapshot, images)
     changed = {
         *(step.operation.spec.reference for step in images if isinstance(step.operation, op.ImageBuilt)),
         *(step.operation.name for step in networks if isinstance(step.operation, op.NetworkGone)),
     }
     containers = [step for spec in blueprint.containers for step in container_steps(spec, blueprint, snapshot, changed)]
-    proof = proof_steps(blueprint, snapshot, changed)
+    proof = proof_steps(blueprint, snapshot, changed, untried_kinds)
+    # The hub's servers start with an image by its name, so a new one gets that name when it has been tried.
+    images, named = name_later(images, served if proof and blueprint.store.hub in snapshot.containers else ())
     steps = (
         *local,
         *images,
         *volume_steps(blueprint.volumes, snapshot),
         # Before anything that users could notice: where it fails, all goes on as it was.
         *proof,
+        *named,
         *_displaced_servers(blueprint, snapshot),
         *networks,
         *with_state_kept(containers, proof, blueprint),

@@ -89,3 +89,11 @@ def thrown_away(snapshot: Snapshot, deployment: str) -> Plan:
     """All that a drill or a canary left, `deployment` being its own name, is gone."""
     whole = removal(snapshot, deployment, volumes=True)
     return Plan(tuple(Step(one.operation, f"{deployment} was cut short and left it") for one in whole.steps))
+
+
+def with_names_of_images(plan: Plan, snapshot: Snapshot, deployment: str) -> Plan:
+    """A removal of a throw-away deployment, and of the names that it gave the real one's images: they end with its own."""
+    names = [
+        one for one, image in snapshot.images.items() if one in own_names(image) and one.endswith(f":{deployment}")
+    ]
+    return Plan((*plan.steps, *(Step(op.ImageGone(one), "it is thrown away") for one in names)))

@@ -108,9 +108,9 @@ class Project:
     def show_plan(self) -> None:
         up.show_plan(self.deployment())
 
-    def up(self, *, yes: bool = False, deployment: Deployment | None = None) -> None:
+    def up(self, *, yes: bool = False, canary: bool = True, deployment: Deployment | None = None) -> None:
         """Like the task, without its last question: no hub in these containers could answer a browser."""
-        up.up(deployment or self.deployment(), yes=yes, confirm=lambda *_: None)
+        up.up(deployment or self.deployment(), yes=yes, canary=canary, confirm=lambda *_: None)
 
     def build(self, *names: str) -> None:
         images.build(self.deployment(), *names)

@@ -52,6 +52,10 @@ def touched(plan: Plan) -> set[str]:
     for step in plan.steps:
         if isinstance(step.operation, op.CanaryHeard | op.StateNoted | op.StateKept):
             continue
+        if isinstance(step.operation, op.ImageBuilt):
+            # Of servers it gets its name later.
+            found.add(f"image {step.operation.spec.reference}")
+            continue
         words = str(step.operation).split()
         found.add(" ".join(words[:2]) if words[0] in ("container", "image", "network", "volume") else words[0])
     return found

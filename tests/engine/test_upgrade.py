@@ -48,6 +48,68 @@ def test_an_image_that_cannot_upgrade_the_database_replaces_nothing(
         assert containers(client, project) == before
 
 
+# Stands in for the image's Python: who visits a canary finds no server.
+_NO_SERVER = """#!/bin/sh
+case $2 in
+backup.proving) echo "canary's server does not start" >&2; exit 1 ;;
+esac
+exec /usr/bin/python3 "$@"
+"""
+
+
+def tags(client: docker.DockerClient, project: Project) -> dict[str, str]:
+    """Each name of the project's images -> the image's id."""
+    return {tag: str(one.id) for one in client.images.list(filters=project.own) for tag in one.tags}
+
+
+def test_an_image_that_a_canary_refuses_is_nobodys_and_without_a_canary_everybodys(
+    client: docker.DockerClient, project: Project
+) -> None:
+    give_the_hub_another_python(project, _NO_SERVER)
+    project.up()
+    before, named = containers(client, project), tags(client, project)
+    (project.root / "base-notebook" / "version").write_text("2\n")
+    for _ in range(2):
+        with pytest.raises(DeployError, match=r"the canary failed: on .*/base-notebook:latest") as refused:
+            project.up()
+        assert "canary's server does not start" in refused.value.found
+        assert "users have what they had" in refused.value.fix
+        # To build it gives it no name that servers start with, either.
+        project.build()
+        project.notebook_image()
+        assert {tag: one for tag, one in tags(client, project).items() if tag in named} == named
+        assert containers(client, project) == before
+    thrown_away = f"{project.name}_canary"
+    assert client.containers.list(all=True, filters={"name": thrown_away}) == []
+    assert [one.name for one in client.volumes.list() if one.name.startswith(thrown_away)] == []
+    assert [tag for tag in tags(client, project) if tag.endswith(thrown_away)] == []
+    project.up(canary=False)
+    latest = f"{project.name}/base-notebook:latest"
+    assert tags(client, project)[latest] != named[latest]
+    assert containers(client, project) == before
+    assert project.plan().steps == ()
+
+
+def test_images_that_a_canary_heard_of_get_their_names(
+    client: docker.DockerClient, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.up()
+    before, named = containers(client, project), tags(client, project)
+    kinds = "kinds:\n  plain: {title: Plain}\n  tex: {title: TeX, image: minimal-notebook}\n"
+    (project.root / "servers.yml").write_text(kinds)
+    (project.root / "base-notebook" / "version").write_text("2\n")
+    project.up()
+    printed = capsys.readouterr().out
+    for kind, name in {"plain": "base-notebook", "tex": "minimal-notebook"}.items():
+        assert f"a server of the kind {kind}, on {project.name}/{name}:latest" in printed
+        assert tags(client, project)[f"{project.name}/{name}:latest"] not in named.values()
+    assert printed.count("a cell ran, and wrote to its volumes") == 2
+    changed = {name for name, one in containers(client, project).items() if before[name] != one}
+    assert changed == {f"container {project.name}-{role}" for role in ("filter", "hub")}
+    assert [tag for tag in tags(client, project) if tag.endswith("_canary")] == []
+    assert project.plan().steps == ()
+
+
 def settings_of(client: docker.DockerClient, name: str) -> tuple[object, ...]:
     """All that the engine was asked for when it made a container."""
     found = client.containers.get(name)

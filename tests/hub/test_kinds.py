@@ -15,6 +15,8 @@ from hubdeploy.contract import labels
 from tests.hub import window
 from tests.hub.browser import BrowserMachine
 from tests.hub.clone import Clone
+from tests.hub.foreign_image import build_docker_stacks
+from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _PASSWORD = "password of these tests"
@@ -53,6 +55,29 @@ def lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -
     chromium.reach(made)
     yield made
     made.remove()
+
+
+# Image and kernel of a server, and whether its user may write to the volume of files.
+_SHOW = "import os; open('written', 'w').close(); print(os.environ['JUPYTER_IMAGE_SPEC'], os.getcwd())"
+# An image of ours in which no kernel starts.
+_NO_KERNEL = """
+USER root
+RUN echo 'raise SystemExit("no kernel today")' > /tmp/none && find /opt -name ipykernel_launcher.py -exec cp /tmp/none {} ';'
+USER ${NB_UID}
+"""
+
+
+def at_work(person: Person, kind: str) -> str:
+    """What a kernel in a server of this kind shows; the server is stopped before and stays then."""
+    if person.servers():
+        person.call("DELETE", f"/hub/api/users/{person.name}/server")
+        until(lambda: not person.servers(), 60, "the server before is stopped")
+    person.start_server(kind)
+    kernel = person.open_kernel()
+    try:
+        return kernel.run(_SHOW).strip()
+    finally:
+        kernel.close()
 
 
 def choose(page: Page, lab: Clone, title: str) -> None:
@@ -131,3 +156,54 @@ def test_a_user_chooses_a_kind_and_nobody_gets_one_that_is_not_theirs(
     page.screenshot(path=artifacts / "kinds-refused.png")
     window.start_server(page, lab.url)
     assert made_of(lab.container(lab.server_name("ada")))[0] == "small"
+
+
+@pytest.mark.slow
+def test_a_new_image_is_tried_before_anybody_can_choose_it_and_one_without_a_kernel_is_nobodys(
+    hub: Clone, new_clone: Callable[..., Clone]
+) -> None:
+    lab = new_clone("ada\nbob\n", USER_PASSWORD=_PASSWORD)
+    file = lab.root / "servers.yml"
+    file.write_text("kinds:\n  plain: {title: Plain}\n")
+    lab.share_images_of(hub)
+    lab.up()
+    ada, stacks, ours = lab.person("ada"), build_docker_stacks(lab.settings), f"{lab.name}/base-notebook:latest"
+    assert ada.log_in(_PASSWORD).ok
+    ada.take_token()
+    file.write_text(f'kinds:\n  plain: {{title: Plain}}\n  stacks: {{title: Stacks, image: "{stacks}"}}\n')
+    assert f"a canary's server answers, on {stacks} - image {stacks} is new" in lab.invoke("plan")
+    printed = lab.up()
+    for words in (
+        f"waiting until a canary's server answers, on {stacks}",
+        "its server answers",
+        "a cell ran, and wrote",
+    ):
+        assert words in printed
+    assert lab.thrown_away() == []
+    for kind, image in {"stacks": stacks, "plain": ours}.items():
+        assert at_work(ada, kind) == f"{image} {lab.settings.notebook_dir}"
+    assert "nothing to do" in lab.up()
+
+    before = {one.name: one.id for one in lab.containers()}
+    image = str(lab.client.images.get(ours).id)
+    dockerfile = lab.root / "base-notebook" / "Dockerfile"
+    working = dockerfile.read_text()
+    dockerfile.write_text(working + _NO_KERNEL)
+    for _ in range(2):
+        with pytest.raises(AssertionError) as refused:
+            lab.up()
+        for words in (
+            f"the canary failed: on {ours}",
+            "kernel does not start",
+            "no kernel today",
+            "users have what they had",
+        ):
+            assert words in str(refused.value)
+        assert {one.name: one.id for one in lab.containers()} == before
+        assert lab.thrown_away() == []
+        assert str(lab.client.images.get(ours).id) == image
+    # Who starts a server meanwhile gets the image of before.
+    assert at_work(ada, "plain") == f"{ours} {lab.settings.notebook_dir}"
+    assert lab.container(lab.server_name("ada")).attrs["Image"] == image
+    dockerfile.write_text(working)
+    assert "nothing to do" in lab.up()

@@ -79,7 +79,7 @@ class Held:
     def _(self, built: op.ImageBuilt) -> None:
         spec = built.spec
         what = f"{spec.content} {sorted(spec.labels.items())}"
-        names = (spec.reference, spec.content_reference)
+        names = (*((spec.reference,) if built.is_named else ()), spec.content_reference)
         self.images |= dict.fromkeys(names, self._image(what, dict(spec.labels), *names))
 
     @apply.register

@@ -112,7 +112,6 @@ kinds:
     environment: {OMP_NUM_THREADS: 2}}
   small: {title: Small, description: For all, max_age: 7d}
 """
-TEX = "  tex: {title: TeX, image: minimal-notebook}\n"
 
 
 # Kind -> its image, and whose servers have it: bob's of the first kind, all others' of the last.
@@ -126,7 +125,7 @@ kinds:
 
 
 @pytest.mark.parametrize("text", ["", "IMAGE_TAG=autumn\nIMAGE_NAMESPACE=acme/lab", EXAMPLES["sudo for everybody"]])
-@pytest.mark.parametrize("kinds", [IMAGES, IMAGES.replace("quay.io/lab/notebook:1", "base-notebook"), KINDS + TEX])
+@pytest.mark.parametrize("kinds", [IMAGES, IMAGES.replace("quay.io/lab/notebook:1", "base-notebook")])
 def test_the_parts_agree_on_the_images_of_kinds(tmp_path: Path, text: str, kinds: str) -> None:
     (tmp_path / "servers.yml").write_text(kinds)
     assert facts.disagreements(accepted(tmp_path, text)) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from hubdeploy.blueprint import draw, throwaway
@@ -10,6 +12,7 @@ from hubdeploy.contract.documents import Secret, User
 from hubdeploy.contract.servers import may_name
 from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import Settings, defaults
+from hubdeploy.settings.kinds import Kind
 from tests.unit.blueprint.test_draw import FACTS
 
 NAME = "lab"
@@ -44,11 +47,28 @@ def test_all_that_it_makes_has_its_own_name_and_label(real: Settings, thrown_awa
         assert not [spec.name for spec in drawn.volumes if may_name(template, spec.name)]
 
 
-def test_it_runs_the_real_images(real: Settings, thrown_away: Settings) -> None:
-    assert {one.image for one in draw.draw(thrown_away, FACTS).containers} == {
-        one.image for one in draw.draw(real, FACTS).containers
-    }
-    assert thrown_away.notebook_image == real.notebook_image
+def test_a_drill_runs_the_real_images_and_a_canary_the_same_under_names_that_nobody_else_starts(real: Settings) -> None:
+    kinds = tuple(
+        Kind(name, 1, name, image=f"lab/{name}:latest", users=("ada",))
+        for name in ("base-notebook", "minimal-notebook")
+    )
+    real = dataclasses.replace(
+        real, kinds=(*kinds, Kind("a", 1, "A", image="a/b:1", groups=("staff",)), Kind("default", 1, "B"))
+    )
+    drill, canary = (throwaway.settings_of(real, kind, "ada") for kind in throwaway.KINDS)
+    drawn, of_drill, of_canary = (draw.draw(one, FACTS) for one in (real, drill, canary))
+    assert [one.image for one in of_drill.containers] == [one.image for one in drawn.containers]
+    assert of_drill.contract.kinds[0].image == drawn.contract.kinds[0].image
+    assert {one.image.rpartition(":")[2] for one in of_canary.containers} == {"lab_canary"}
+    assert [one.content_reference for one in of_canary.images] == [one.content_reference for one in drawn.images]
+    assert [one.image for one in of_canary.contract.kinds] == [
+        "lab/base-notebook:lab_canary", "lab/minimal-notebook:lab_canary", "a/b:1", "lab/base-notebook:lab_canary"
+    ]  # fmt: skip
+    assert [one.ours for one in of_canary.contract.kinds] == [one.ours for one in drawn.contract.kinds]
+    assert [one.users for one in of_drill.contract.kinds] == [one.users for one in drawn.contract.kinds]
+    assert {one.users for one in of_canary.contract.kinds} == {None}
+    assert all(one.is_for_everybody for one in canary.kinds)
+    assert {one.memory_guarantee for one in (*of_canary.contract.kinds, *of_drill.contract.kinds)} == {None}
 
 
 def test_its_login_is_its_own_and_lets_in_its_user_alone(real: Settings, thrown_away: Settings) -> None:

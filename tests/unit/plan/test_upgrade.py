@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from hubdeploy.blueprint.specs import Blueprint
 from hubdeploy.contract import labels
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.reconcile import reconcile
 from hubdeploy.plan.steps import Plan
 from hubdeploy.settings.declarations import Settings
-from tests.unit.plan.test_plan import drawn_blueprint, server, up
+from hubdeploy.settings.kinds import Kind
+from tests.unit.plan.test_plan import drawn_blueprint, empty, image_state, server, up
 from tests.unit.plan.test_plan import found as found  # the fixture
 
 CANARY = "a canary's server answers, on the new images and that copy"
@@ -35,15 +37,101 @@ def test_a_new_hub_image_is_proved_before_anything_is_replaced(found: Settings) 
     assert plan.without_canary.upgrades
 
 
-def test_another_proxy_or_notebook_image_alone_needs_no_canary(found: Settings) -> None:
+def rebuilt(drawn: Blueprint, *names: str) -> Blueprint:
+    """The same with other content of these images."""
+    images = tuple(dataclasses.replace(one, content="2" * 64) if one.name in names else one for one in drawn.images)
+    return dataclasses.replace(drawn, images=images)
+
+
+def canaries(plan: Plan) -> list[str]:
+    return [str(step.operation) for step in plan.steps if isinstance(step.operation, op.CanaryHeard)]
+
+
+def test_another_proxy_image_alone_needs_no_canary(found: Settings) -> None:
     before = drawn_blueprint(found)
-    images = tuple(
-        dataclasses.replace(one, content="2" * 64) if one.name in ("proxy", "base-notebook") else one
-        for one in before.images
-    )
-    plan = reconcile(dataclasses.replace(before, images=images), up(before))
+    plan = reconcile(rebuilt(before, "proxy"), up(before))
     assert position(plan, "image lab/proxy:latest is built") >= 0
-    assert CANARY not in str(plan)
+    assert canaries(plan) == []
+
+
+def test_a_new_image_of_servers_gets_its_name_when_a_canary_has_tried_it(found: Settings) -> None:
+    before = drawn_blueprint(found)
+    after = rebuilt(before, "base-notebook")
+    there = up(before)
+    assert (
+        str(reconcile(after, there))
+        == """\
+  1. image lab/base-notebook:222222222222 is built - its labels changed
+  2. a canary's server answers, on lab/base-notebook:latest - image lab/base-notebook:latest is new
+  3. image lab/base-notebook:latest is lab/base-notebook:222222222222 - its content is new"""
+    )
+    # What a canary refused is built, and has no name that servers start with: it is tried again.
+    built = image_state("refused", {labels.CONTENT: "2" * 64}, "lab/base-notebook:222222222222")
+    refused = dataclasses.replace(there, images={**there.images, built.references[0]: built})
+    again = reconcile(after, refused)
+    assert (
+        str(again)
+        == """\
+  1. a canary's server answers, on lab/base-notebook:latest - image lab/base-notebook:latest is new
+  2. image lab/base-notebook:latest is lab/base-notebook:222222222222 - this content is built already"""
+    )
+    assert [str(step.operation) for step in again.without_canary.steps] == [str(again.steps[1].operation)]
+    named = dataclasses.replace(refused, images={**refused.images, "lab/base-notebook:latest": built})
+    assert str(reconcile(after, named)) == "nothing to do"
+
+
+def with_kinds(found: Settings, **images: str) -> Settings:
+    """Kinds of servers with these images, after one with the image of `.env`."""
+    kinds = (Kind(name, 1, name.title(), image=image) for name, image in images.items())
+    return dataclasses.replace(found, kinds=(Kind("plain", 1, "Plain"), *kinds))
+
+
+def test_an_image_that_no_kind_had_is_tried_and_one_that_some_kind_had_is_not(found: Settings) -> None:
+    tex = drawn_blueprint(with_kinds(found, tex="minimal-notebook"))
+    on_tex = "a canary's server answers, on lab/minimal-notebook:latest"
+    before = up(drawn_blueprint(found))
+    assert canaries(reconcile(tex, before)) == [on_tex]
+    # Somebody built it beforehand.
+    assert canaries(reconcile(tex, dataclasses.replace(before, images=up(tex).images))) == [on_tex]
+    assert canaries(reconcile(tex, up(tex))) == []
+    other = drawn_blueprint(
+        with_kinds(found, tex="minimal-notebook", again="minimal-notebook", plainer="base-notebook")
+    )
+    assert canaries(reconcile(other, up(tex))) == []
+    both = drawn_blueprint(with_kinds(found, one="a/b:1", two="a/b:1", three="minimal-notebook"))
+    (heard,) = [step for step in reconcile(both, before).steps if isinstance(step.operation, op.CanaryHeard)]
+    assert heard.operation == op.CanaryHeard(
+        both.store, {"one": "a/b:1", "three": "lab/minimal-notebook:latest"}, on_copy=False
+    )
+    assert heard.cause == "images a/b:1 and lab/minimal-notebook:latest are new"
+
+
+def test_another_name_of_an_image_that_is_served_is_no_new_image(found: Settings) -> None:
+    before = drawn_blueprint(found)
+    tagged = dataclasses.replace(found, image_tag="autumn", notebook_image="lab/base-notebook:autumn")
+    plan = reconcile(drawn_blueprint(tagged), up(before))
+    assert "lab/base-notebook:autumn" in str(plan)
+    assert canaries(plan) == []
+
+
+def test_before_there_is_a_hub_only_an_image_of_others_is_tried(found: Settings) -> None:
+    assert canaries(reconcile(drawn_blueprint(found), empty())) == []
+    other = drawn_blueprint(with_kinds(found, other="a/b:1", tex="minimal-notebook"))
+    plan = reconcile(other, empty())
+    assert canaries(plan) == ["a canary's server answers, on a/b:1"]
+    assert position(plan, canaries(plan)[0]) < position(plan, "container lab-proxy is created")
+
+
+def test_with_a_new_hub_each_image_of_servers_is_tried_once(found: Settings) -> None:
+    settings = with_kinds(found, tex="minimal-notebook", again="minimal-notebook")
+    after = drawn_blueprint(settings, version=b"2")
+    plan = reconcile(after, up(drawn_blueprint(settings)))
+    (heard,) = [step.operation for step in plan.steps if isinstance(step.operation, op.CanaryHeard)]
+    assert heard.kinds == {"plain": "lab/base-notebook:latest", "tex": "lab/minimal-notebook:latest"}
+    content = next(one.content_reference for one in after.images if one.name == "minimal-notebook")
+    named = position(plan, f"image lab/minimal-notebook:latest is {content}")
+    assert position(plan, f"image {content} is built") < position(plan, CANARY) < named
+    assert named < position(plan, "container lab-guard is stopped")
 
 
 def test_a_server_on_another_network_stops_after_the_proof(found: Settings) -> None:
