@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 
 from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import DERIVED, LOCAL, SHARED, SHELL, Settings, declarations
+from tests.search import relations
 from tests.search.deployments import nothing, with_text
 from tests.search.relations import RELATIONS, Relation
 from tests.search.texts import means_nothing
@@ -19,9 +20,10 @@ from tests.search.written import Line, Written
 
 @dataclass
 class Meaning:
-    """`bad` are the keys, files, names of users and places that a refusal must name; `broken` are the rules that it must
-    report, and `possible` the rules that it may report. `committed` are bad keys whose values are known: secrets in `.env`.
-    If `doubtful`, an unreadable line may have fixed a broken rule. `settings` are right if nothing is bad."""
+    """`bad` are the keys, files, names of users, places and paths in servers.yml that a refusal must name, `maybe` those that it
+    may name; `broken` are the rules that it must report, and `possible` the rules that it may report. `committed` are bad keys
+    whose values are known: secrets in `.env`. If `doubtful`, an unreadable line may have fixed a broken rule. `hidden`: no text
+    of servers.yml may be shown. `secrets` are those of users' servers. `settings` are right if nothing is bad."""
 
     settings: Settings
     origins: dict[str, str] = field(default_factory=dict)
@@ -30,6 +32,9 @@ class Meaning:
     broken: list[Relation] = field(default_factory=list)
     possible: list[Relation] = field(default_factory=list)
     doubtful: bool = False
+    maybe: set[str] = field(default_factory=set)
+    hidden: bool = False
+    secrets: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_fine(self) -> bool:
@@ -53,13 +58,30 @@ def meaning(one: Written) -> Meaning:
             _is_unknown(key, made)
             made.settings = with_text(made.settings, key, None)
         made.origins[key] = DERIVED if text == "" else origin
-    _hold_a_secret(sources, made)
-    made.bad |= one.userlist.bad
+    _secrets_of_servers(one, sources, made)
+    _hold_a_secret(one, sources, made)
+    made.bad |= one.userlist.bad | one.servers.bad
     made.settings = dataclasses.replace(made.settings, origins=made.origins)
-    for rule in RELATIONS:
+    spoilt = bool(one.servers.bad) or any(path in made.bad for path, _ in one.servers.texts)
+    for rule in (*RELATIONS, *relations.of_servers(one.servers.kinds)):
         if not rule.agrees(made.settings, one.userlist.users) and not rule.named & (made.bad - made.committed):
-            (made.possible if rule.keys & made.bad else made.broken).append(rule)
+            may_be_fine = rule.keys & made.bad or (spoilt and rule.keys & relations.MEMORY)
+            (made.possible if may_be_fine else made.broken).append(rule)
     return made
+
+
+def _secrets_of_servers(one: Written, sources: list[tuple[str, Mapping[str, str]]], made: Meaning) -> None:
+    """What servers.yml names, and what is wrong with the values."""
+    for name in one.servers.named if one.servers.readable else ():
+        setters = [(source, texts[name]) for source, texts in sources if not _is_placeholder(texts.get(name, "<>"))]
+        origin, text = setters[0] if setters else (DERIVED, "")
+        if 8 <= len(text) <= 32_000 and text.isprintable():
+            made.secrets[name] = text
+            made.origins[name] = origin
+        elif text or not made.hidden:
+            made.bad.add(name)
+        else:
+            made.maybe.add(name)
 
 
 def _is_unknown(key: str, made: Meaning) -> None:
@@ -67,14 +89,19 @@ def _is_unknown(key: str, made: Meaning) -> None:
     made.committed.discard(key)
 
 
-def _hold_a_secret(sources: list[tuple[str, Mapping[str, str]]], made: Meaning) -> None:
-    """Marks settings as bad that are printed and hold a secret."""
+def _hold_a_secret(one: Written, sources: list[tuple[str, Mapping[str, str]]], made: Meaning) -> None:
+    """Marks what is printed, or committed, and holds a secret."""
     secret = [key for key, (_, declaration) in declarations().items() if declaration.secret]
-    secrets = {values[key] for key in secret for _, values in sources if len(values.get(key, "")) >= 8}
+    local = dict(sources)[LOCAL].keys() - declarations().keys()
+    named = one.servers.named if one.servers.readable else local
+    written = {values[key] for key in (*secret, *named) for _, values in sources if len(values.get(key, "")) >= 8}
+    secrets = {text for text in written if not means_nothing(text)}
     for key in declarations().keys() - secret:
         text = next((values[key] for _, values in sources if not _is_placeholder(values.get(key, "<>"))), "")
-        if any(one in text for one in secrets if not means_nothing(one)):
+        if any(one in text for one in secrets):
             _is_unknown(key, made)
+    if one.servers.readable:
+        made.bad |= {path for path, text in one.servers.texts if any(one in text for one in secrets)}
 
 
 def _is_placeholder(text: str) -> bool:
@@ -88,6 +115,7 @@ def _read(one: Written, name: str, made: Meaning) -> dict[str, str]:
     if not one.files[name].is_text:
         made.bad.add(name)
         made.doubtful = True
+        made.hidden |= name == LOCAL
         return {}
     values: dict[str, str] = {}
     unreadable: set[str] = set()
@@ -95,17 +123,22 @@ def _read(one: Written, name: str, made: Meaning) -> dict[str, str]:
         if not line.is_statement:
             continue
         known = declarations().get(line.key)
-        if known is None:
+        is_known = bool(known) or (one.servers.readable and line.key in one.servers.named)
+        if not is_known:
             made.doubtful = True
+        made.hidden |= name == LOCAL and line.value is None
         # A word that is no key may be half of a secret, so the refusal names the line.
         named = line.key if line.key.isupper() or _is_like_a_key(line.key) else f"{name}:{number}"
         holds = not means_nothing(line.value or "") and line.text != line.key
-        secret_is_committed = name == SHARED and known and known[1].secret and holds
-        if known is None or line.value is None or line.key in values:
+        secret_is_committed = name == SHARED and is_known and (known is None or known[1].secret) and holds
+        if not is_known and name == LOCAL and not one.servers.readable and line.value is not None:
+            # It may be a secret of servers.
+            made.maybe.add(named)
+        elif not is_known or line.value is None or line.key in values:
             unreadable.add(named)
         elif secret_is_committed:
             made.committed.add(named)
-        if line.value is not None and known:
+        if line.value is not None and (is_known or (name == LOCAL and not one.servers.readable)):
             values.setdefault(line.key, line.value)
     made.committed -= unreadable
     made.bad |= unreadable | made.committed

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from hubdeploy.settings.declarations import Settings
@@ -196,16 +197,6 @@ def both_of_a_binding_or_none(s: Settings, users: Users) -> bool:
     return (s.acme_eab_kid is None) == (s.acme_eab_hmac is None)
 
 
-@_relation("USER_MEMORY_GUARANTEE USER_MEMORY_LIMIT")
-def sure_of_no_more_than_its_limit(s: Settings, users: Users) -> bool:
-    return not s.memory_guarantee or not s.memory_limit or s.memory_guarantee <= s.memory_limit
-
-
-@_relation("HOST_MEMORY USER_MEMORY_GUARANTEE")
-def memory_for_one_server(s: Settings, users: Users) -> bool:
-    return not s.memory_guarantee or not s.host_memory or s.host_memory - s.memory_guarantee >= 2**29
-
-
 @_relation("ACME_EMAIL HUB_HOST")
 def a_name_that_can_be_signed(s: Settings, users: Users) -> bool:
     return s.acme_email is None or re.search(r"\.[a-z0-9_-]*[a-z_-][a-z0-9_-]*\Z", s.hub_host) is not None
@@ -331,6 +322,39 @@ def _of_ours(s: Settings) -> bool:
 def a_base_of_others(s: Settings, users: Users) -> bool:
     names = ("anaconda3", "base-notebook", "minimal-notebook", "hub", "proxy")
     return not any(s.base_image.startswith(f"{s.image_namespace}/{name}{end}") for name in names for end in ":@")
+
+
+# What the rules about memory are about, whether a setting says it or a kind of servers.
+MEMORY = frozenset(("USER_MEMORY_GUARANTEE", "USER_MEMORY_LIMIT", "HOST_MEMORY"))
+_GUARANTEE, _LIMIT = ("USER_MEMORY_GUARANTEE", "guarantee"), ("USER_MEMORY_LIMIT", "memory")
+
+
+def of_servers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[Relation]:
+    """The rules about what kinds of servers say. Those about memory are of the settings alone where there are no kinds."""
+    for name, own in kinds.items() or {"": {}}.items():
+        if "provider_groups" in own:
+            path = frozenset([f"kinds.{name}.provider_groups"])
+            keys = frozenset(["AUTHENTICATOR", *_LOGINS.split()])
+            yield Relation(keys, path, lambda s, users: s.authenticator in ("github", "oidc"))
+        said = {key: field in own for key, field in (_GUARANTEE, _LIMIT)}
+        taken = [key for key, is_own in said.items() if not is_own]
+
+        def sure(s: Settings, own: Mapping[str, Any] = own) -> int:
+            return int(own.get("guarantee", s.memory_guarantee) or 0)
+
+        def most(s: Settings, own: Mapping[str, Any] = own) -> int:
+            return int(own.get("memory", s.memory_limit) or 0)
+
+        def fits_the_limit(s: Settings, users: Users, sure: Any = sure, most: Any = most) -> bool:
+            return not most(s) or sure(s) <= most(s)
+
+        def fits_the_host(s: Settings, users: Users, sure: Any = sure) -> bool:
+            return not sure(s) or not s.host_memory or s.host_memory - sure(s) >= 2**29
+
+        at = frozenset([f"kinds.{name}"])
+        yield Relation(frozenset(taken), at if any(said.values()) else frozenset(taken), fits_the_limit)
+        of_host = frozenset(["HOST_MEMORY", *({_GUARANTEE[0]} & {*taken})])
+        yield Relation(of_host, at if said[_GUARANTEE[0]] else of_host, fits_the_host)
 
 
 RELATIONS = tuple(one for one in globals().values() if isinstance(one, Relation))

@@ -70,6 +70,12 @@ class Userlist:
     users: dict[str, frozenset[str]]
     bad: frozenset[str]
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups that somebody is in."""
+        words = (word for words in self.users.values() for word in words if word.startswith("@"))
+        return frozenset(word[1:].partition(":")[0] for word in words)
+
 
 @st.composite
 def userlists(draw: st.DrawFn, *, damaged: bool) -> Userlist:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
 
 from hubdeploy.errors import InputError, Problem
-from hubdeploy.settings import loading
+from hubdeploy.settings import kinds, loading
 from hubdeploy.settings.declarations import Settings, declarations, masked
+from hubdeploy.settings.kinds import FILE
 from tests.agreement import facts
 from tests.search.meaning import Meaning, meaning
 from tests.search.relations import Relation
@@ -67,6 +69,13 @@ def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
     for key, (attribute, _) in declarations().items():
         assert getattr(found, attribute) == getattr(wanted.settings, attribute), key
     assert found.origins == wanted.origins
+    assert {name: secret.reveal() for name, secret in found.server_secrets.items()} == wanted.secrets
+    assert [kind.name for kind in found.kinds] == [*one.servers.kinds]
+    for kind in found.kinds:
+        said = one.servers.kinds[kind.name]
+        for name in kinds.declarations():
+            unsaid = next(field.default for field in dataclasses.fields(kind) if field.name == name)
+            assert getattr(kind, name) == said.get(name, unsaid), (kind.name, name)
     assert {user.name: user for user in found.users}.keys() == one.userlist.users.keys()
     for user in found.users:
         groups = {f"@{name}:read" if name in user.reads else f"@{name}" for name in user.groups}
@@ -82,20 +91,41 @@ def _assert_refused(refused: InputError, wanted: Meaning, one: Written) -> None:
     problems = refused.problems
     for problem in problems:
         _assert_place(problem, one)
-    named = {problem.key or problem.where for problem in problems}
-    assert wanted.bad <= named, f"not named: {wanted.bad - named}"
-    of_rules = [problem for problem in problems if (problem.key or problem.where) not in wanted.bad]
+    named = {_subject(problem) for problem in problems}
+    missing = {key for key in wanted.bad if not any(_is_called(name, key, wanted) for name in named)}
+    assert not missing, f"not named: {missing}"
+    expected = wanted.bad | wanted.maybe
+    of_rules = [
+        problem for problem in problems if not any(_is_called(_subject(problem), key, wanted) for key in expected)
+    ]
     for rule in wanted.broken:
         reported = [problem for problem in of_rules if problem.key in rule.named and _names_all(problem, rule, wanted)]
         assert reported or wanted.doubtful, f"{sorted(rule.named)} contradict, and no problem names all of them"
     allowed = {key for rule in (*wanted.broken, *wanted.possible) for key in rule.named}
-    assert {problem.key for problem in of_rules} <= allowed, f"fine, but named: {named - wanted.bad - allowed}"
+    assert {problem.key for problem in of_rules} <= allowed, f"fine, but named: {named - expected - allowed}"
+
+
+def _subject(problem: Problem) -> str:
+    """What a problem is about; all of servers.yml where it is no YAML."""
+    return problem.key or (FILE if problem.where.startswith(FILE) else problem.where)
+
+
+def _is_called(name: str, key: str, wanted: Meaning) -> bool:
+    """Whether a problem calls a key so: a word of servers.yml that may not be shown is ***."""
+    words, others = name.split("."), key.split(".")
+    fits = len(words) == len(others) and all(
+        one == other or (wanted.hidden and one == "***") for one, other in zip(words, others, strict=True)
+    )
+    return name == key or fits
 
 
 def _slips_a_secret(one: Written) -> bool:
     texts = [(line.key, line.value) for file in one.files.values() for line in file.lines] + list(one.shell.items())
     known = declarations()
-    return any(CANARY in (value or "") and key in known and not known[key][1].secret for key, value in texts)
+    in_servers = any(CANARY in text for _, text in one.servers.texts)
+    return in_servers or any(
+        CANARY in (value or "") and key in known and not known[key][1].secret for key, value in texts
+    )
 
 
 def _assert_readable(refused: InputError, *, hides_secrets: bool = True) -> None:
@@ -111,13 +141,16 @@ def _assert_readable(refused: InputError, *, hides_secrets: bool = True) -> None
 
 def _names_all(problem: Problem, rule: Relation, wanted: Meaning) -> bool:
     words = set(re.findall(r"[A-Z][A-Z_]+", str(problem)))
-    return {key for key in rule.named if wanted.origins[key] != "derived"} <= words
+    return {key for key in rule.keys & rule.named if wanted.origins[key] != "derived"} <= words
 
 
 def _assert_place(problem: Problem, one: Written) -> None:
     """The place is a whole file, a line of it in which the key stands, or the shell."""
     name, colon, number = problem.where.partition(":")
     files = {**{name: file.encoded for name, file in one.files.items()}, "userlist": one.userlist.content or b""}
+    if name == FILE:
+        _assert_in_servers(problem, number, one)
+        return
     if name == _IN_THE_SHELL:
         assert problem.key in one.shell
     elif not colon:
@@ -126,3 +159,12 @@ def _assert_place(problem: Problem, one: Written) -> None:
     else:
         line = files[name].decode().split("\n")[int(number) - 1].lower()
         assert problem.key.lower() in (line if line.isprintable() else f"{line} {line!a}")
+
+
+def _assert_in_servers(problem: Problem, number: str, one: Written) -> None:
+    """The place is a line of the file, and one on which what is named stands, where anybody knows which that is."""
+    content = one.servers.content
+    assert content is not None
+    assert not number or 0 < int(number) <= content.count(b"\n") + 1
+    first, last = one.servers.lines.get(problem.key, (1, content.count(b"\n") + 1))
+    assert not number or first <= int(number) <= last or b"*a" in content, f"{problem} is on lines {first} to {last}"

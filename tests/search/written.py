@@ -1,16 +1,18 @@
-"""Whole inputs that a person may leave behind: `.env` and `.env.local` to the byte, a shell, and a userlist."""
+"""Whole inputs that a person may leave behind: `.env` and `.env.local` to the byte, a shell, a userlist, and servers.yml."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import strategies as st
 
-from hubdeploy.settings.declarations import LOCAL, SHARED, SHELL, declarations
-from tests.search import styles
-from tests.search.deployments import Texts, contradictions, deployments
+from hubdeploy.settings.declarations import LOCAL, SHARED, SHELL, Settings, declarations
+from hubdeploy.settings.kinds import FILE
+from tests.search import servers, styles
+from tests.search.deployments import Texts, contradictions, deployments, settings_of
+from tests.search.servers import Servers
 from tests.search.texts import CANARY, texts
 from tests.search.userlists import Userlist, userlists
 
@@ -29,6 +31,10 @@ _LINE_FLAWS = (
     "mode",
     "userlist",
     "shell",
+    "servers",
+    "servers",
+    "servers",
+    "servers",
 )
 _PLACEHOLDERS = ("<client ID for your GitHub OAuth application>", "<>", "<a>b>", "<'>")
 # The last two are half of a secret that was broken into two lines.
@@ -66,19 +72,22 @@ class File:
 
 @dataclass(frozen=True)
 class Written:
-    """One input: the files (SHARED, LOCAL) that are there, the mode of `.env.local`, the shell, and the userlist."""
+    """One input: the files (SHARED, LOCAL) that are there, the mode of `.env.local`, the shell, the userlist, and servers.yml."""
 
     files: Mapping[str, File]
     mode: int
     shell: Mapping[str, str]
     userlist: Userlist
+    servers: Servers
 
     def lay(self, root: Path) -> None:
         """Puts the files into `root`, and removes the files of another input."""
         encoded = {name: file.encoded for name, file in self.files.items()}
         if self.userlist.content is not None:
             encoded["userlist"] = self.userlist.content
-        for name in (SHARED, LOCAL, "userlist"):
+        if self.servers.content is not None:
+            encoded[FILE] = self.servers.content
+        for name in (SHARED, LOCAL, "userlist", FILE):
             (root / name).unlink(missing_ok=True)
             if name in encoded:
                 (root / name).write_bytes(encoded[name])
@@ -94,22 +103,28 @@ class _Draft:
     last: dict[str, Line] = field(default_factory=dict)
     not_text: set[str] = field(default_factory=set)
     slipped: set[str] = field(default_factory=set)
+    named: Texts = field(default_factory=dict)
     mode: int = 0o600
 
 
 @st.composite
-def written(draw: st.DrawFn) -> Written:
+def written(draw: st.DrawFn, *, with_servers: bool = True) -> Written:
     """About half of the inputs are correct; the others have up to three mistakes."""
     flaws = draw(st.sampled_from([0] * 6 + [1, 1, 1, 2, 3]))
     kinds = [draw(st.sampled_from(_VALUE_FLAWS if draw(st.booleans()) else _LINE_FLAWS)) for _ in range(flaws)]
     found = draw(deployments())
+    fitting = settings_of(found)
     if "against" in kinds:
         found |= draw(contradictions(found))
     draft = _Draft()
+    listed = draw(userlists(damaged="userlist" in kinds))
+    of_servers = Servers()
+    if with_servers:
+        of_servers = _servers(draw, draft, fitting, found, listed.groups, "servers" in kinds)
     # A text in another setting counts as a secret only while its own setting has it too.
     for kind in sorted(kinds, key="slipped".__eq__):
         if kind in ("illegal", "empty"):
-            key = draw(st.sampled_from(list(declarations())))
+            key = draw(st.sampled_from([key for key in declarations() if key not in draft.slipped]))
             found[key] = "" if kind == "empty" else draw(texts(key, legal=False))
         elif kind == "slipped":
             secret, key = (draw(st.sampled_from(keys)) for keys in (secret_keys(), list(declarations())))
@@ -124,14 +139,30 @@ def written(draw: st.DrawFn) -> Written:
             _damage(draw, draft, kind)
     files = {name: _file(draw, draft, name) for name in (SHARED, LOCAL)}
     there = {name: file for name, file in files.items() if file.lines or not file.is_text or draw(st.booleans())}
-    return Written(there, draft.mode, draft.sources[SHELL], draw(userlists(damaged="userlist" in kinds)))
+    return Written(there, draft.mode, draft.sources[SHELL], listed, of_servers)
+
+
+def _servers(
+    draw: st.DrawFn, draft: _Draft, fitting: Settings, found: Texts, groups: Collection[str], damaged: bool
+) -> Servers:
+    """servers.yml; the secrets that it names get their values."""
+    flaw = draw(st.sampled_from(servers.FLAWS)) if damaged else ""
+    slips: tuple[str, ...] = ()
+    if flaw == "slip":
+        secret = draw(st.sampled_from(secret_keys()))
+        found.setdefault(secret, draw(texts(secret, legal=True)))
+        draft.slipped.add(secret)
+        slips = (found[secret],) if found[secret] else ()
+    made = draw(servers.servers(fitting, groups, flaw, slips))
+    draft.named = {name: value for name, value in made.named.items() if value is not None}
+    return made
 
 
 def _place(draw: st.DrawFn, draft: _Draft, found: Texts) -> None:
     """Puts each text into a source that may hold it, sometimes with another text in a weaker source."""
     order = (SHARED, LOCAL, SHELL)
-    for key, text in found.items():
-        secret = declarations()[key][1].secret
+    for key, text in {**found, **draft.named}.items():
+        secret = key in draft.named or declarations()[key][1].secret
         fit = [
             name
             for name in order
@@ -141,10 +172,15 @@ def _place(draw: st.DrawFn, draft: _Draft, found: Texts) -> None:
         draft.sources[at][key] = text
         below = [name for name in order[: order.index(at)] if name in fit]
         if below and draw(st.integers(0, 2)) == 0:
-            draft.sources[draw(st.sampled_from(below))][key] = draw(texts(key, legal=draw(st.booleans())))
+            draft.sources[draw(st.sampled_from(below))][key] = _any_text(draw, draft, key)
     for key in draw(st.lists(st.sampled_from(list(declarations())), max_size=3)):
         name = draw(st.sampled_from(order))
         draft.sources[name].setdefault(key, draw(st.sampled_from(_PLACEHOLDERS)))
+
+
+def _any_text(draw: st.DrawFn, draft: _Draft, key: str) -> str:
+    legal = draw(st.booleans())
+    return draw(servers.secret_values(legal=legal) if key in draft.named else texts(key, legal=legal))
 
 
 def _damage(draw: st.DrawFn, draft: _Draft, kind: str) -> None:
@@ -156,14 +192,14 @@ def _damage(draw: st.DrawFn, draft: _Draft, kind: str) -> None:
     if kind == "again":
         key = draw(st.sampled_from(sorted(draft.sources[name]) or [key]))
         value = draft.sources[name].setdefault(key, draw(st.sampled_from(_PLACEHOLDERS)))
-        again = draw(st.sampled_from([value, draw(texts(key, legal=True))]))
+        again = draw(st.sampled_from([value, _any_text(draw, draft, key)]))
         lines.append(_statement(draw, draft, key, again))
     elif kind == "unknown":
         unknown = draw(st.sampled_from([*_UNKNOWN, *_misspelt(key)]))
         lines.append(_statement(draw, draft, unknown, draw(st.sampled_from(["", "x", "<x>", "a b"]))))
     elif kind == "committed":
-        key = draw(st.sampled_from(secret_keys()))
-        draft.sources[SHARED].setdefault(key, draw(texts(key, legal=draw(st.booleans()))))
+        key = draw(st.sampled_from([*secret_keys(), *draft.named]))
+        draft.sources[SHARED].setdefault(key, _any_text(draw, draft, key))
     elif kind == "broken":
         lines.append(_without(draft, name, key, draw(st.sampled_from(styles.BROKEN))))
     elif kind == "open":

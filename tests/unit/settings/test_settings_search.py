@@ -1,7 +1,8 @@
-"""Any input in `.env`, `.env.local`, the shell and `userlist` is refused with every wrong key and a fix, or gives a
-deployment whose parts agree; never a traceback, and never a secret in a message.
+"""Any input in `.env`, `.env.local`, the shell, `userlist` and `servers.yml` is refused with every wrong key and a fix, or gives
+a deployment whose parts agree; never a traceback, and never a secret in a message.
 
-What a search finds becomes a named example in test_settings.py, test_dotenv.py or test_userlist.py.
+What a search finds becomes a named example in test_settings.py, test_dotenv.py, test_userlist.py, test_kinds.py or
+test_server_secrets.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from hubdeploy.settings import kinds
 from tests import reports
+from tests.search import servers
 from tests.search.verdict import Verdict, judge, judge_spoilt
 from tests.search.written import Written, written
 
@@ -37,27 +40,46 @@ def _head(pytestconfig: pytest.Config) -> None:
     reports.add_row(pytestconfig, TABLE, ("profile", "seed", "examples", *(f"{one.value}" for one in Verdict)))
 
 
-def search(found: Counter[Verdict], wanted: profile, number: int | None) -> None:
+class Found(Counter[Verdict]):
+    """How many inputs got each verdict; `of_kinds` are those with kinds of servers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_kinds = Counter[Verdict]()
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether many inputs were accepted and many refused, with kinds of servers too."""
+        return min(self[one] for one in Verdict) > self.total() / 4 and all(
+            self.of_kinds[one] > self.total() / 10 for one in Verdict
+        )
+
+
+def search(found: Found, wanted: profile, number: int | None) -> None:
     """Judges as many examples as the profile asks for, and counts their verdicts."""
 
     @wanted
     @given(written())
     def each(one: Written) -> None:
-        found[judge(one)] += 1
+        verdict = judge(one)
+        found[verdict] += 1
+        found.of_kinds[verdict] += one.servers.content is not None
 
     (each if number is None else seed(number)(each))()
 
 
-def report(config: pytest.Config, name: str, number: int | None, found: Counter[Verdict]) -> None:
-    shares = [f"{found[one]} ({found[one] / found.total():.0%})" for one in Verdict]
+def report(config: pytest.Config, name: str, number: int | None, found: Found) -> None:
+    shares = [
+        f"{found[one]} ({found[one] / found.total():.0%}), {found.of_kinds[one]} of them with kinds" for one in Verdict
+    ]
     reports.add_row(config, TABLE, (name, "always the same" if number is None else number, found.total(), *shares))
 
 
 def test_every_input_is_refused_with_its_keys_or_agrees_everywhere(pytestconfig: pytest.Config) -> None:
-    found: Counter[Verdict] = Counter()
+    found = Found()
     search(found, profile(NORMAL, max_examples=500), None)
     report(pytestconfig, "normal", None, found)
-    assert min(found[one] for one in Verdict) > found.total() / 4
+    assert found.is_mixed
 
 
 @pytest.mark.slow
@@ -67,17 +89,19 @@ def test_ten_thousand_inputs_are_refused_with_their_keys_or_agree_everywhere(
 ) -> None:
     given_number = pytestconfig.getoption(SEED_OPTION) or SEED
     number = secrets.randbelow(2**32) if given_number == "random" else int(given_number) + share
-    found: Counter[Verdict] = Counter()
+    found = Found()
     try:
         search(found, profile(SLOW, max_examples=5_000), number)
     finally:
         report(pytestconfig, "slow", number, found)
     assert found.total() >= 5_000
-    assert min(found[one] for one in Verdict) > found.total() / 4
+    assert found.is_mixed
 
 
 @profile(NORMAL, max_examples=200)
-@given(written(), st.sampled_from([".env", ".env.local", "userlist"]), st.floats(0, 1), st.binary(max_size=3))
+@given(
+    written(), st.sampled_from([".env", ".env.local", "userlist", kinds.FILE]), st.floats(0, 1), st.binary(max_size=3)
+)
 def test_an_input_with_any_bytes_in_it_is_refused_with_a_fix_or_agrees_everywhere(
     one: Written, name: str, share: float, piece: bytes
 ) -> None:
@@ -86,6 +110,12 @@ def test_an_input_with_any_bytes_in_it_is_refused_with_a_fix_or_agrees_everywher
         return content[:at] + piece + content[at + len(piece) // 2 :]
 
     judge_spoilt(one, name, spoil)
+
+
+@pytest.mark.parametrize("field", kinds.declarations())
+def test_each_field_of_a_kind_is_drawn(field: str) -> None:
+    for legal in (True, False):
+        assert not servers.values(field, legal=legal).is_empty
 
 
 def test_a_search_is_the_same_whatever_else_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

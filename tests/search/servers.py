@@ -1,0 +1,420 @@
+"""Files `servers.yml` that a person may write, and what each must come to. What may stand in a kind comes from the declarations;
+a new field needs a drawing here only where it stands for no setting.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from hubdeploy.settings import kinds, readers
+from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.kinds import FILE
+from tests.search.texts import CANARY, texts
+from tests.search.userlists import BAD_NAMES, GROUPS, NAMES
+from tests.search.yaml_styles import Value, Writer
+
+Texts = Mapping[str, str]
+_Draw = st.DrawFn
+
+_KINDS = ("small", "large", "a", "0", "gpu-2", "x" * 32, "default")
+_BAD_KINDS = ("Small", "a b", "-a", "a_b", "x" * 33, "ü", "", "a.b", "a\x1bb")
+_VARIABLES = ("OMP_NUM_THREADS", "HTTP_PROXY", "lower", "_X", "COURSE", "A", "LANG")
+_BAD_VARIABLES = ("a-b", "1A", "NB_UID", "GRANT_SUDO", "JUPYTERHUB_API_TOKEN", "HOME", "MEM_LIMIT", "", "ü")
+_NAMED = ("OPENAI_API_KEY", "HF_TOKEN", "GITLAB_TOKEN", "A1", "DATA_PASSWORD")
+_BAD_NAMED = ("lower", "A-B", "", "1A", "NB_UID", "GRANT_SUDO", "PATH", "HUB_TITLE", "USER_PASSWORD", "X" * 101)
+_SAID = (
+    "Large",
+    "16 GB, for the thesis",
+    "x" * 60,
+    "a: b #c",
+    'it\'s "so"',
+    "ü",
+    "- a",
+    "yes",
+    "12:30",
+    "{a}",
+    "*",
+    "&",
+    "%",
+)
+_UNSAID = ("", "x" * 201, "a\nb", "a\x00", "a\x1b[31m", "a\tb", "\u202eb")
+_VALUES = (
+    "",
+    "1",
+    "no",
+    "1e3",
+    "http://proxy.example.org:3128",
+    "a=b",
+    "a b",
+    " a ",
+    "ü",
+    "'",
+    '"',
+    "\\n",
+    "$HOME",
+    "#",
+    "a\nb",
+    "\t",
+)
+_SPELT_GROUPS = (*GROUPS, "@physics", "Staff", "@C")
+_OF_PROVIDER = ("students", "lab 3", "org:team", "ü")
+# Who may have a kind.
+_WHO = ("users", "groups", "provider_groups")
+_UNKNOWN = ("colour", "memry", "kind", "<<", "Title", "gpus ", "sercets", "environments")
+# Text behind a file that makes it none, or in front of it.
+_BROKEN = (
+    "a: [",
+    "b: 'c",
+    "\tc: d",
+    "? [",
+    "a: *nobody",
+    "a: b: c",
+    "- x\nd: e",
+    "---\nkinds: {}",
+    "%",
+    "a: \x01",
+    "@",
+    "{",
+    "a: !<",
+    "[" * 4000,
+)
+FLAWS = (
+    "illegal", "illegal", "illegal", "unknown", "twice", "type", "type", "no title", "nobody left", "name", "no kinds", "both",
+    "named", "no value", "short", "broken", "broken", "no text", "many", "variable", "memory", "slip",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Servers:
+    """`content` is None where there is no file. `kinds`: name -> field -> value as it is read; what all kinds have is in each.
+    `named`: the secrets that it lists, with their values; None for one that has none. `texts`: path and text of all that
+    stands there; `lines`: path -> its first and its last line. `bad` are the paths that a refusal must name; FILE is the whole
+    file. Where it is not `readable`, nobody knows what it lists."""
+
+    content: bytes | None = None
+    kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    named: Mapping[str, str | None] = field(default_factory=dict)
+    texts: tuple[tuple[str, str], ...] = ()
+    lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    bad: frozenset[str] = frozenset()
+    readable: bool = True
+
+
+# -- what may stand in a kind -----------------------------------------------------------------------------------------
+
+
+def _said(read: Callable[[str], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    return st.sampled_from(_SAID if legal else [one for one in _UNSAID if not _fits(read, one)])
+
+
+def _users(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(list)
+    wrong = st.sampled_from([one for one in BAD_NAMES if "\x00" not in one])
+    return some if legal else st.one_of(st.just(list[Any]()), st.tuples(wrong, st.sampled_from(NAMES)).map(list))
+
+
+def _environment(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    names = st.sampled_from(_VARIABLES if legal else _BAD_VARIABLES)
+    return st.dictionaries(names, st.sampled_from(_VALUES), min_size=0 if legal else 1, max_size=3 if legal else 1)
+
+
+def _secrets(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(_NAMED), min_size=1, max_size=3).map(list)
+    return some if legal else st.one_of(st.just(list[Any]()), st.sampled_from(_BAD_NAMED).map(lambda one: [one]))
+
+
+def _groups(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    spelt: st.SearchStrategy[Value] = st.lists(st.sampled_from(_SPELT_GROUPS), min_size=1, max_size=2).map(list)
+    wrong = st.sampled_from(("-a", "a.b", "", "x" * 33, "@@a")).map(lambda one: [one])
+    return spelt if legal else st.one_of(st.just(list[Any]()), wrong)
+
+
+def _provider_groups(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(_OF_PROVIDER), min_size=1, max_size=2).map(list)
+    wrong = st.sampled_from(("", "x" * 201, "a\x1b", "a\nb")).map(lambda one: [one])
+    return some if legal else st.one_of(st.just(list[Any]()), wrong)
+
+
+# The reader of a field that stands for no setting -> its drawing.
+_DRAWINGS = {
+    "_text": _said,
+    "names_of_users": _users,
+    "names_of_groups": _groups,
+    "_groups_of_the_login": _provider_groups,
+    "_environment": _environment,
+    "_secrets": _secrets,
+}
+
+
+def _fits(read: Callable[[str], Any], text: str) -> bool:
+    try:
+        read(text)
+    except readers.Unfit:
+        return False
+    return True
+
+
+def values(name: str, *, legal: bool) -> st.SearchStrategy[Value]:
+    """Values of a field that its reader takes, or refuses."""
+    declared = kinds.declarations()[name]
+    if declared["instead_of"]:
+        fitting = texts(declared["instead_of"], legal=legal).filter(lambda text: _fits(declared["read"], text) == legal)
+        return fitting if legal else st.one_of(st.just(""), fitting)
+    reader = declared["read"].__qualname__.partition(".")[0]
+    assert reader in _DRAWINGS, f"{name}: write a drawing for {reader} in tests/search/servers.py"
+    return _DRAWINGS[reader](declared["read"], legal=legal)
+
+
+def secret_values(*, legal: bool) -> st.SearchStrategy[str]:
+    """Values of a secret of servers, as .env.local has them."""
+    ends = (
+        ("-of-servers", " with a blank", "=#'\"$x", "ü-日本", "x" * 300)
+        if legal
+        else ("", "1", "\n-in-two-lines", "\x1b-red-red", "x" * 32_000)
+    )
+    return st.sampled_from([f"{CANARY}{end}" for end in ends])
+
+
+# -- whole files ------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def servers(
+    draw: _Draw, s: Settings, groups: Collection[str] = (), flaw: str = "", slips: tuple[str, ...] = ()
+) -> Servers:
+    """A file whose amounts fit the settings, with one of FLAWS if it is named; half of the inputs have none. `groups` are those
+    of the userlist, `slips` are values of other secrets, one of which may stand in it."""
+    if not flaw and draw(st.booleans()):
+        return Servers()
+    made = _Draft(s, groups)
+    _fill(draw, made)
+    if flaw:
+        _spoil(draw, made, flaw, slips)
+    writer = Writer(draw, made.again)
+    writer.whole(made.tree)
+    head = draw(st.sampled_from(("", "", "# kinds of servers\n", "---\n", "%YAML 1.1\n---\n")))
+    tail = made.end or draw(st.sampled_from(("", "", "...\n", "# end")))
+    text = (head + "\n".join(writer.lines) + "\n" + tail).replace("\n", draw(st.sampled_from(("\n", "\n", "\r\n"))))
+    content = (
+        draw(st.sampled_from((b"", b"", b"\xef\xbb\xbf"))) + text.encode() + (b"" if made.is_text else b"\xff\xfe")
+    )
+    before = head.count("\n")
+    return Servers(
+        content,
+        {} if made.bad else {name: _meant(made.tree, table) for name, table in made.kinds.items()},
+        made.values,
+        tuple(writer.texts),
+        {path: (first + before, last + before) for path, (first, last) in writer.spans.items()},
+        frozenset(made.bad),
+        made.is_text and not made.end,
+    )
+
+
+def _meant(tree: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """What a kind comes to."""
+    names = [unicodedata.normalize("NFC", one.lower()) for one in table.get("users", ())]
+    environment = {**tree.get("environment", {}), **table.get("environment", {})}
+    return {
+        **{key: text for key, text in table.items() if isinstance(text, str)},
+        **read(table),
+        **({"users": tuple(dict.fromkeys(names))} if names else {}),
+        **({"groups": _groups_meant(table)} if "groups" in table else {}),
+        **({"provider_groups": tuple(dict.fromkeys(table["provider_groups"]))} if "provider_groups" in table else {}),
+        "environment": tuple(sorted(environment.items())),
+        "secrets": tuple(sorted({*tree.get("secrets", ()), *table.get("secrets", ())})),
+    }
+
+
+@dataclass
+class _Draft:
+    s: Settings
+    groups: Collection[str]
+    tree: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, str | None] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+    # Keys that stand there once more, behind all others: the path of their table, the key, and its value.
+    again: list[tuple[str, str, Value]] = field(default_factory=list)
+    end: str = ""
+    is_text: bool = True
+
+    @property
+    def kinds(self) -> dict[str, dict[str, Any]]:
+        return self.tree["kinds"]  # type: ignore[no-any-return]
+
+
+def _fill(draw: _Draw, made: _Draft) -> None:
+    if draw(st.booleans()):
+        made.tree["environment"] = draw(values("environment", legal=True))
+    if draw(st.integers(0, 2)) == 0:
+        made.tree["secrets"] = draw(values("secrets", legal=True))
+    made.tree["kinds"] = {}
+    names = draw(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=3, unique=True))
+    for name in names:
+        chosen = [one for one in kinds.declarations() if one == "title" or draw(st.integers(0, 2)) == 0]
+        table = {one: draw(values(one, legal=True)) for one in draw(st.permutations(chosen))}
+        _fit(made, table)
+        made.kinds[name] = table
+    # One is for everybody.
+    everybodys = made.kinds[draw(st.sampled_from(names))]
+    for key in _WHO:
+        everybodys.pop(key, None)
+    made.values = {name: draw(secret_values(legal=True)) for name in _names(made)}
+    made.tree = {key: made.tree[key] for key in draw(st.permutations(list(made.tree)))}
+
+
+def _names(made: _Draft) -> list[str]:
+    tables = (made.tree, *made.kinds.values())
+    lists = [table["secrets"] for table in tables if isinstance(table.get("secrets"), list)]
+    return list(dict.fromkeys(name for one in lists for name in one if name in _NAMED))
+
+
+def _fit(made: _Draft, table: dict[str, Any]) -> None:
+    """Takes out what contradicts."""
+    for key in ("guarantee", "memory"):
+        if contradicts(made.s, read(table)):
+            table.pop(key, None)
+    if not set(_groups_meant(table)) <= set(made.groups):
+        table.pop("groups")
+    if made.s.authenticator not in ("github", "oidc"):
+        table.pop("provider_groups", None)
+
+
+def _groups_meant(table: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.lower().removeprefix("@") for one in table.get("groups", ())))
+
+
+def read(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Field -> value, of the fields that stand for a setting."""
+    declared = kinds.declarations()
+    return {key: declared[key]["read"](text) for key, text in table.items() if declared[key]["instead_of"]}
+
+
+def contradicts(s: Settings, own: Mapping[str, Any]) -> bool:
+    """Whether a kind has memory that does not fit; `own` are the values that it says itself."""
+    sure, limit = own.get("guarantee", s.memory_guarantee), own.get("memory", s.memory_limit)
+    host = s.host_memory
+    return bool(sure) and ((bool(limit) and sure > limit) or (bool(host) and host - sure < 2**29))
+
+
+# -- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def _spoil(draw: _Draw, made: _Draft, flaw: str, slips: tuple[str, ...]) -> None:
+    name = draw(st.sampled_from(list(made.kinds)))
+    table, at = made.kinds[name], f"kinds.{name}"
+    if flaw == "illegal":
+        key = draw(st.sampled_from(list(kinds.declarations())))
+        table[key] = draw(values(key, legal=False))
+        made.bad.add(f"{at}.{key}")
+    elif flaw == "unknown":
+        place, prefix = draw(st.sampled_from([(made.tree, ""), (table, f"{at}.")]))
+        key = draw(st.sampled_from(_UNKNOWN))
+        place[key] = draw(st.sampled_from(("x", ["x"], {"x": "y"})))
+        made.bad.add(prefix + key)
+    elif flaw == "twice":
+        place, prefix = draw(st.sampled_from([(made.tree, ""), (made.kinds, "kinds."), (table, f"{at}.")]))
+        key = draw(st.sampled_from(list(place)))
+        made.again.append((prefix, key, place[key]))
+        made.bad.add(prefix + key)
+    elif flaw == "type":
+        _mistype(draw, made, table, at)
+    elif flaw == "no title":
+        del table["title"]
+        made.bad.add(at)
+    elif flaw == "nobody left":
+        for one in made.kinds.values():
+            one["users"] = draw(values("users", legal=True))
+        made.bad.add("kinds")
+    elif flaw == "name":
+        wrong = draw(st.sampled_from(_BAD_KINDS))
+        made.tree["kinds"] = {wrong if one == name else one: table for one, table in made.kinds.items()}
+        made.bad.add(f"kinds.{wrong}" if wrong.isprintable() else "kinds")
+    elif flaw == "no kinds":
+        made.tree["kinds"] = draw(st.sampled_from(("x", ["a"], {}, "")))
+        made.bad.add("kinds")
+    elif flaw == "both":
+        place, path = draw(st.sampled_from([(made.tree, "secrets"), (table, at)]))
+        place["secrets"] = [*place.get("secrets", []), "IN_BOTH"]
+        place["environment"] = {**place.get("environment", {}), "IN_BOTH": "x"}
+        made.values["IN_BOTH"] = draw(secret_values(legal=True))
+        made.bad.add(path)
+    elif flaw == "named":
+        place, path = draw(st.sampled_from([(made.tree, "secrets"), (table, f"{at}.secrets")]))
+        place["secrets"] = draw(values("secrets", legal=False))
+        made.bad.add(path)
+    elif flaw == "variable":
+        place, path = draw(st.sampled_from([(made.tree, "environment"), (table, f"{at}.environment")]))
+        place["environment"] = draw(values("environment", legal=False))
+        made.bad.add(path)
+    elif flaw in ("no value", "short"):
+        table["secrets"] = [*table.get("secrets", []), "MISSING"]
+        made.values["MISSING"] = None if flaw == "no value" else draw(secret_values(legal=False))
+    elif flaw == "memory":
+        table |= {"memory": "1G", "guarantee": draw(st.sampled_from(("1025M", "2G")))}
+    elif flaw == "many":
+        made.tree["kinds"] = {f"k{number}": {"title": "A"} for number in range(33)}
+        made.bad.add("kinds")
+    elif flaw == "broken":
+        made.end = draw(st.sampled_from(_BROKEN)) + "\n"
+        made.bad.add(FILE)
+    elif flaw == "no text":
+        made.is_text = False
+        made.bad.add(FILE)
+    elif flaw == "slip":
+        _slip(draw, made, table, at, slips)
+    _drop_what_is_named_no_more(made)
+
+
+def _mistype(draw: _Draw, made: _Draft, table: dict[str, Any], at: str) -> None:
+    """A value of another type than is wanted there."""
+    key = draw(st.sampled_from([*table, "environment", "secrets", "the kind", "for all"]))
+    if key == "the kind":
+        made.kinds[at.removeprefix("kinds.")] = draw(st.sampled_from(("x", ["x"], "")))
+        made.bad.add(at)
+        return
+    place, prefix = (table, f"{at}.") if key != "for all" else (made.tree, "")
+    key = draw(st.sampled_from(("environment", "secrets"))) if key == "for all" else key
+    wrong: dict[str, tuple[Value, ...]] = {
+        "environment": ("x", "", ["x"], {"A": ["1"]}, {"A": {"b": "c"}}),
+        "secrets": ("x", "", {"x": "y"}, [["x"]]),
+        **dict.fromkeys(_WHO, ("ada", "", {"ada": "x"}, [["ada"]])),
+    }
+    place[key] = draw(st.sampled_from(wrong.get(key, (["x"], {"x": "y"}, list[Any]()))))
+    made.bad.add(prefix + key)
+
+
+def _slip(draw: _Draw, made: _Draft, table: dict[str, Any], at: str, slips: tuple[str, ...]) -> None:
+    """A secret's value, where anybody can read it. Its place is named because of what stands in `texts`."""
+    own = [value for value in made.values.values() if value]
+    value = draw(st.sampled_from([*own, *slips])) if own or slips else f"{CANARY}-of-nobody"
+    if not own and not slips:
+        table["secrets"] = ["SLIPPED"]
+        made.values["SLIPPED"] = value
+    before = draw(st.sampled_from(("", "x", "http://ada:")))
+    place = draw(st.sampled_from(("environment", "for all", "users", "key", "secrets", "title")))
+    if place in ("environment", "for all"):
+        tree = table if place == "environment" else made.tree
+        tree["environment"] = {**tree.get("environment", {}), "SLIP": before + value}
+    elif place == "key":
+        table[value] = "x"
+        made.bad.add(f"{at}.***")
+    elif place == "title" and len(before + value) <= 60:
+        table["title"] = before + value
+    else:
+        table["users"] = ["ada", f"/{value}"]
+        made.bad.add(f"{at}.users")
+
+
+def _drop_what_is_named_no_more(made: _Draft) -> None:
+    tables = (
+        [made.tree, *(one for one in (made.tree["kinds"] or {}).values() if isinstance(one, dict))]
+        if isinstance(made.tree.get("kinds"), dict)
+        else [made.tree]
+    )
+    named = {one for table in tables for one in table.get("secrets", ()) if isinstance(one, str)}
+    made.values = {name: value for name, value in made.values.items() if name in named}
