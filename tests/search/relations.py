@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -332,6 +332,16 @@ _GUARANTEE, _LIMIT = ("USER_MEMORY_GUARANTEE", "guarantee"), ("USER_MEMORY_LIMIT
 def of_servers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[Relation]:
     """The rules about what kinds of servers say. Those about memory are of the settings alone where there are no kinds."""
     for name, own in kinds.items() or {"": {}}.items():
+        if "image" in own:
+
+            def is_an_image(s: Settings, users: Users, image: str = own["image"]) -> bool:
+                ours = image in ("anaconda3", "base-notebook", "minimal-notebook", "hub", "proxy")
+                one = replace(s, notebook_image=f"{s.image_namespace}/{image}:{s.image_tag}" if ours else image)
+                rules = (images_that_serve_users, images_of_one_tag, images_that_can_be_pulled)
+                return all(rule.agrees(one, users) for rule in rules)
+
+            keys = frozenset(["IMAGE_NAMESPACE", "DOCKER_MACHINE_NAME", "IMAGE_TAG"])
+            yield Relation(keys, frozenset([f"kinds.{name}.image"]), is_an_image)
         if "provider_groups" in own:
             path = frozenset([f"kinds.{name}.provider_groups"])
             keys = frozenset(["AUTHENTICATOR", *_LOGINS.split()])

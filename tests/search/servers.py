@@ -146,7 +146,7 @@ _DRAWINGS = {
     "names_of_users": _users,
     "names_of_groups": _groups,
     "_groups_of_the_login": _provider_groups,
-    "_environment": _environment,
+    "_variables": _environment,
     "_secrets": _secrets,
 }
 
@@ -258,6 +258,10 @@ def _fill(draw: _Draw, made: _Draft) -> None:
         chosen = [one for one in kinds.declarations() if one == "title" or draw(st.integers(0, 2)) == 0]
         table = {one: draw(values(one, legal=True)) for one in draw(st.permutations(chosen))}
         _fit(made, table)
+        own = table.get("environment")
+        if isinstance(own, dict) and made.tree.get("environment"):
+            # Of a variable that all have, the kind's own value counts.
+            own[draw(st.sampled_from(list(made.tree["environment"])))] = "of this kind"
         made.kinds[name] = table
     # One is for everybody.
     everybodys = made.kinds[draw(st.sampled_from(names))]

@@ -198,7 +198,8 @@ def _damage(draw: st.DrawFn, draft: _Draft, kind: str) -> None:
         unknown = draw(st.sampled_from([*_UNKNOWN, *_misspelt(key)]))
         lines.append(_statement(draw, draft, unknown, draw(st.sampled_from(["", "x", "<x>", "a b"]))))
     elif kind == "committed":
-        key = draw(st.sampled_from([*secret_keys(), *draft.named]))
+        of_servers = bool(draft.named) and draw(st.booleans())
+        key = draw(st.sampled_from(list(draft.named) if of_servers else secret_keys()))
         draft.sources[SHARED].setdefault(key, _any_text(draw, draft, key))
     elif kind == "broken":
         lines.append(_without(draft, name, key, draw(st.sampled_from(styles.BROKEN))))
