@@ -170,7 +170,10 @@ class Person:
         body = {"type": "notebook", "format": "json", "content": {**_NOTEBOOK, "cells": cells}}
         await self._ask(f"{contents}?content=0&hash=1")
         await self._call("PUT", contents, body)
-        await self._call("POST", f"{contents}/checkpoints")
+        await asyncio.gather(
+            self._ask(f"{contents}?content=0&hash=1"), self._ask("api/contents?content=1&hash=0"),
+            self._ask(f"{contents}/checkpoints"), self._call("POST", f"{contents}/checkpoints"),
+        )  # fmt: skip
         self._tell(rehearsals.SAVE, time.monotonic() - begun, "")
 
     async def stop(self) -> None:

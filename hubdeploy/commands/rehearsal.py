@@ -333,7 +333,8 @@ class _Watch:
 
     def _processor(self, name: str) -> float:
         """The part of one processor that a container took between the first look and the last."""
-        (first, before), *_, (last, after) = self._looks.get(name) or [(0.0, Use(0, 0.0, ""))] * 2
+        looks = self._looks.get(name) or [(0.0, Use(0, 0.0, ""))]
+        (first, before), (last, after) = looks[0], looks[-1]
         return (after.processor - before.processor) / (last - first) if last > first else 0.0
 
 

@@ -246,11 +246,11 @@ def test_the_simulated_ask_for_what_a_browser_asks_for(hub: Clone, page: Page) -
 
     window.open_notebook(page)
     window.run_cell(page, "print(6 * 7)").filter(has_text="42").wait_for(timeout=window.RUN_WITHIN)
-    with page.expect_response(
-        lambda answer: answer.url.partition("?")[0].endswith("/checkpoints") and answer.status == 201
-    ):
-        page.keyboard.press("Control+s")
-    assert written - {"PUT lab/api/workspaces/default"} == {
+    page.keyboard.press("Control+s")
+    with page.expect_response(lambda answer: "/checkpoints" in answer.url and answer.request.method == "POST"):
+        page.get_by_role("button", name="Rename and Save").click()
+    # The simulated give their notebook no other name.
+    assert written - {"PUT lab/api/workspaces/default", "PATCH api/contents/ONE"} == {
         "POST api/contents", "POST api/sessions", "PATCH api/sessions/ONE", "PUT api/contents/ONE",
         "POST api/contents/ONE/checkpoints",
     }  # fmt: skip

@@ -210,6 +210,11 @@ def test_what_was_heard_and_seen_makes_the_figures(monkeypatch: pytest.MonkeyPat
         place.uses = {"lab-hub": Use(10**7, seconds / 2, ""), "lab-proxy": Use(10**6, seconds / 4, "")}
         place.uses |= {f"lab-user-rehearsal00{number}-2e": server for number in (1, 2)}
         hear(Host(seconds, 0.5, 0.1, 4 * GB, 4))
+        if not seconds:
+            once = watch.load(place.settings, 16 * GB)
+            assert (once.person, once.components, once.servers) == (10**8, 0.0, 0.0), (
+                "one look says nothing of processors"
+            )
     hear(Event(70, 2, rehearsals.FAILED, why="no kernel"))
     load = watch.load(place.settings, 16 * GB)
     assert (load.processors, load.available, load.cap, load.guarantee) == (4, 5 * GB, 16 * GB, 256 * 1024**2)
