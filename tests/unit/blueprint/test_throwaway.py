@@ -71,6 +71,15 @@ def test_a_drill_runs_the_real_images_and_a_canary_the_same_under_names_that_nob
     assert {one.memory_guarantee for one in (*of_canary.contract.kinds, *of_drill.contract.kinds)} == {None}
 
 
+@pytest.mark.parametrize("kind", throwaway.KINDS)
+def test_it_has_no_secret_of_users_servers(real: Settings, kind: str) -> None:
+    kinds = (Kind("a", 1, "A", secrets=("LICENCE",)),)
+    real = dataclasses.replace(real, kinds=kinds, server_secrets={"LICENCE": Secret("of the lab")})
+    drawn = draw.draw(throwaway.settings_of(real, kind, "ada"), FACTS)
+    assert drawn.contract.kinds[0].secrets == ()
+    assert drawn.server_secrets.kinds == {}
+
+
 def test_its_login_is_its_own_and_lets_in_its_user_alone(real: Settings, thrown_away: Settings) -> None:
     contract = draw.draw(thrown_away, FACTS).contract
     assert (contract.login.name, contract.users) == ("shared-password", (User("canary"),))
