@@ -33,7 +33,7 @@ def mounted(user: str, found: Settings, folder: Path, monkeypatch: pytest.Monkey
     """The volume that the real spawner asks for, configured by the document that these settings give."""
     contract = documents.contract(found, 2**33)
     config = hub_image.load_config(contract, folder)
-    server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
+    server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user, groups=[]))
     engine = FakeEngine()
     engine.made_from = contract.servers
     monkeypatch.setattr(type(server), "client", engine)

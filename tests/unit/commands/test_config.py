@@ -45,6 +45,8 @@ def test_each_value_of_a_kind_says_where_it_comes_from(tmp_path: Path, capsys: p
     assert found["kinds"]["large"] == {
         "title": {"value": "Large", "from": "servers.yml:4"},
         "users": {"value": ["ada"], "from": "servers.yml:4"},
+        "image": {"value": "crypticlabs-jupyterhub/base-notebook:latest", "from": "DOCKER_NOTEBOOK_IMAGE"},
+        "command": {"value": "start-singleuser.sh", "from": "DOCKER_SPAWN_CMD"},
         "memory": {"value": "1536M", "from": "servers.yml:4"},
         "guarantee": {"value": None, "from": "servers.yml:4"},
         "cpus": {"value": 1.5, "from": "USER_CPU_LIMIT"},

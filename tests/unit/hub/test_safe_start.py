@@ -62,7 +62,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         user: str = "ann", options: Any = None, fails: int = 0, state: Any = None, link: str = "", **changes: Any
     ) -> Started:
         config = hub_image.load_config(contract(**changes), tmp_path)
-        server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user))
+        server = config.JupyterHub.spawner_class(config=config, user=SimpleNamespace(name=user, groups=[]))
         engine = Engine(fails, state or {"ExitCode": 3, "OOMKilled": False}, link)
         engine.made_from = contract(**changes).servers
         monkeypatch.setattr(type(server), "client", engine)
