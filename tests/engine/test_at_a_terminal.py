@@ -74,7 +74,7 @@ def test_an_operator_reads_whole_names_declines_interrupts_and_goes_on(
 
     code, lines = at_terminal(project, "up", "--yes", at="-hub is stopped (", keys="\x03")
     assert code == 130, lines[-8:]
-    assert any(re.search(r"stopped by Ctrl-C: \d+ of 11 steps are done, and stay so", line) for line in lines), lines
+    assert any(re.search(r"stopped by Ctrl-C: \d+ of 12 steps are done, and stay so", line) for line in lines), lines
     assert "  do:        run the same command again: it goes on from here" in lines
     (project.root / "base-notebook" / "version").write_text("2\n")
     project.up(yes=True)

@@ -127,7 +127,7 @@ def test_network_and_volumes_make_just_those(client: docker.DockerClient, checko
     assert len(client.networks.list(filters=checkout.own)) == 2
     assert not client.volumes.list(filters=checkout.own)
     assert invoke(checkout, "volumes").returncode == 0
-    assert len(client.volumes.list(filters=checkout.own)) == 11
+    assert len(client.volumes.list(filters=checkout.own)) == 12
     assert invoke(checkout, "volumes").stdout == "nothing to do\n"
 
 

@@ -167,7 +167,8 @@ def test_the_plan_makes_none_of_what_is_taken_over(project: Project, older: Olde
     operations = [step.operation for step in project.plan().steps]
     made = [one.spec.name for one in operations if isinstance(one, op.NetworkExists | op.VolumeExists)]
     own = [
-        "routes", "proxy", "guard", "filter", "hub", "states", "reserve", "clock", "backup", "backup-documents", "proxy-api",
+        "routes", "proxy", "guard", "filter", "server-secrets", "hub", "states", "reserve", "clock", "backup",
+        "backup-documents", "proxy-api",
     ]  # fmt: skip
     assert made == [f"{project.name}-{end}" for end in own]
     (hub,) = [one.spec for one in operations if isinstance(one, op.ContainerCreated) and one.spec.role == "hub"]

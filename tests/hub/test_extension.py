@@ -120,7 +120,7 @@ def extended(
     # A setting of servers: its declaration, the contract's field, and where it acts.
     replace(library / "settings" / "declarations.py", "    authenticator: str = setting(", SETTINGS)
     replace(library / "contract" / "documents.py", _LAST_FIELD, f'{_LAST_FIELD}    motto: str = "none"\n')
-    acts = '    environment = {**kind.environment, "TZ": kind.timezone, '
+    acts = '    environment = {**kind.environment, **secrets.of(kind), "TZ": kind.timezone, '
     replace(library / "contract" / "servers.py", acts, f'{acts}"MOTTO": kind.motto, ')
     clone.shell.update(PASSPHRASE=PASSPHRASE, USER_MOTTO="onward")
     yield clone
