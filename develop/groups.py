@@ -292,8 +292,8 @@ GROUPS = (
         ("backup", "hubdeploy/contract", "requirements-dev.lock", "tests/hub_modules.py", "tests/unit/backup/test_returning.py"),
         6,
     ),
-    Group("search-1", (_SEARCH_HALF.format("one half"),), _SEARCHED, 6),
-    Group("search-2", (_SEARCH_HALF.format("other half"),), _SEARCHED, 6),
+    Group("search-1", (_SEARCH_HALF.format("one half"),), _SEARCHED, 8),
+    Group("search-2", (_SEARCH_HALF.format("other half"),), _SEARCHED, 8),
     Group(
         "compose-syntax",
         ("tests/engine/test_compose_syntax.py",),
