@@ -47,8 +47,8 @@ class Assets:
         self._one_at_a_time = threading.Lock()
 
     def take_all(self, engine: APIClient, images: Sequence[str], carried: Mapping[str, str]) -> None:
-        """Those of `images`, and of all images that servers run; `carried` are the deployment's labels. The first of `images`
-        is that of a user who has not chosen another."""
+        """The files of `images`, and of all images that servers run; `carried` are the deployment's labels. Users who have not
+        chosen another image get the first of `images`."""
         self._first = images[0]
         wanted = [*(f"{key}={value}" for key, value in carried.items()), f"{labels.ROLE}={labels.SERVER}"]
         try:

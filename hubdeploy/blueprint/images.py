@@ -22,7 +22,7 @@ def needed(settings: Settings) -> tuple[str, ...]:
 
 
 def foreign(settings: Settings) -> tuple[str, ...]:
-    """The images that are not built here: BASE_IMAGE, foreign images of components, and those of users' servers."""
+    """The images that are not built here: BASE_IMAGE, foreign images of components and of users' servers."""
     components = [one.image for one in COMPONENTS if one.image not in family.FAMILY]
     servers = [one for one in settings.server_images if settings.member_of(one) is None]
     return tuple(dict.fromkeys([settings.base_image, *components, *servers]))

@@ -63,7 +63,7 @@ class Secret(Generic[_Value]):
 @dataclass(frozen=True)
 class User:
     """Somebody who may log in. Names are lower case, as JupyterHub normalises them. With `keep` no limit of time stops their
-    server. `groups` are those of userlist, by name; of `reads` among them the user only reads the shared folder."""
+    server. `groups` are the user's in userlist, by name; in `reads` among them the user only reads the shared folder."""
 
     name: str
     admin: bool = False
@@ -134,7 +134,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Folder:
-    """What users share, under its name: a volume of the engine, or a `path` of its host. `options` are those of the engine's own
+    """What users share, under its name: a volume of the engine, or a `path` of its host. `options` are for the engine's own
     driver, for a volume on another machine. `writers` and `readers` are users, None for everybody, in the order of their names;
     `kinds`: only servers of these have it, all if it is None. `ours`: the deployment makes the volume, and its files are kept."""
 

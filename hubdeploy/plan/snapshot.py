@@ -74,8 +74,8 @@ class VolumeState:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """`files` are those below the directory that is read back, None where they were not read. `created` is seconds since
-    1970. `variables` are those of a user's server that have secrets."""
+    """`files` lie below the directory that is read back, None where they were not read. `created` is seconds since
+    1970. `variables`: name -> value, of a user's server, as far as they are secrets."""
 
     id: str
     name: str

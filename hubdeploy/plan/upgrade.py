@@ -1,5 +1,5 @@
-"""The steps around new images: a hub's is proved on a copy of the database, a canary tries it and those of users' servers before
-anybody gets them, and what a new hub replaces is kept, to go back to. Pure.
+"""The steps around new images: a hub's is proved on a copy of the database, a canary tries it and the images of users' servers
+before anybody gets them, and what a new hub replaces is kept, to go back to. Pure.
 """
 
 from __future__ import annotations
