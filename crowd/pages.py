@@ -1,4 +1,4 @@
-"""What a browser finds in the pages of the hub and of JupyterLab: which files they name, and what JupyterLab is told. Pure.
+"""Reads pages of the hub and of JupyterLab as a browser does: the files that they name, and JupyterLab's configuration. Pure.
 
 Nothing of it is a list of ours, so it follows the version of both.
 """
@@ -50,7 +50,7 @@ class Page:
         self.url, self.html = url, html
         # The values of a form on it, as a browser would send them unchanged.
         self.fields = reader.fields
-        # What JupyterLab is told; empty for any other page.
+        # JupyterLab's configuration; empty for any other page.
         self.config = reader.config
         self._files = [one for one in reader.files if not one.startswith("data:")]
 

@@ -37,7 +37,8 @@ _DEPLOYMENT = (
 _MATRIX_ROW = "tests/hub/test_matrix.py::test_a_deployment_with_these_settings_works[{}]"
 _MATRIX = (
     *_DEPLOYMENT, "tests/hub/test_matrix.py", "tests/hub/matrix.py", "tests/hub/stage.py", "tests/hub/volumes.py",
-    "tests/hub/authority.py", "tests/hub/github_standin.py", "tests/hub/foreign_image.py", "tests/hub/docker_stacks",
+    "tests/hub/authority.py", "tests/hub/github_standin.py", "tests/web_server.py", "tests/hub/foreign_image.py",
+    "tests/hub/docker_stacks",
 )  # fmt: skip
 _PROVIDER = ("tests/hub/provider.py", "tests/hub/authority.py", "tests/nanoidp.py")
 _IMAGES = "tests/hub/test_images.py"
@@ -116,7 +117,7 @@ GROUPS = (
         "outside",
         ("tests/hub/test_outside.py",),
         (*_DEPLOYMENT, "tests/hub/test_outside.py", "tests/hub/outside.py", "tests/hub/walls.py", "tests/hub/authority.py",
-         "tests/hub/github_standin.py", "tests/documents.py", "docs/going-public.md"),
+         "tests/hub/github_standin.py", "tests/web_server.py", "tests/documents.py", "docs/going-public.md"),
         6,
     ),
     Group(
@@ -253,7 +254,8 @@ GROUPS = (
     Group(
         "courses",
         ("tests/hub/test_courses.py",),
-        (*_DEPLOYMENT, "tests/hub/test_courses.py", "tests/git_server.py", "tests/hub/authority.py", "tests/hub/browser.py",
+        (*_DEPLOYMENT, "tests/hub/test_courses.py", "tests/git_server.py", "tests/web_server.py", "tests/hub/authority.py",
+         "tests/hub/browser.py",
          "tests/hub/window.py"),
         8,
     ),
@@ -282,7 +284,8 @@ GROUPS = (
         "rehearsal-elsewhere",
         (f"{_REHEARSAL}::test_under_another_login_and_path_they_work_as_well",
          f"{_REHEARSAL}::test_the_simulated_ask_for_what_a_browser_asks_for"),
-        (*_DEPLOYMENT, _REHEARSAL, "tests/hub_modules.py", "tests/hub/github_standin.py", "tests/hub/browser.py",
+        (*_DEPLOYMENT, _REHEARSAL, "tests/hub_modules.py", "tests/hub/github_standin.py", "tests/web_server.py",
+         "tests/hub/browser.py",
          "tests/hub/window.py"),
         8,
     ),

@@ -184,7 +184,7 @@ async def create(gate: Gate, asked: Asked) -> Answer:
     name = servers.filled(kind.server_name, wish.user)
     if asked.query.get("name") != name:
         raise Refused(f"a name that is not the one of {wish.user}'s server"[:200])
-    # Those of a simulated person have no names.
+    # The volumes of a simulated person have no names.
     simulated = rehearsals.is_simulated(wish.user)
     volumes = () if simulated else servers.volumes(kind, wish.user)
     if not all(servers.is_name(one) for one in (name, *(volume.name for volume in volumes))):
@@ -222,12 +222,9 @@ async def _bounds_volumes(gate: Gate, kind: ServerKind) -> bool:
 async def _usable(gate: Gate, volume: str) -> bool:
     """True if the volume is there already, False if the engine will make it. Raises Refused if it is something else than a
     user's volume of this deployment. One without the label of any deployment was there before all of them."""
-    answer = await gate.engine.ask("GET", f"/volumes/{volume}")
-    if answer.status == HTTPStatus.NOT_FOUND:
+    carried = await _labels_of(gate, volume)
+    if carried is None:
         return False
-    if not answer.found:
-        raise Away(f"the volume {volume} cannot be looked at")
-    carried = answer.content.get("Labels") or {}
     if labels.DEPLOYMENT in carried and carried.get(labels.ROLE) != labels.VOLUME:
         raise Refused(f"the volume {volume}, which is no user's")
     if carried.get(labels.DEPLOYMENT, _own(gate)) != _own(gate) and volume.startswith(f"{_own(gate)}-"):
@@ -240,18 +237,25 @@ async def _unusable(gate: Gate, folder: Folder) -> str:
     machine, it refuses itself where they are not there."""
     if folder.path or folder.options:
         return ""
-    answer = await gate.engine.ask("GET", f"/volumes/{folder.volume}")
-    if answer.status == HTTPStatus.NOT_FOUND:
+    carried = await _labels_of(gate, folder.volume)
+    if carried is None:
         # The engine would make an empty one, of root's.
         return f"there is no volume {folder.volume}"
-    if not answer.found:
-        raise Away(f"the volume {folder.volume} cannot be looked at")
-    carried = answer.content.get("Labels") or {}
     owner = carried.get(labels.DEPLOYMENT)
     is_own = owner == _own(gate) and carried.get(labels.ROLE) == labels.SHARED
     if is_own if folder.ours else not owner:
         return ""
     return f"the volume {folder.volume} is no folder that was made for it"
+
+
+async def _labels_of(gate: Gate, volume: str) -> Mapping[str, str] | None:
+    """What a volume carries; None if it is not there."""
+    answer = await gate.engine.ask("GET", f"/volumes/{volume}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return None
+    if not answer.found:
+        raise Away(f"the volume {volume} cannot be looked at")
+    return answer.content.get("Labels") or {}
 
 
 def _own(gate: Gate) -> str:

@@ -136,7 +136,10 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     @property
     def _groups(self) -> frozenset[str]:
-        """The user's groups, those that the login named among them."""
+        """The user's groups, where a kind is for groups that the login names. The database is asked only then, as each look at a
+        server asks for its kind."""
+        if not any(kind.provider_groups for kind in self.kinds.kinds):
+            return frozenset()
         return frozenset(group.name for group in self.user.groups)
 
     def _take_kind(self, name: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import urlsplit
+
+from tests.web_server import WebServer
 
 _ANSWER_WITHIN = 60
 _AUTHOR = ("-c", "user.name=Teacher", "-c", "user.email=teacher@example.org", "-c", "commit.gpgSign=false")
@@ -31,7 +31,7 @@ def git(*words: str, cwd: Path) -> str:
     return found.stdout
 
 
-class GitServer:
+class GitServer(WebServer):
     """Serves the repositories below `root` on `address` and a free port while it is entered; `url` is where they are.
 
     `moved` leads a path to another address, as a host does whose repository has moved. `asked` are all paths that were asked for,
@@ -42,23 +42,7 @@ class GitServer:
         self.moved: dict[str, str] = {}
         self.asked: list[str] = []
         self.logins: list[str] = []
-        self._server = ThreadingHTTPServer((address, 0), _handler_of(self))
-        self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"{'https' if tls else 'http'}://{address}:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> GitServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(address, _handler_of(self), tls)
 
     def push(self, name: str, files: dict[str, str | None], links: dict[str, str] | None = None) -> str:
         """One more commit on the branch main of a repository, which is made if need be: path -> text, or None to remove it;

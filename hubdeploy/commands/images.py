@@ -30,7 +30,7 @@ def notebook_image(deployment: Deployment) -> None:
 
 
 def pull(deployment: Deployment) -> None:
-    """The images that are not built here are on the engine. Those of users' servers fit the hub."""
+    """The images that are not built here are on the engine, and the images of users' servers among them fit the hub."""
     _pull(deployment, *wanted.foreign(deployment.settings))
 
 

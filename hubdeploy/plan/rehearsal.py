@@ -14,7 +14,7 @@ from hubdeploy.contract.rehearsals import Event, Host
 
 # Seconds within which 95 of 100 pages and cells must come for a class that does not wait, and all starts together.
 PAGE_WITHIN, CELL_WITHIN, START_WITHIN = 1.0, 0.5, 60.0
-# What is told in a table: what happened -> its words.
+# The rows of the table: what happened -> its words.
 TIMED = {
     rehearsals.PAGE: "a page",
     rehearsals.LOGGED_IN: "login",

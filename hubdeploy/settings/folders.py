@@ -30,17 +30,17 @@ _CLOSED = (
     "/var/lib/docker",
     "/var/run",
 )
-_VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
-_NFS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):(/[^\s,:]*)")
-_CIFS = re.compile(r"//([A-Za-z0-9.-]+)(/[^\s,:/]+)+")
 
 
-def _volume(text: str) -> str:
-    if _VOLUME.fullmatch(text) is None:
-        raise readers.Unfit(
-            "is not a volume's name", "the name of a volume of the engine", "docker volume ls shows them"
-        )
-    return text
+def _fitting(pattern: str, found: str, wanted: str, fix: str) -> Callable[[str], str]:
+    """A reader of texts that fit the pattern as a whole."""
+
+    def read(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise readers.Unfit(found, wanted, fix)
+        return text
+
+    return read
 
 
 def _path(text: str) -> str:
@@ -52,18 +52,18 @@ def _path(text: str) -> str:
     return text
 
 
-def _nfs(text: str) -> str:
-    if _NFS.fullmatch(text) is None:
-        raise readers.Unfit(
-            "is no folder of an NFS server", "SERVER:/FOLDER", "write such as nas.example.org:/export/data"
-        )
-    return text
-
-
-def _cifs(text: str) -> str:
-    if _CIFS.fullmatch(text) is None:
-        raise readers.Unfit("is no share of a CIFS server", "//SERVER/SHARE", "write such as //nas.example.org/data")
-    return text
+_volume = _fitting(
+    "[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}", "is not a volume's name", "the name of a volume of the engine",
+    "docker volume ls shows them",
+)  # fmt: skip
+_nfs = _fitting(
+    r"([A-Za-z0-9.-]+|\[[0-9a-f:]+\]):(/[^\s,:]*)", "is no folder of an NFS server", "SERVER:/FOLDER",
+    "write such as nas.example.org:/export/data",
+)  # fmt: skip
+_cifs = _fitting(
+    r"//([A-Za-z0-9.-]+)(/[^\s,:/]+)+", "is no share of a CIFS server", "//SERVER/SHARE",
+    "write such as //nas.example.org/data",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     problems: list[Problem] = []
     for number, name, words in _entries(text):
         where = f"{source}:{number}"
-        found = _group_problems(where, name, words) if name.startswith("@") else _problems(where, name, words)
+        found = _problems(where, name, words)
         if name in said and said[name][0] != frozenset(words):
             before = f"has other flags or groups here than on line {said[name][1]}"
             found.append(Problem(where, name, before, "each name once", "delete one of the two lines"))
@@ -77,7 +77,7 @@ def _entries(text: str) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _user(name: str, words: frozenset[str], said: Mapping[str, tuple[frozenset[str], int]]) -> User:
-    """A user, by the words of their line and by what is said of their groups."""
+    """A user as their own line and the lines of their groups describe them."""
     found = {match[1]: match[2] for match in map(_MEMBERSHIP.fullmatch, words) if match}
     of_groups = {group: said.get(f"@{group}", (frozenset[str](), 0))[0] for group in sorted(found)}
     reads = [
@@ -89,10 +89,14 @@ def _user(name: str, words: frozenset[str], said: Mapping[str, tuple[frozenset[s
 
 
 def _problems(where: str, name: str, words: Sequence[str]) -> list[Problem]:
-    """What is wrong with a user's line. Where a sign follows the name, the words behind it are no flags, and need no message."""
+    """What is wrong with a line. Where a sign follows the name, the words behind it are no flags, and need no message."""
     separator = _SEPARATORS.search(name)
     if separator:
         return [_separated(where, name[: separator.start()], separator[0])]
+    return _problems_of_group(where, name, words) if name.startswith("@") else _problems_of_user(where, name, words)
+
+
+def _problems_of_user(where: str, name: str, words: Sequence[str]) -> list[Problem]:
     unknown = [word for word in words if word not in FLAGS and _MEMBERSHIP.fullmatch(word) is None]
     found = [] if names.is_spelled(name) and names.is_short(name) else [_bad_name(where, name)]
     if unknown:
@@ -104,11 +108,8 @@ def _problems(where: str, name: str, words: Sequence[str]) -> list[Problem]:
     return found
 
 
-def _group_problems(where: str, name: str, words: Sequence[str]) -> list[Problem]:
-    """What is wrong with a line that says what the members of a group are."""
-    separator = _SEPARATORS.search(name)
-    if separator:
-        return [_separated(where, name[: separator.start()], separator[0])]
+def _problems_of_group(where: str, name: str, words: Sequence[str]) -> list[Problem]:
+    """Of a line that says what the members of a group are."""
     if re.fullmatch(names.GROUP, name[1:]) is None:
         wanted = f"@ and then {names.OF_GROUPS}"
         return [Problem(where, _printable(name), "is not a group's name", wanted, "correct the name")]

@@ -10,10 +10,10 @@ import html
 import json
 import secrets
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.web_server import WebServer
 
 _FORM = """<!doctype html><title>Stand-in for GitHub</title>
 <h1>Sign in to the stand-in for GitHub</h1>
@@ -24,7 +24,7 @@ _FORM = """<!doctype html><title>Stand-in for GitHub</title>
 </form>"""
 
 
-class GitHubStandIn:
+class GitHubStandIn(WebServer):
     """Serves on `address` and a free port while it is entered; `url` is what GITHUB_URL must be. A test may change its public
     attributes as it runs."""
 
@@ -42,23 +42,7 @@ class GitHubStandIn:
         self.failing: dict[str, tuple[int, str]] = {}
         # Every path of the API that was asked for.
         self.asked: list[str] = []
-        self._server = ThreadingHTTPServer((address, 0), _handler_of(self))
-        self.url = f"http://{address}:{self._server.server_port}"
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-            self.url = self.url.replace("http", "https", 1)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> GitHubStandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(address, _handler_of(self), tls)
 
     def authorize(self, login: str, scope: str) -> str:
         """A code for the user, valid for one exchange."""
