@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 from contract import servers
 from contract.disk import Disk
-from contract.documents import ServerKind
+from contract.documents import Folder, ServerKind
+from contract.use import Use
 from ends import End
 from notices import Notice, Notices
 
@@ -46,6 +47,9 @@ _LEAST_GROWTH = 0.25
 _AGAIN_AFTER, _AGAIN_WITHIN = 0.1, 60.0
 # A share of what counts as no room, with less of which the engine makes no container.
 _TOO_LITTLE = 0.25
+# Servers that share a folder run for so many seconds, to see which of them writes; with less than so many bytes, and so much of a
+# processor's time, none does.
+_WATCHED_FOR, _LEAST_WRITTEN, _LEAST_WORK = 1.5, 1024**2, 0.3
 # Who was stopped so often for filling the disk gets no server before there is room again.
 _MOST_STOPS = 2
 # Shares of a user's limit from which a message says so.
@@ -97,6 +101,12 @@ class Measure:
             container: _sum(self._of(name).minus(before._of(name)) for name in names)
             for container, names in self.servers.items()
         }
+
+    def sharers(self, container: str, before: Measure) -> frozenset[str]:
+        """The containers that write to what grew most of all that this one writes to; itself at least."""
+        names = self.servers[container]
+        most = max(names, key=lambda name: self._of(name).minus(before._of(name)), default="")
+        return frozenset(one for one, written in self.servers.items() if most in written) | {container}
 
     def of_user(self, kind: ServerKind, user: str) -> Taken:
         """What a user's volumes take."""
@@ -155,10 +165,14 @@ class Reserve:
 
 
 class DiskWatch:
-    """`kind` is what servers are made from; `levels` the file that says which users were told of their limit."""
+    """`kind` is what servers are made from; `levels` the file that says which users were told of their limit, and of the limits
+    of the `folders` that they write to."""
 
-    def __init__(self, kind: ServerKind, notices: Notices, reserve: Reserve, levels: Path) -> None:
+    def __init__(
+        self, kind: ServerKind, notices: Notices, reserve: Reserve, levels: Path, folders: Sequence[Folder] = ()
+    ) -> None:
         self._kind, self._notices, self._reserve, self._levels = kind, notices, reserve, levels
+        self._folders = tuple(one for one in folders if one.limit)
         self._disk: Disk | None = None
         # What growth counts from, and the last measure.
         self._before: Measure | None = None
@@ -210,8 +224,7 @@ class DiskWatch:
         self._measured_at = time.monotonic()
         found = Measure.of(await _asked("/growth", _MEASURED_WITHIN))
         self._known = found.after(self._known)
-        if self._kind.disk_limit:
-            self._tell_limits(self._kind.disk_limit, users)
+        self._tell_limits(users)
 
     async def _stop_who_fills(self, disk: Disk, users: Mapping[Any, Any]) -> None:
         now = time.monotonic()
@@ -227,7 +240,9 @@ class DiskWatch:
             self._before = self._before or self._known
             growth = self._known.growth(self._before)
             container = grew_most(growth, disk)
-            spawner = next((one for one in _active(users) if one.object_id == container), None) if container else None
+            sharers = self._known.sharers(container, self._before) if container else frozenset()
+            suspects = [one for one in _active(users) if one.object_id in sharers]
+            spawner = await _who_writes(suspects) if len(suspects) > 1 else next(iter(suspects), None)
             if spawner is None:
                 log.error("the engine's disk has no room (%s), and no server wrote much of late", _words(disk))
                 return
@@ -236,6 +251,8 @@ class DiskWatch:
             reason = (
                 "Your server was stopped, as it filled the disk that all share: it wrote"
                 f" {_amount(wrote.bytes)} in {wrote.files} files in a few minutes."
+                if len(suspects) == 1
+                else "Your server was stopped, as it filled the disk that all share, by a folder that it shares with others."
             )
             operator = f"The engine's disk has no room ({_words(disk)}). ./invoke usage shows what takes it."
             self._stops[spawner.user.name] += 1
@@ -272,23 +289,35 @@ class DiskWatch:
             return "Your servers filled the disk that all share more than once, and it is still nearly full."
         return ""
 
-    def _tell_limits(self, limit: int, users: Mapping[Any, Any]) -> None:
-        """A message to each of these users who has reached another share of the limit since the last message."""
+    def _tell_limits(self, users: Mapping[Any, Any]) -> None:
+        """A message to each of these users who has reached another share of a limit since the last message."""
         told: dict[str, float] = json.loads(self._levels.read_text()) if self._levels.exists() else {}
         levels = dict(told)
         for user in users.values():
-            taken = self._known.of_user(self._kind, user.name).bytes
-            level = max((one for one in (_WARNED, _FULL) if taken >= one * limit), default=0.0)
-            if level == told.get(user.name, 0.0):
-                continue
-            levels[user.name] = level
-            if not level:
-                self._notices.withdraw(user, _LIMIT)
-                continue
-            then = f" {SAFE_THEN}" if level == _FULL else ""
-            self._notices.send(user, Notice(_LIMIT, f"{_of_limit(taken, limit)}{then} {ASK_TO_DELETE}", "warning"))
+            for key, notice, taken, limit, words in self._limits(user.name):
+                level = max((one for one in (_WARNED, _FULL) if taken >= one * limit), default=0.0)
+                if level == told.get(key, 0.0):
+                    continue
+                levels[key] = level
+                if level:
+                    then = f" {SAFE_THEN}" if level == _FULL and notice == _LIMIT else ""
+                    self._notices.send(user, Notice(notice, f"{words}{then} {ASK_TO_DELETE}", "warning"))
+                else:
+                    self._notices.withdraw(user, notice)
         if levels != told:
             self._levels.write_text(json.dumps(levels))
+
+    def _limits(self, user: str) -> Iterator[tuple[str, str, int, int, str]]:
+        """Of each limit that concerns a user: its key in the file, the message's id, what is taken, the limit, both in words."""
+        if limit := self._kind.disk_limit:
+            taken = self._known.of_user(self._kind, user).bytes
+            yield user, _LIMIT, taken, limit, _of_limit(taken, limit)
+        for one in self._folders:
+            # Where no server has it, it is not measured.
+            if one.limit and user in one.writers and one.volume in self._known.measured:
+                taken = self._known.measured[one.volume].bytes
+                words = f"The shared folder {one.name} takes {_amount(taken)} of its {_amount(one.limit)}."
+                yield f"{user}/{one.name}", f"{_LIMIT}-{one.name}", taken, one.limit, words
 
 
 async def _asked(path: str, within: float) -> Any:
@@ -304,6 +333,31 @@ async def _frozen(users: Mapping[Any, Any]) -> AsyncIterator[None]:
         yield
     finally:
         await _thaw(spawners)
+
+
+async def _who_writes(spawners: Sequence[Any]) -> Any | None:
+    """Of servers that are frozen and share a folder the one that writes most when they run for a moment; None where none writes.
+    Where the kernel does not know who wrote, as with control groups of the first version, what waits to be written tells."""
+    before = await _uses(spawners)
+    await _thaw(spawners)
+    await asyncio.sleep(_WATCHED_FOR)
+    after = await _uses(spawners)
+
+    def writes(spawner: Any) -> tuple[int, float]:
+        then, now = before.get(spawner.object_id), after.get(spawner.object_id)
+        if then is None or now is None:
+            return 0, 0.0
+        wrote, worked = now.written - then.written + now.unwritten, now.processor - then.processor
+        return wrote if wrote >= _LEAST_WRITTEN else 0, worked if worked >= _LEAST_WORK else 0.0
+
+    found = max(spawners, key=writes)
+    return found if any(writes(found)) else None
+
+
+async def _uses(spawners: Sequence[Any]) -> dict[str, Use]:
+    """Container -> what it takes; without one that has ended."""
+    found = await asyncio.gather(*(one.use() for one in spawners), return_exceptions=True)
+    return {one.object_id: use for one, use in zip(spawners, found, strict=True) if isinstance(use, Use)}
 
 
 async def _thaw(spawners: Iterable[Any]) -> None:

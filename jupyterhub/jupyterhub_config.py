@@ -142,7 +142,9 @@ def configure_messages(c: Any, contract: Contract) -> notices.Notices:
     """Servers ask the hub for messages to their users, and the hub's pages show notices of admins."""
     data = Path(contract.hub.data_dir)
     sent = broadcasts.Broadcasts(data / broadcasts.FILE)
-    messages = notices.Notices(data / notices.FILE, lambda: pages.shown().announcement or "", sent)
+    messages = ServerSpawner.notices = notices.Notices(
+        data / notices.FILE, lambda: pages.shown().announcement or "", sent
+    )
     c.JupyterHub.extra_handlers += [*notices.handlers(messages), *broadcasts.handlers(sent, messages.wake)]
     c.JupyterHub.template_vars["broadcasts"] = lambda reader: sent.to(reader) if reader else []
     return messages
@@ -152,7 +154,7 @@ def configure_watches(c: Any, contract: Contract, messages: notices.Notices) -> 
     """What looks after servers, and the admin page that shows what they know."""
     reserve, levels = disk.Reserve(Path(contract.hub.reserve)), Path(contract.hub.data_dir) / disk.LEVELS
     keeps = [user.name for user in contract.users if user.keep]
-    of_disk = ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, levels)
+    of_disk = ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, levels, contract.folders)
     of_idle = ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds, messages, keeps)
     of_seats = ServerSpawner.seats = seats.Seats(contract.hub.memory)
     overview = load.Overview(contract.kinds, of_disk, of_idle, of_seats)

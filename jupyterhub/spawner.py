@@ -29,6 +29,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from dockerspawner import DockerSpawner
 from ends import End, Events, end, last_words
 from idle import IdleWatch, report_every
+from notices import Notices
 from seats import Left, Seats
 from tornado.web import HTTPError
 from traitlets import Dict, Instance, Unicode, default
@@ -110,8 +111,12 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     idle_watch: ClassVar[IdleWatch | None] = None
     # What lets servers start; the hub's configuration makes it.
     seats: ClassVar[Seats | None] = None
+    # The messages to users; the hub's configuration makes them.
+    notices: ClassVar[Notices | None] = None
     # Why the hub itself ended the server's container.
     _end_because: End | None = None
+    # The server is made ready for a class, and nobody waits for it yet.
+    is_prepared = False
 
     # DockerSpawner queues the calls of all users on one thread. Here are several, each with its own APIClient.
     _executor = ThreadPoolExecutor(max_workers=8, thread_name_prefix="docker")
@@ -159,6 +164,11 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         """Kinds to choose from; empty where there is nothing to choose."""
         there = self.kinds.kinds_of(self.user.name, self._groups)
         return choosing.form(there, self._remembered) if len(there) > 1 else ""
+
+    def options_again(self) -> dict[str, str]:
+        """The options of a start in which nobody chooses: the kind that was chosen last, if the user may still have it."""
+        name = self._remembered
+        return {KIND: name} if name and self.kinds.kind_for(self.user.name, name, self._groups) else {}
 
     @property
     def _remembered(self) -> str:
@@ -211,6 +221,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         except (ServerFailed, Left) as ended:
             self._log_message(ended.end.for_operator)
             raise ServerFailed(ended.end) from None
+        finally:
+            self.is_prepared = False
         if self.seats:
             # Its age counts from now.
             self.orm_spawner.started = self.orm_spawner.last_activity = datetime.now(UTC).replace(tzinfo=None)
@@ -428,13 +440,14 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def processor_seconds(self) -> float:
         """What the server's container has taken of the processors since its start."""
-        return (await self._use()).processor
+        return (await self.use()).processor
 
     async def memory_taken(self) -> int:
         """Bytes of the host's memory that the server's container holds; the cache of files on disk does not count."""
-        return (await self._use()).memory
+        return (await self.use()).memory
 
-    async def _use(self) -> Use:
+    async def use(self) -> Use:
+        """What the server's container takes. Raises KeyError where it does not run."""
         return Use.of(await self.docker("stats", self.object_id, stream=False, one_shot=True))
 
     async def freeze(self) -> None:

@@ -12,6 +12,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "jupyterhub"
 _SHARED = (
     "contract",
     "contract.backups",
+    "contract.collections",
     "contract.disk",
     "contract.labels",
     "contract.logs",
@@ -24,6 +25,7 @@ _SHARED = (
     "contract.seats",
     "contract.servers",
     "contract.states",
+    "contract.use",
 )
 
 

@@ -23,6 +23,7 @@ def folder(settings: Settings, one: Folder) -> contract.Folder:
         readers=one.readers(settings.users),
         kinds=one.kinds,
         ours=one.is_writable,
+        limit=one.limit,
     )
 
 

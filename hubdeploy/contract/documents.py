@@ -136,7 +136,8 @@ class Volume:
 class Folder:
     """What users share, under its name: a volume of the engine, or a `path` of its host. `options` are for the engine's own
     driver, for a volume on another machine. `writers` and `readers` are users, None for everybody, in the order of their names;
-    `kinds`: only servers of these have it, all if it is None. `ours`: the deployment makes the volume, and its files are kept."""
+    `kinds`: only servers of these have it, all if it is None. `ours`: the deployment makes the volume, and its files are kept.
+    `limit`: bytes from which on its writers are told that it is full; None: no limit."""
 
     name: str
     volume: str = ""
@@ -146,6 +147,7 @@ class Folder:
     readers: tuple[str, ...] | None = ()
     kinds: tuple[str, ...] | None = None
     ours: bool = False
+    limit: int | None = None
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,13 @@ class Folder:
         default=None,
     )
 
+    limit: int | None = declared(
+        "what its files may take of the disk: who writes to it is told from 80 % on",
+        readers.disk_size,
+        example="50G",
+        default=None,
+    )
+
     @property
     def sources(self) -> dict[str, str]:
         """Key -> value, of what it is a data set by; one at most in a folder that was read without a problem."""
@@ -155,6 +162,10 @@ def _contradictions(folder: Folder) -> Iterator[Problem]:
     if len(folder.sources) > 1:
         keep = f"keep one of {', '.join(folder.sources)}"
         yield _problem(folder, "is several data sets at once", "one source, or none for a folder of a group", keep)
+    if folder.limit and folder.sources:
+        yield _problem(
+            folder, "has a limit, and nobody writes to it", "a limit in a folder without a source", "take the limit out"
+        )
 
 
 def _too_many(found: Sequence[Folder]) -> Iterator[Problem]:

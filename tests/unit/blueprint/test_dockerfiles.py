@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubdeploy import family
+from hubdeploy.blueprint.components import proxy
 from hubdeploy.family import FAMILY, Member
 
 ROOT = Path(__file__).parents[3]
@@ -174,3 +175,11 @@ def test_what_a_context_gets_from_elsewhere_is_there_and_hides_no_file_of_the_fo
 def test_start_script_names_every_command_that_runs_as_root_in_full() -> None:
     lines = code_lines(ROOT / "base-notebook" / "start-singleuser.sh")
     assert not [line for line in lines if re.match(r"\s*(drop=\()?(chown|setpriv|env|install|chmod)\b", line)]
+
+
+def test_the_proxy_collects_its_memory_before_it_has_all_that_it_may_take() -> None:
+    (line,) = (one for one in code_lines(ROOT / "proxy" / "Dockerfile") if one.startswith("ENV GOGC"))
+    (mib,) = re.findall(r"GOMEMLIMIT=(\d+)MiB", line)
+    limit = proxy.LIMITS.memory
+    assert limit is not None
+    assert 0.6 * limit < int(mib) * 1024**2 < 0.8 * limit

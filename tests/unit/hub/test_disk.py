@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hubdeploy.contract.disk import Disk
+from hubdeploy.contract.documents import Folder
 from tests.unit.hub import hub_image
 
 disk = hub_image.load("disk")
@@ -76,11 +77,18 @@ class Hub(SimpleNamespace):
     def messages(self, user: str) -> list[str]:
         return [one.text for one in self.notices.unread(self.users[user])]
 
-    def opened(self, limit: int | None = None) -> None:
+    def share(self, folder: str, size: int) -> None:
+        """All servers write to this folder."""
+        self.measured[folder] = (size, 1)
+        self.shared = folder
+
+    def opened(self, limit: int | None = None, *folders: Folder) -> None:
         """A new hub on the same files."""
         kind = hub_image.contract(disk_limit=limit).kinds[0]
         self.notices = notices.Notices(self.folder / notices.FILE)
-        self.watch = disk.DiskWatch(kind, self.notices, disk.Reserve(self.folder / "reserve"), self.folder / "levels")
+        self.watch = disk.DiskWatch(
+            kind, self.notices, disk.Reserve(self.folder / "reserve"), self.folder / "levels", folders
+        )
 
 
 def user(hub: Any, name: str) -> Any:
@@ -95,8 +103,15 @@ def user(hub: Any, name: str) -> Any:
     async def thaw() -> None:
         hub.frozen.discard(name)
 
+    async def use() -> Any:
+        """Its processes write, and work, only while they run."""
+        if name not in hub.frozen and name in hub.writes:
+            hub.written[name] = tuple(map(sum, zip(hub.written[name], hub.writes[name], strict=True)))
+        processor, written, unwritten = hub.written[name]
+        return disk.Use(0, processor, "", written, unwritten)
+
     made.spawners[""] = SimpleNamespace(
-        active=True, object_id=f"c-{name}", user=made, end_because=end_because, freeze=freeze, thaw=thaw
+        active=True, object_id=f"c-{name}", user=made, end_because=end_because, freeze=freeze, thaw=thaw, use=use
     )
     return made
 
@@ -104,6 +119,8 @@ def user(hub: Any, name: str) -> Any:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
     made = Hub(folder=tmp_path, now=EMPTY, measured={}, ended=[], frozen=set(), clock=1000.0, measures=0)
+    # User -> what their server writes between two looks, and has written: processor's seconds, bytes written, bytes that wait.
+    made.shared, made.writes, made.written = "", {}, dict.fromkeys(("ann", "bob"), (0.0, 0, 0))
     (tmp_path / "reserve").mkdir()
     made.users = {name: user(made, name) for name in ("ann", "bob")}
     made.opened()
@@ -113,12 +130,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
             return asdict(made.now)
         made.measures += 1
         assert made.frozen == (made.users.keys() if made.now.has_no_room else set()), "nobody takes what is given back"
-        own = {f"c-{name}": [f"lab-user-{name}"] for name in made.users}
+        own = {f"c-{name}": [f"lab-user-{name}", *filter(None, [made.shared])] for name in made.users}
         return {"measured": dict(made.measured), "servers": own}
 
     monkeypatch.setattr(disk, "_asked", asked)
     monkeypatch.setattr(disk, "time", SimpleNamespace(monotonic=lambda: made.clock))
     monkeypatch.setattr(disk.Reserve, "fill", lambda reserve, now: None)
+    monkeypatch.setattr(disk, "_WATCHED_FOR", 0.0)
     (tmp_path / "reserve" / "part-0").mkdir()
     return made
 
@@ -155,6 +173,54 @@ def test_who_writes_slowly_is_found_too(hub: Hub) -> None:
         if hub.ended:
             break
     assert [name for name, _ in hub.ended] == ["ann"]
+
+
+@pytest.mark.parametrize(
+    "wrote", [(0.1, 50 * MB, 0), (0.1, 0, 50 * MB), (1.4, 0, 0)], ids=["written", "waiting", "full"]
+)
+def test_of_servers_that_share_a_folder_the_one_is_stopped_that_fills_it(hub: Hub, wrote: Any) -> None:
+    """By what the kernel says, by what waits to be written, or, where nothing can be written any more, by its work."""
+    hub.share("lab-shared-physics", GB)
+    hub.look()
+    hub.share("lab-shared-physics", 70 * GB)
+    hub.take("ann", 10 * MB)
+    hub.now, hub.writes = FULL, {"ann": (0.01, 1000, 1000), "bob": wrote}
+    hub.look()
+    ((name, end),) = hub.ended
+    assert name == "bob"
+    assert "by a folder that it shares with others" in end.for_user
+    assert hub.frozen == set()
+
+
+def test_of_servers_that_share_a_folder_nobody_is_stopped_who_does_not_write(hub: Hub) -> None:
+    hub.share("lab-shared-physics", GB)
+    hub.look()
+    hub.share("lab-shared-physics", 70 * GB)
+    hub.now, hub.writes = FULL, {"ann": (0.05, 1000, 0), "bob": (0.01, 0, 0)}
+    hub.look()
+    assert (hub.ended, hub.frozen) == ([], set())
+
+
+def test_who_writes_to_a_shared_folder_is_told_of_its_limit_and_nobody_else(hub: Hub) -> None:
+    folder = Folder("physics", "lab-shared-physics", writers=("ann",), readers=("bob",), ours=True, limit=10 * GB)
+
+    def look(size: int) -> list[str]:
+        hub.clock += disk.MEASURE_EVERY
+        hub.share("lab-shared-physics", size)
+        hub.look()
+        return hub.messages("ann")
+
+    hub.opened(None, folder)
+    assert look(7 * GB) == []
+    assert look(8 * GB) == ["The shared folder physics takes 8000 MB of its 10.0 GB. Delete what you do not need."]
+    hub.shared = ""
+    del hub.measured["lab-shared-physics"]
+    hub.clock += disk.MEASURE_EVERY
+    hub.look()
+    assert len(hub.messages("ann")) == 1, "where no server has it, nothing is known"
+    assert look(11 * GB) == ["The shared folder physics takes 11.0 GB of its 10.0 GB. Delete what you do not need."]
+    assert look(GB) == []
+    assert hub.messages("bob") == []
 
 
 def test_a_disk_that_others_filled_stops_nobody_and_is_not_measured_all_the_time(hub: Hub) -> None:
@@ -200,11 +266,11 @@ def test_users_are_told_once_from_four_fifths_of_their_limit_on_and_at_all_of_it
         hub.look()
         return hub.messages("ann")
 
-    hub.opened(limit=10 * GB)
+    hub.opened(10 * GB)
     assert look(7 * GB) == []
     assert look(8 * GB) == ["Your files take 8000 MB of your 10.0 GB. Delete what you do not need."]
     hub.notices.mark_read(hub.users["ann"], "disk-limit")
-    hub.opened(limit=10 * GB)
+    hub.opened(10 * GB)
     assert look(9 * GB) == [], "it was read, and another hub does not say it again"
     (full,) = look(11 * GB)
     assert full.startswith("Your files take 11.0 GB of your 10.0 GB. Your next server starts without your settings")
@@ -213,7 +279,7 @@ def test_users_are_told_once_from_four_fifths_of_their_limit_on_and_at_all_of_it
 
 
 def test_beyond_the_limit_a_start_is_safe_until_files_are_deleted(hub: Hub) -> None:
-    hub.opened(limit=10 * GB)
+    hub.opened(10 * GB)
     hub.take("ann", 11 * GB)
     hub.look()
     assert asyncio.run(hub.watch.why_safe("ann")).startswith("Your files take 11.0 GB of your 10.0 GB.")
