@@ -315,29 +315,41 @@ def drill(c: Context) -> None:
 
 @task(
     name="class",
-    positional=["what"],
+    positional=["what", "who", "folder"],
     help={
-        "what": "rehearse; the word suffices: class rehearse",
-        "users": "how many simulated people",
-        "over": "seconds within which all have arrived; 0: at the same time",
-        "minutes": "how long each works",
-        "think": "seconds between two cells, on average",
+        "what": "rehearse, prepare or close; the word suffices: class rehearse",
+        "who": "a group with its @, or a user; the word suffices: class prepare @physics",
+        "folder": "what close collects of each; the word suffices: class close @physics homework",
+        "users": "rehearse: how many simulated people",
+        "over": "rehearse: seconds within which all have arrived; 0: at the same time",
+        "minutes": "rehearse: how long each works",
+        "think": "rehearse: seconds between two cells, on average",
+        "at": "prepare: when servers start, such as 08:50; without it now",
+        "withdraw": "prepare: take the start back",
+        "most": "close: MB that the folder of one person may have",
         "yes": "do not ask although users are at work",
     },
 )
 def class_(
     c: Context,
     what: str,
+    who: str,
+    folder: str,
     users: str = "40",
     over: str = "60",
     minutes: str = "5",
     think: str = "10",
+    at: str = "",
+    withdraw: bool = False,
+    most: str = "100",
     yes: bool = False,
 ) -> None:
-    """Rehearse a class, of 40 say (class rehearse)."""
-    from hubdeploy.commands import deployment, rehearsal
+    """Rehearse, prepare or close a class."""
+    from hubdeploy.commands import classes, deployment, rehearsal
 
-    rehearsal.of_class(deployment.load, what, rehearsal.Asked.read(users, over, minutes, think), yes=yes)
+    asked = rehearsal.Asked.read(users, over, minutes, think)
+    words = classes.Words(what, who, folder)
+    classes.of_class(deployment.load, words, asked, at=at, withdraw=withdraw, most=most, yes=yes)
 
 
 @task

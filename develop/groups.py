@@ -267,6 +267,12 @@ GROUPS = (
         5,
     ),
     Group(
+        "classes",
+        ("tests/hub/test_classes.py",),
+        (*_DEPLOYMENT, "tests/hub/test_classes.py", "tests/hub/window.py", "tests/hub/browser.py"),
+        6,
+    ),
+    Group(
         "rehearsal",
         tuple(
             f"{_REHEARSAL}::test_{test}"

@@ -54,6 +54,16 @@ def replace(path: Path, content: bytes, *, mode: int) -> None:
             raise
 
 
+def private_folder(path: Path) -> Path:
+    """The folder, which is made if need be: only its owner can open it, who is the owner of the folder around it."""
+    if not path.is_dir():
+        path.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            around = path.parent.stat()
+            os.chown(path, around.st_uid, around.st_gid)
+    return path
+
+
 def _taken(new: Path) -> int:
     """The handle of a file that no other run writes meanwhile."""
     while True:

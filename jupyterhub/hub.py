@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attendant
 import auth_key
 import grouped
 import pages
@@ -58,3 +59,6 @@ class Hub(JupyterHub):  # type: ignore[misc]  # jupyterhub has no types
             ServerSpawner.seats.begin(self.users)
         self.sweep = rehearsal.Sweep(self.authenticator, ServerSpawner.seats)
         self.sweep.begin(self.users)
+        if ServerSpawner.notices:
+            self.attendant = attendant.Attendant(self, ServerSpawner.notices, ServerSpawner.seats)
+            self.attendant.begin()

@@ -119,10 +119,10 @@ class Seats:
         host = Host.now()
         return seats.left(guarantee, servers, cap=self._cap or host.total, available=host.available)
 
-    def dismiss(self, spawner: Any) -> None:
-        """Who waits with this spawner waits no longer."""
+    def dismiss(self, spawner: Any, *, unless_seen: bool = False) -> None:
+        """Who waits with this spawner waits no longer; `unless_seen`: except where a page of theirs shows it."""
         for one in self._queue():
-            if one.spawner is spawner:
+            if one.spawner is spawner and not (unless_seen and one.seen is not None):
                 one.turn.set_exception(Left())
 
     def _queue(self) -> list[_Waiting]:
@@ -202,9 +202,11 @@ class Seats:
 
 
 def _rank(one: _Waiting) -> int:
-    """Admins first, and everybody before the simulated people of a rehearsal."""
+    """Admins, then everybody else who waits, then servers that are made ready for a class, last who only rehearses one."""
     user = one.spawner.user
-    return 2 if rehearsals.is_simulated(user.name) else int(not user.admin)
+    if rehearsals.is_simulated(user.name):
+        return 3
+    return 2 if one.spawner.is_prepared and one.seen is None else int(not user.admin)
 
 
 def _words(before: int, *, is_full: bool) -> str:

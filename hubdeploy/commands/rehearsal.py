@@ -10,7 +10,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,17 +95,6 @@ def _number(option: str, typed: str, least: float, most: float, *, whole: bool =
             fix="for example: ./invoke class rehearse --users 40 --over 60 --minutes 5 --think 10",
         )
     return found
-
-
-def of_class(load: Callable[[], Deployment], what: str, asked: Asked, *, yes: bool) -> None:
-    """What is to be done about a class. Raises DeployError for an unknown word."""
-    if what != "rehearse":
-        raise DeployError(
-            wanted="what to do about a class: rehearse",
-            found=f"class {what}" if what else "nothing was said",
-            fix="./invoke class rehearse --users 40",
-        )
-    rehearse(load(), asked, yes=yes)
 
 
 def rehearse(deployment: Deployment, asked: Asked, *, yes: bool) -> None:

@@ -132,6 +132,7 @@ question.SOCKET = "{socket}"
 class Server(SimpleLocalProcessSpawner):
     object_id = property(lambda self: f"container-{{self.user.name}}" if self.pid else "")
     kind = property(lambda self: self.config.ServerSpawner.kinds.kinds[0])
+    is_prepared = False
     _ends, _log_message, tell_end = ServerSpawner._ends, lambda *_: None, ServerSpawner.tell_end
 
     async def processor_seconds(self):

@@ -62,7 +62,8 @@ class Place(SimpleNamespace):
             return int(self.taken.get(name, 0))
 
         spawner = Spawner(
-            user=user, kind=SimpleNamespace(memory_guarantee=guarantee), object_id="", active=False, _spawn_pending=False,
+            user=user, kind=SimpleNamespace(memory_guarantee=guarantee), object_id="", active=False, is_prepared=False,
+            _spawn_pending=False,
             _start_pending=False, memory_taken=memory_taken,
         )  # fmt: skip
         user.spawners[""] = spawner
@@ -290,5 +291,29 @@ def test_everybody_goes_before_the_simulated_people_of_a_rehearsal_who_can_be_se
         assert isinstance(place.tasks["rehearsal001."].exception(), seats.Left)
         assert place.admitted == ["ann"]
         assert "2 people are before you" in place.place("rehearsal002.")
+
+    told(place, story, cap=512 * MB + SURE)
+
+
+def test_people_go_before_servers_that_are_made_ready_for_a_class_until_their_users_come(place: Place) -> None:
+    for name in ("ann", "bob", "cal", "dan"):
+        place.add(name)
+    for name in ("bob", "cal"):
+        place.users[name].spawners[""].is_prepared = True
+
+    async def story() -> None:
+        place.asks("ann")
+        await some_looks()
+        place.runs("ann")
+        place.asks("bob", "cal", "dan")
+        await some_looks()
+        assert [one.user.name for one in place.seats.waiting()] == ["dan", "bob", "cal"]
+        assert "2 people are before you" in place.place("cal"), "who looks is a person who waits"
+        assert [one.user.name for one in place.seats.waiting()] == ["cal", "dan", "bob"]
+        for name in ("bob", "cal"):
+            place.seats.dismiss(place.users[name].spawners[""], unless_seen=True)
+        await some_looks()
+        assert isinstance(place.tasks["bob"].exception(), seats.Left)
+        assert not place.tasks["cal"].done()
 
     told(place, story, cap=512 * MB + SURE)

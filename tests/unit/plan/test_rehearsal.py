@@ -170,12 +170,6 @@ def test_options_are_read_and_the_whole_is_bounded() -> None:
     assert asked.within == 2 * 150 + 600
 
 
-def test_an_unknown_word_is_refused_before_anything_is_read() -> None:
-    for word in ("", "dance"):
-        with pytest.raises(DeployError, match="rehearse"):
-            command.of_class(lambda: pytest.fail("it was read"), word, command.Asked(1, 0, 1, 1), yes=False)
-
-
 class Place:
     """A deployment whose engine answers with given uses, as its only border."""
 
