@@ -309,8 +309,8 @@ async def use(gate: Gate, asked: Asked) -> Answer:
     answers = await asyncio.gather(*(gate.engine.ask("GET", f"/containers/{one['Id']}/stats", once) for one in there))
     found = {}
     for one, answer in zip(there, answers, strict=True):
-        # It may have ended meanwhile.
-        with suppress(KeyError, TypeError):
+        # It may have ended meanwhile, or it was removed: of such a one the engine gives an empty answer.
+        with suppress(KeyError, TypeError, ValueError):
             found[one["Id"]] = asdict(Use.of(answer.content))
     return Answer(HTTPStatus.OK, json.dumps(found).encode())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from hubdeploy.contract.use import Use
 from hubdeploy.engine.connection import Connection, already_gone, translated
@@ -17,11 +18,9 @@ def of(connection: Connection, containers: Iterable[str]) -> dict[str, Use]:
     api = connection.api
 
     def one(name: str) -> Use | None:
-        try:
-            with already_gone():
-                return Use.of(api.stats(name, stream=False, one_shot=True))
-        except KeyError:
-            pass
+        # One that has ended has no figures; of one that is removed while it is asked the engine gives an empty answer.
+        with suppress(KeyError, ValueError), already_gone():
+            return Use.of(api.stats(name, stream=False, one_shot=True))
         return None
 
     names = list(containers)

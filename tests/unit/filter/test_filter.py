@@ -308,26 +308,36 @@ def test_the_disk_is_measured_by_what_each_server_can_write_to(ask: Ask, engine:
 def test_what_servers_take_is_asked_of_this_deployments_servers_alone(ask: Ask, engine: Engine) -> None:
     """One that ends meanwhile is left out. Amounts as engine 20.10 gives them, and as a newer one does."""
     processor = {"cpu_usage": {"total_usage": 2_500_000_000}}
+    moved = {
+        "io_service_bytes_recursive": [
+            {"op": "read", "value": 1},
+            {"op": "Write", "value": 40},
+            {"op": "write", "value": 2},
+        ]
+    }
     stats = {
-        "old": {"usage": 900, "stats": {"inactive_file": 50, "total_inactive_file": 100}},
-        "new": {"usage": 900, "stats": {"inactive_file": 200}},
+        "old": {"usage": 900, "stats": {"inactive_file": 50, "total_inactive_file": 100, "dirty": 1, "total_dirty": 7}},
+        "new": {"usage": 900, "stats": {"inactive_file": 200, "file_dirty": 2, "file_writeback": 3}},
         "ended": {},
     }
 
     async def answered(method: str, path: str, query: Any = None, body: Any = None) -> Any:
         engine.asked.append((method, path, dict(query), body))
         if path == "/containers/json":
-            return _answer([{"Id": one} for one in (*stats, "gone")])
+            return _answer([{"Id": one} for one in (*stats, "gone", "removed")])
         name = path.split("/")[2]
-        found = {"read": f"at {name}", "memory_stats": stats.get(name), "cpu_stats": processor}
+        if name == "removed":
+            # What the engine gives of one that is removed while it waits for its own next look.
+            return Answer(200, b"")
+        found = {"read": f"at {name}", "memory_stats": stats.get(name), "cpu_stats": processor, "blkio_stats": moved}
         return _answer(found) if name in stats else Answer(404, b'{"message": "No such container"}')
 
     engine.ask = answered  # type: ignore[method-assign]
     status, content = ask("GET", "/use")
     assert status == 200
     assert json.loads(content) == {
-        "old": {"memory": 800, "processor": 2.5, "at": "at old"},
-        "new": {"memory": 700, "processor": 2.5, "at": "at new"},
+        "old": {"memory": 800, "processor": 2.5, "at": "at old", "written": 42, "unwritten": 7},
+        "new": {"memory": 700, "processor": 2.5, "at": "at new", "written": 42, "unwritten": 5},
     }
     listed = engine.asked[0][2]
     assert set(json.loads(listed["filters"])["label"]) == {f"{labels.DEPLOYMENT}=lab", f"{labels.ROLE}={labels.SERVER}"}
