@@ -213,7 +213,8 @@ GROUPS = (
     Group(
         "idle",
         ("tests/hub/test_idle.py",),
-        (*_DEPLOYMENT, "tests/hub/test_idle.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        (*_DEPLOYMENT, "tests/hub/test_idle.py", "tests/hub/browser.py", "tests/hub/window.py",
+         "tests/hub/foreign_image.py", "tests/hub/docker_stacks"),
         8,
     ),
     Group(

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import as_user
 import stopping
 from ends import End
 from jupyterhub import orm
@@ -21,7 +22,7 @@ from jupyterhub.utils import url_escape_path
 from notices import Notice, Notices
 from orders import START, STOP, TELL, Order, Orders
 from seats import Seats
-from tornado.httpclient import AsyncHTTPClient, HTTPError
+from tornado.httpclient import HTTPError
 
 log = logging.getLogger("attendant")
 
@@ -29,8 +30,8 @@ log = logging.getLogger("attendant")
 _LOOK_EVERY, _STEP = 2.0, 0.2
 # Seconds after its time in which a start is carried out: afterwards the class has begun without it.
 LATEST = 1800.0
-# Seconds for which a user's token lives that starts their server, and for which a server that starts is waited for.
-_TOKEN_LIVES, _STARTS_WITHIN = 300, 200.0
+# Seconds for which a server that starts is waited for before it is stopped.
+_STARTS_WITHIN = 200.0
 _AGAIN = "Start your server again when you need it."
 _OPERATOR = "`./invoke class close` stopped it."
 
@@ -127,20 +128,11 @@ class Attendant:
     async def _ask(self, user: Any, options: Mapping[str, Any]) -> None:
         """The user's own request for a start. Raises HTTPError, OSError."""
         # The port for users' servers, where no proxy stands before the hub.
-        url = f"http://127.0.0.1:{self._app.port_for_servers}{self._app.hub_prefix}api/users/{url_escape_path(user.name)}/server"
-        token = user.new_api_token(note="class prepare", expires_in=_TOKEN_LIVES, scopes=["servers!user"])
-        try:
-            await AsyncHTTPClient().fetch(
-                url,
-                method="POST",
-                body=json.dumps(dict(options)),
-                headers={"Authorization": f"token {token}"},
-                request_timeout=_STARTS_WITHIN,
-            )
-        finally:
-            if row := orm.APIToken.find(self._app.db, token):
-                self._app.db.delete(row)
-                self._app.db.commit()
+        hub = f"http://127.0.0.1:{self._app.port_for_servers}{self._app.hub_prefix}"
+        url = f"{hub}api/users/{url_escape_path(user.name)}/server"
+        await as_user.fetch(
+            user, url, scope="servers", note="class prepare", method="POST", body=json.dumps(dict(options))
+        )
 
     # -- stop -------------------------------------------------------------------------------------------------------
 

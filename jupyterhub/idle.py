@@ -8,6 +8,7 @@ lasts. So a hub that was away takes no silence of that time for idleness. All of
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -16,11 +17,13 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import as_user
 import stopping
 from contract.documents import ServerKind
 from docker.errors import DockerException
 from ends import End
 from notices import Notice, Notices
+from tornado.httpclient import HTTPError
 
 log = logging.getLogger("idle")
 
@@ -139,6 +142,8 @@ class IdleWatch:
             return
         if not due.by_age:
             busy = await self._is_busy(spawner, server)
+            if busy is False:
+                busy = await _has_busy_kernel(spawner)
             if busy:
                 _mark_active(spawner)
             # Meanwhile it may have reported something, or its user may have asked to keep it.
@@ -212,6 +217,18 @@ class IdleWatch:
 
     def _clock(self, at: float) -> str:
         return f"{datetime.fromtimestamp(at, ZoneInfo(self._zone)):%H:%M}"
+
+
+async def _has_busy_kernel(spawner: Any) -> bool:
+    """Whether a kernel of the server is busy, as the server says itself. Servers of our images report it unasked; those of
+    others, and of earlier versions, do not. A server that cannot say has none: the use of its processor decides."""
+    url = f"{spawner.server.url}api/kernels?no_track_activity=1"
+    try:
+        answer = await as_user.fetch(spawner.user, url, scope="access:servers", note="busy kernels")
+        return any(one["execution_state"] == "busy" for one in json.loads(answer.body))
+    except (HTTPError, OSError, ValueError, TypeError, KeyError) as error:
+        log.info("server of %s: its kernels cannot be seen: %s", spawner.user.name, error)
+        return False
 
 
 def _limits(spawner: Any) -> Limits:

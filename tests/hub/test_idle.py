@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.hub import window
 from tests.hub.clone import Clone
+from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
 from tests.hub.waiting import until
 
@@ -96,3 +97,28 @@ def test_only_forgotten_servers_are_stopped_and_each_user_reads_when_and_why(
 
     until(lambda: kernels(looking) == [], _STOPPED_WITHIN, "the kernel of the page is shut down")
     assert kernels(silent) == ["busy"]
+
+
+@pytest.mark.slow
+def test_in_an_image_of_others_a_cell_that_only_waits_keeps_its_server(
+    hub: Clone, new_clone: Callable[..., Clone]
+) -> None:
+    image = build_docker_stacks(hub.settings)
+    foreign = new_clone(
+        "silent\nforgotten\n", USER_PASSWORD=_PASSWORD, DOCKER_NOTEBOOK_IMAGE=image, NB_USER="jovyan", IDLE_TIMEOUT="1m"
+    )
+    foreign.share_images_of(hub)
+    try:
+        foreign.up()
+        silent, forgotten = foreign.person("silent"), foreign.person("forgotten")
+        cell = silent.at_work(_PASSWORD)
+        cell.send("import time; time.sleep(3600)")
+        cell.close()
+        left_open = forgotten.at_work(_PASSWORD)
+        until(lambda: not forgotten.servers(), _STOPPED_WITHIN, "the forgotten one is gone")
+        left_open.close()
+        assert silent.servers()[""]["ready"]
+        tokens = silent.call("GET", "/hub/api/users/silent/tokens").json()["api_tokens"]
+        assert not [one for one in tokens if one["note"] == "busy kernels"]
+    finally:
+        foreign.remove()

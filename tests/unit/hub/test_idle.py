@@ -108,7 +108,7 @@ def user(hub: Hub, name: str) -> Any:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    made = Hub(folder=tmp_path, now=EVENING, busy={}, stopped=[], ends={}, keeps=())
+    made = Hub(folder=tmp_path, now=EVENING, busy={}, kernels=set(), stopped=[], ends={}, keeps=())
 
     async def delete_user(one: Any, server: str) -> None:
         assert server in one.spawners, "the route goes first"
@@ -124,7 +124,22 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
     monkeypatch.setattr(idle, "time", SimpleNamespace(time=lambda: made.now, monotonic=lambda: made.now))
     monkeypatch.setattr(idle, "datetime", Clock)
+
+    async def has_busy_kernel(spawner: Any) -> bool:
+        return spawner.user.name in made.kernels
+
+    monkeypatch.setattr(idle, "_has_busy_kernel", has_busy_kernel)
     return made
+
+
+def test_a_kernel_that_is_busy_without_any_work_of_a_processor_keeps_its_server_while_it_is(hub: Hub) -> None:
+    """As of an image of others, which does not report it."""
+    hub.kernels.add("ann")
+    hub.look_for(26 * HOUR)
+    assert hub.stopped == ["bob"]
+    hub.kernels.clear()
+    hub.look_for(13 * HOUR)
+    assert hub.stopped == ["bob", "ann"]
 
 
 def test_an_admin_sees_the_end_that_the_user_was_told_of(hub: Hub) -> None:
