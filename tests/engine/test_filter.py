@@ -14,7 +14,7 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from docker.models.containers import Container
 
 from hubdeploy.contract import labels, servers
 from hubdeploy.contract.disk import Disk
-from hubdeploy.contract.documents import ServerKind, Servers, Volume
+from hubdeploy.contract.documents import Folder, ServerKind, Servers, Volume
 from hubdeploy.contract.use import Use
 from tests.engine import filtering
 from tests.engine.project import BASE, ensure_base
@@ -87,7 +87,16 @@ def stages(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
     ensure_base(client)
     name = f"t{uuid.uuid4().hex[:10]}"
     carried = {labels.DEPLOYMENT: name}
-    made_from = Servers(carried, "/", (_kind(name),), ("bob",))
+    kinds = (_kind(name), replace(_kind(name), name="large", memory_limit=2**28, users=("bob",)))
+    # Of a name that no clean() between two attacks looks for.
+    course, physics = (f"s{uuid.uuid4().hex[:10]}" for _ in range(2))
+    folders = (
+        Folder("course", course, writers=("bob",), readers=("ann",), ours=True),
+        Folder("physics", physics, writers=("bob",), ours=True),
+    )
+    made_from = Servers(carried, "/", kinds, ("bob",), folders)
+    for volume in (course, physics):
+        client.volumes.create(volume, labels=servers.shared_labels(carried))
     network = client.networks.create(f"{name}-network", labels=carried)
     theirs = {labels.DEPLOYMENT: f"{name}-other", labels.ROLE: labels.SERVER}
     victim = client.containers.run(
@@ -108,16 +117,21 @@ def stages(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
             one.remove(force=True, v=True)
         victim.remove(force=True, v=True)
         network.remove()
-        for volume in client.volumes.list(filters={"name": name}):
-            volume.remove(force=True)
+        own = {"label": f"{labels.DEPLOYMENT}={name}"}
+        for left in [*client.volumes.list(filters={"name": name}), *client.volumes.list(filters=own)]:
+            left.remove(force=True)
 
 
 def _made_with(found: Callable[[dict[str, Any]], Any], **body: Any) -> Callable[[Stage], bool]:
     """An attack by creation: true if the container that is there has what `found` looks for."""
 
     def attack(stage: Stage) -> bool:
-        image = stage.engine.images.get(BASE).id
-        stage.create(json.loads(json.dumps(body).replace("NAME", stage.name).replace("IMAGE", str(image))))
+        course, physics = (folder.volume for folder in stage.made_from.folders)
+        words = {"NAME": stage.name, "IMAGE": stage.engine.images.get(BASE).id, "COURSE": course, "PHYSICS": physics}
+        asked = json.dumps(body)
+        for word, meant in words.items():
+            asked = asked.replace(word, str(meant))
+        stage.create(json.loads(asked))
         return bool((made := stage.made()) and found(made))
 
     return attack
@@ -237,6 +251,10 @@ def _answered(method: str, path: str) -> Callable[[Stage], bool]:
     return lambda stage: "the filter refuses this" not in stage.send(method, path).text
 
 
+def _shared(volume: str) -> dict[str, Any]:
+    return {"Type": "volume", "Source": volume, "Target": f"{servers.SHARED}/folder"}
+
+
 MOUNT = {"Type": "volume", "Source": "NAME-theirs", "Target": "/v"}
 BIND = {"Type": "bind", "Source": "/", "Target": "/host"}
 DEVICE = {"PathOnHost": "/dev/null", "PathInContainer": "/dev/x", "CgroupPermissions": "rwm"}
@@ -277,6 +295,13 @@ ATTACKS: dict[str, Callable[[Stage], bool]] = {
         lambda made: made["Config"]["Labels"][labels.ROLE] == "hub", Labels={labels.ROLE: "hub"}
     ),
     "another user's files": _made_with(lambda made: made["Config"]["Labels"][labels.USER] == "bob", Labels={labels.USER: "bob"}),
+    "a kind of servers that others have": _made_with(
+        lambda made: made["Config"]["Labels"].get(labels.KIND) == "large", Labels={labels.USER: "ann", labels.KIND: "large"}
+    ),
+    "a shared folder of others": _made_with(lambda made: made["Mounts"], HostConfig={"Mounts": [_shared("PHYSICS")]}),
+    "a shared folder to write, for who only reads": _made_with(
+        lambda made: any(mount["RW"] for mount in made["Mounts"]), HostConfig={"Mounts": [_shared("COURSE")]}
+    ),
     "keys in another case": _case_folded,
     "a key twice": _doubled,
     "a body in pieces": _in_pieces,
@@ -340,6 +365,10 @@ def test_what_the_engine_holds_is_the_template(stages: dict[str, Stage], client:
         way.clean()
     held[0]["Config"]["Hostname"] = held[1]["Config"]["Hostname"]
     assert held[0] == held[1]
+    shared = [
+        (one["Destination"], one["RW"]) for one in held[0]["Mounts"] if one["Destination"].startswith(servers.SHARED)
+    ]
+    assert shared == [(f"{servers.SHARED}/course", False)]
 
 
 def _template(stage: Stage) -> dict[str, Any]:
