@@ -11,6 +11,7 @@ from hubdeploy.blueprint import documents, jobs
 from hubdeploy.blueprint.component import Component, Facts, own_labels
 from hubdeploy.blueprint.specs import Consequence, ContainerSpec, Limits, Mount, Severity, VolumeSpec
 from hubdeploy.contract.documents import SERVER_SECRETS_FILE, plain
+from hubdeploy.errors import DeployError
 from hubdeploy.settings.declarations import Settings
 
 ROLE = "filter"
@@ -28,10 +29,21 @@ DIRECTORY = SERVER_SECRETS_FILE.rpartition("/")[0]
 # Its user where the socket's group is known; of no other program.
 UID = 64000
 _MIB = 1024**2
+# Bytes: Linux passes a program no longer variable than 128 KiB, with its name.
+_LONGEST = 130_000
 
 
 def container(settings: Settings, facts: Facts) -> ContainerSpec:
-    servers = plain(documents.contract(settings, facts.engine_memory).servers)
+    """Raises DeployError where the document has no room in a variable."""
+    servers = json.dumps(
+        plain(documents.contract(settings, facts.engine_memory).servers), separators=(",", ":"), sort_keys=True
+    )
+    if len(servers.encode()) > _LONGEST:
+        raise DeployError(
+            wanted=f"kinds of servers, shared folders and names in them of {_LONGEST} bytes at most, as the filter gets them",
+            found=f"{len(servers.encode())} bytes",
+            fix="name groups of the login (provider_groups) in servers.yml instead of groups of userlist, or fewer folders",
+        )
     return ContainerSpec(
         name=f"{settings.name}-{ROLE}",
         role=ROLE,
@@ -47,7 +59,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         files={SERVER_SECRETS_FILE: documents.server_secrets(settings)},
         command=("/opt/hub/bin/python", "-m", "filter"),
         environment={
-            "SERVERS": json.dumps(servers, separators=(",", ":"), sort_keys=True),
+            "SERVERS": servers,
             "JOBS": jobs.as_variable(settings, facts.kept),
             "TZ": settings.timezone,
         },

@@ -10,8 +10,10 @@ from hubdeploy import family
 from hubdeploy.blueprint import contexts, draw, routing
 from hubdeploy.blueprint.component import Component, Facts
 from hubdeploy.blueprint.components import COMPONENTS
-from hubdeploy.contract.documents import Secret
+from hubdeploy.contract.documents import Secret, User
+from hubdeploy.errors import DeployError
 from hubdeploy.settings.declarations import defaults
+from hubdeploy.settings.folders import Folder
 from hubdeploy.tls.certificates import Pair
 
 FACTS = Facts(
@@ -58,3 +60,13 @@ def test_an_order_of_another_name_is_taken_out_before_the_proxy_starts_anew(emai
         # Those are the clock's.
         assert order_after(routing.order("hub.example.org", server)) is None
         assert order_after(b"") is None
+
+
+def test_names_that_have_no_room_in_the_filters_document_are_refused_before_anything_is_made() -> None:
+    def drawn(members: int) -> None:
+        users = tuple(User(f"student-{number:05}", groups=("physics",)) for number in range(members))
+        draw.draw(defaults(users=users, folders=(Folder("physics", 1),)), FACTS)
+
+    drawn(5000)
+    with pytest.raises(DeployError, match="130000 bytes at most"):
+        drawn(10_000)
