@@ -17,7 +17,7 @@ from hubdeploy.commands import access, collection, hub_program, rehearsal
 from hubdeploy.commands.deployment import Deployment, held_contract
 from hubdeploy.contract import names
 from hubdeploy.contract.documents import Contract
-from hubdeploy.errors import DeployError, EngineError
+from hubdeploy.errors import Caution, DeployError, EngineError
 from hubdeploy.plan.snapshot import Snapshot
 from hubdeploy.settings.declarations import Settings
 
@@ -82,6 +82,10 @@ def prepare(deployment: Deployment, who: str, *, at: str, withdraw: bool) -> Non
     deployment.display.line(
         f"{who}, {_people(members)}: servers that do not run then are started {when}, one after the other"
     )
+    if not deployment.engine.running_since(deployment.settings.hub_name):
+        deployment.display.cautions(
+            [Caution("the hub does not run, and starts no server then", "run ./invoke up before")]
+        )
     deployment.display.line(
         f"./invoke class prepare shows how it goes; ./invoke class prepare {who} --withdraw takes it back"
     )
@@ -146,6 +150,10 @@ def close(deployment: Deployment, who: str, folder: str, *, most: str, yes: bool
         else "nothing is collected, as no folder was named"
     )
     if running:
+        if not deployment.engine.running_since(deployment.settings.hub_name):
+            raise DeployError(
+                wanted="a hub that stops servers", found="the hub does not run", fix="run ./invoke up first"
+            )
         deployment.display.agree(f"Stop {len(running)} servers, with what runs in them?", yes=yes)
         _stop(deployment, who, running)
     if wanted:
@@ -155,8 +163,6 @@ def close(deployment: Deployment, who: str, folder: str, *, most: str, yes: bool
 
 
 def _stop(deployment: Deployment, who: str, running: list[str]) -> None:
-    if not deployment.engine.running_since(deployment.settings.hub_name):
-        raise DeployError(wanted="a hub that stops servers", found="the hub does not run", fix="run ./invoke up first")
     words = f"Your server was stopped at {_now(deployment.settings):%H:%M}, as the class is over."
     outcome = _carried_out(deployment, "stop", who, dict.fromkeys(running, words))
     left = {name: said for name, said in outcome.items() if said not in ("stopped", "did not run")}
