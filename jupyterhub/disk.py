@@ -47,9 +47,9 @@ _LEAST_GROWTH = 0.25
 _AGAIN_AFTER, _AGAIN_WITHIN = 0.1, 60.0
 # A share of what counts as no room, with less of which the engine makes no container.
 _TOO_LITTLE = 0.25
-# Servers that share a folder run for so many seconds, to see which of them writes; with less than so many bytes, and so much of a
-# processor's time, none does.
-_WATCHED_FOR, _LEAST_WRITTEN, _LEAST_WORK = 1.5, 1024**2, 0.3
+# Servers that share a folder run for so many seconds, so many times, to see which of them writes; with less than so many bytes,
+# and so much of a processor's time, none does.
+_WATCHED_FOR, _TIMES_WATCHED, _LEAST_WRITTEN, _LEAST_WORK = 0.5, 3, 1024**2, 0.3
 # Who was stopped so often for filling the disk gets no server before there is room again.
 _MOST_STOPS = 2
 # Shares of a user's limit from which a message says so.
@@ -338,16 +338,18 @@ async def _frozen(users: Mapping[Any, Any]) -> AsyncIterator[None]:
 async def _who_writes(spawners: Sequence[Any]) -> Any | None:
     """Of servers that are frozen and share a folder the one that writes most when they run for a moment; None where none writes.
     Where the kernel does not know who wrote, as with control groups of the first version, what waits to be written tells."""
-    before = await _uses(spawners)
+    looks = [await _uses(spawners)]
     await _thaw(spawners)
-    await asyncio.sleep(_WATCHED_FOR)
-    after = await _uses(spawners)
+    for _ in range(_TIMES_WATCHED):
+        await asyncio.sleep(_WATCHED_FOR)
+        looks.append(await _uses(spawners))
 
     def writes(spawner: Any) -> tuple[int, float]:
-        then, now = before.get(spawner.object_id), after.get(spawner.object_id)
-        if then is None or now is None:
+        seen = [look[spawner.object_id] for look in looks if spawner.object_id in look]
+        if not seen:
             return 0, 0.0
-        wrote, worked = now.written - then.written + now.unwritten, now.processor - then.processor
+        wrote = seen[-1].written - seen[0].written + max(one.unwritten for one in seen)
+        worked = seen[-1].processor - seen[0].processor
         return wrote if wrote >= _LEAST_WRITTEN else 0, worked if worked >= _LEAST_WORK else 0.0
 
     found = max(spawners, key=writes)
