@@ -30,8 +30,10 @@ FILLERS = {
     "eve": ("/var/tmp", True),
     "fay": ("/opt", False),
     "gil": ("/usr/local", True),
+    # A folder that ada writes to as well.
+    "hal": ("/srv/shared/physics", False),
 }
-SUDO = ("fay", "gil")
+SUDO, SHARING = ("fay", "gil"), ("ada", "hal")
 # Bytes that are left when all is up.
 FREE = 2 * 10**9
 _SILENCE = 1800
@@ -98,11 +100,13 @@ class Lab:
 def lab(client: docker.DockerClient, hub: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with nested.second_engine(client, uuid.uuid4().hex, disk="7G") as engine:
         there = docker.DockerClient(base_url=engine.url, timeout=_SILENCE)
-        users = "".join(f"{user}{' sudo' if user in SUDO else ''}\n" for user in ("ada", *FILLERS))
+        marks = {**dict.fromkeys(SUDO, " sudo"), **dict.fromkeys(SHARING, " @physics")}
+        users = "".join(f"{user}{marks.get(user, '')}\n" for user in ("ada", *FILLERS))
         made = RemoteClone.make(
             tmp_path_factory.mktemp("full"), there, users, USER_PASSWORD=uuid.uuid4().hex, ADMIN_PASSWORD=uuid.uuid4().hex * 2
         )  # fmt: skip
         clone = dataclasses.replace(made, docker_host=engine.url)
+        (clone.root / "servers.yml").write_text("shared: {physics: {limit: 1G}}\n")
         nested.send_images([*hub.image_tags(), clone.settings.base_image], client, there)
         for tag in hub.image_tags():
             repository, _, version = tag.removeprefix(f"{hub.name}/").rpartition(":")
@@ -155,7 +159,7 @@ def clear(lab: Lab, user: str) -> None:
     volumes = {
         name: {"bind": f"/v/{number}", "mode": "rw"}
         for number, name in enumerate(
-            (f"{lab.clone.name}-home-{user}", f"{lab.clone.name}-user-{user}")
+            (f"{lab.clone.name}-home-{user}", f"{lab.clone.name}-user-{user}", f"{lab.clone.name}-shared-physics")
         )
     }  # fmt: skip
     lab.clone.client.containers.run(
