@@ -224,6 +224,12 @@ GROUPS = (
         5,
     ),
     Group(
+        "networks",
+        ("tests/hub/test_networks.py",),
+        (*_DEPLOYMENT, "tests/hub/test_networks.py", "tests/hub/walls.py"),
+        6,
+    ),
+    Group(
         "kinds",
         ("tests/hub/test_kinds.py",),
         (

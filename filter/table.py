@@ -88,6 +88,8 @@ class Gate(Side):
         self.engine, self.made_from, self.measure, self.folder = engine, made_from, measure, folder
         self.secrets = secrets
         self.streams = 0
+        # Container of a server of a kind with networks -> the MAC address that it was given.
+        self.addresses: dict[str, str] = {}
         # None before it was tried.
         self.bounds_volumes: bool | None = None
 
@@ -199,9 +201,25 @@ async def create(gate: Gate, asked: Asked) -> Answer:
     made = replace(wish, home_is_new=new)
     quota = await _bounds_volumes(gate, kind)
     body = servers.creation(
-        gate.made_from, made, mac_in_endpoint=gate.engine.mac_in_endpoint, quota=quota, secrets=gate.secrets
+        gate.made_from,
+        made,
+        mac_in_endpoint=gate.engine.mac_in_endpoint,
+        quota=quota,
+        secrets=gate.secrets,
+        address=await _address(gate, kind, name) if kind.networks else "",
     )
     return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)
+
+
+async def _address(gate: Gate, kind: ServerKind, name: str) -> str:
+    """A MAC address that tells the networks of the kind, and that no server but the one of this name has or is about to have."""
+    query = {"filters": json.dumps({"label": gate.filters})}
+    there = (await gate.engine.ask("GET", "/containers/json", query)).content
+    attached = (one["NetworkSettings"]["Networks"].get(kind.network_name) for one in there)
+    given = {address for other, address in gate.addresses.items() if other != name}
+    taken = given | {one["MacAddress"] for one in attached if one}
+    gate.addresses[name] = servers.mac_address(name, kind.networks, taken)
+    return gate.addresses[name]
 
 
 async def _bounds_volumes(gate: Gate, kind: ServerKind) -> bool:

@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 
 from contract.documents import DOOR_FILE, SERVER_MAC, Walls, from_bytes
+from contract.mac_addresses import NETWORKS_MAC
 
 from guard import rules
 from guard.answers import Answers
@@ -63,7 +64,7 @@ class Guard:
             self.load()
 
     def _set(self, port: Port) -> None:
-        isolated = self._walls.ours or port.mac.startswith(SERVER_MAC)
+        isolated = self._walls.ours or port.mac.startswith((SERVER_MAC, NETWORKS_MAC))
         isolated = isolated and port.mac not in self._walls.free
         if port.isolated == isolated:
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from contract import mac_addresses
 from contract.documents import SERVER_MAC, Door, Walls
 
 # What nobody has on the Internet: private, shared, link-local, loopback, test, multicast and reserved addresses.
@@ -53,6 +54,7 @@ table inet {name} {{
     ip daddr @metadata counter drop
 {_accepts(walls.allowed, names)}\
 {_accepts(walls.allowed_to_free, names, "ip saddr @free ")}\
+{_of_kinds(walls, names)}\
   }}
   chain others {{
 {"" if walls.ours else _others(walls)}\
@@ -113,10 +115,19 @@ def _destination(address: str) -> str:
     return f"{'ip6' if ':' in address else 'ip'} daddr {address}"
 
 
+def _of_kinds(walls: Walls, names: Mapping[str, Collection[str]]) -> str:
+    """Lets servers of kinds with networks reach these. Kinds with the same networks have the same addresses."""
+    lists = dict.fromkeys(walls.of_kinds.values())
+    return "".join(
+        _accepts(places, names, f"ether saddr & {mac_addresses.MASK} == {mac_addresses.of_networks(places)} ")
+        for places in lists
+    )
+
+
 def _others(walls: Walls) -> str:
     """Lets containers of others pass, in a network of theirs."""
     own = f"{SERVER_MAC}:00:00:00:00"
-    return f"    ether saddr & ff:ff:00:00:00:00 != {own} ether saddr != {{ {', '.join(walls.free)} }} accept\n"
+    return f"    ether saddr & ff:fe:00:00:00:00 != {own} ether saddr != {{ {', '.join(walls.free)} }} accept\n"
 
 
 def resolvers(resolv_conf: str) -> frozenset[str]:
@@ -128,7 +139,8 @@ def resolvers(resolv_conf: str) -> frozenset[str]:
 
 def host_names(walls: Walls) -> frozenset[str]:
     """The host names among what the walls let through."""
-    places = (one.partition(":")[0] for one in (*walls.allowed, *walls.allowed_to_free))
+    of_kinds = (one for places in walls.of_kinds.values() for one in places)
+    places = (one.partition(":")[0] for one in (*walls.allowed, *walls.allowed_to_free, *of_kinds))
     return frozenset(place for place in places if not _is_network(place))
 
 

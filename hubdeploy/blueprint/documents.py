@@ -101,6 +101,7 @@ def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> Se
         "max_age": kind.taking("max_age", settings.max_age),
         "environment": dict(kind.environment),
         "secrets": kind.secrets,
+        "networks": kind.networks,
     }
     same = {one.name: getattr(settings, one.name) for one in fields(ServerKind) if one.name not in derived}
     return ServerKind(**derived, **same)

@@ -162,7 +162,7 @@ class ServerKind:
     `title` and `description` are for its users to read; `users` may have it, None for everybody, and members of
     `provider_groups`, which the login names. `secrets` are the names of variables whose values ServerSecrets has.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
-    `server_name` is DockerSpawner's template of the container's name.
+    `server_name` is DockerSpawner's template of the container's name. `networks` are places as in Walls.
     A field with the name of a field of Settings is filled from it.
     """
 
@@ -194,6 +194,7 @@ class ServerKind:
     provider_groups: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     course_repositories: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -422,7 +423,8 @@ class Walls:
     addresses `free`: hub and proxy. In a network of others (`ours` is false) only servers are, which have a MAC address that
     begins with SERVER_MAC. `table` is the packet filter's table of this deployment. `allowed` are the private places
     that everybody in the network may reach, `allowed_to_free` those that hub and proxy may reach as well: a network, an
-    address or a host name, with :port or without. `door` is for proxies in front; None where there are none elsewhere."""
+    address or a host name, with :port or without. `door` is for proxies in front; None where there are none elsewhere.
+    `of_kinds`: kind of servers -> what its servers may reach as well; kinds without any are left out."""
 
     bridge: str
     ours: bool
@@ -431,6 +433,7 @@ class Walls:
     allowed: tuple[str, ...] = ()
     allowed_to_free: tuple[str, ...] = ()
     door: Door | None = None
+    of_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

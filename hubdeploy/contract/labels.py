@@ -14,6 +14,8 @@ USER = "hubdeploy.user"
 SUDO = "hubdeploy.sudo"
 # Which kind of server it is; one that an earlier version made has none.
 KIND = "hubdeploy.kind"
+# The beginning of its MAC address, where its kind has networks.
+NETWORKS = "hubdeploy.networks"
 UID = "hubdeploy.uid"
 # The host name and the path under which browsers reach it: together they decide which cookies it gets. A server without
 # a path was made by a version that had no other path than /.

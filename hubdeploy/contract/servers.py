@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import labels, logs, rehearsals
+from . import labels, logs, mac_addresses, rehearsals
 from .documents import NO_SECRETS, SERVER_MAC, Folder, ServerKind, Servers, ServerSecrets, Volume
 
 # What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
@@ -129,17 +130,25 @@ def starts_as_root(kind: ServerKind, *, sudo: bool) -> bool:
 
 
 def creation(
-    servers: Servers, wish: Wish, *, mac_in_endpoint: bool, quota: bool = False, secrets: ServerSecrets = NO_SECRETS
+    servers: Servers,
+    wish: Wish,
+    *,
+    mac_in_endpoint: bool,
+    quota: bool = False,
+    secrets: ServerSecrets = NO_SECRETS,
+    address: str = "",
 ) -> dict[str, Any]:
     """The body of the engine's request that makes the server, of a kind that the user may have. `mac_in_endpoint`: as the API
-    has it from MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes."""
+    has it from MAC_IN_ENDPOINT on. `quota`: the engine bounds a volume that it makes. `address` is the server's MAC address,
+    empty for the usual one."""
     kind = servers.kind_for(wish.user, wish.kind, None)
     assert kind is not None, "asked for by whoever may not have it"
     sudo = servers.may_sudo(wish.user)
     root = starts_as_root(kind, sudo=sudo)
     environment = {**kind.environment, **secrets.of(kind), "TZ": kind.timezone, **wish.environment}
     environment |= _start_environment(kind, sudo=sudo, home_is_new=wish.home_is_new)
-    marked = {"MacAddress": mac_address(filled(kind.server_name, wish.user))} if kind.marks_servers else {}
+    address = address or mac_address(filled(kind.server_name, wish.user), kind.networks)
+    marked = {"MacAddress": address} if kind.marks_servers or kind.networks else {}
     return {
         "Image": kind.image,
         "User": ROOT if root else str(kind.nb_uid),
@@ -158,6 +167,7 @@ def creation(
             labels.USER: wish.user,
             labels.SUDO: "yes" if sudo else "no",
             labels.KIND: kind.name,
+            **({labels.NETWORKS: mac_addresses.of_networks(kind.networks)} if kind.networks else {}),
         },
         "HostConfig": {
             "NetworkMode": kind.network_name,
@@ -278,6 +288,12 @@ def api_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-def mac_address(container: str) -> str:
-    """The same for all servers of a user, so that a switch learns it once."""
-    return (bytes.fromhex(SERVER_MAC.replace(":", "")) + hashlib.sha256(container.encode()).digest()[:4]).hex(":")
+def mac_address(container: str, networks: Collection[str] = (), taken: Collection[str] = ()) -> str:
+    """The same for all servers of a user, so that a switch learns it once; another one with other networks of their kind, and
+    where somebody else has it: with networks it is short."""
+    if not networks:
+        own = hashlib.sha256(container.encode()).digest()[:4]
+        return (bytes.fromhex(SERVER_MAC.replace(":", "")) + own).hex(":")
+    numbers = (int.from_bytes(hashlib.sha256(f"{container} {again}".encode()).digest()[:4]) for again in count())
+    addresses = (mac_addresses.of_server(number, networks) for number in numbers)
+    return next(one for one in addresses if one not in taken)

@@ -134,6 +134,9 @@ def _wall_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
         ],
         "TRUSTED_PROXIES": [door.get("sources", ()) for door in doors],
     }
+    of_kinds = [walls.get("of_kinds", {}) for walls in (old, new)]
+    for kind in sorted({*of_kinds[0], *of_kinds[1]}):
+        lists[f"networks of {kind}"] = [one.get(kind, ()) for one in of_kinds]
     for key, found in lists.items():
         before, after = (", ".join(one) or "none" for one in found)
         if before != after:
@@ -192,8 +195,8 @@ def _kind_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
             if field == "environment":
                 changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
                 yield f"environment of {name}: {', '.join(changed)}"
-            elif field == "secrets":
-                yield f"secrets of {name}: {', '.join(before or ['none'])} -> {', '.join(after or ['none'])}"
+            elif field in ("secrets", "networks"):
+                yield f"{field} of {name}: {', '.join(before or ['none'])} -> {', '.join(after or ['none'])}"
             elif field == "users":
                 yield f"users of {name}: {_people(before, after)}"
             elif field == "provider_groups":

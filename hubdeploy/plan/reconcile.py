@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, NetworkSpec, VolumeSpec
-from hubdeploy.contract import labels
+from hubdeploy.contract import labels, mac_addresses
 from hubdeploy.contract.documents import Secret, ServerKind
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.containers import container_steps
@@ -120,6 +120,11 @@ def _pending(
         is_new = reference in changed or image is None or one.image_id != image.id
         return is_new and wanted(one).image == reference
 
+    def waits_for_networks(one: ContainerState) -> bool:
+        """Its MAC address is not the one of the networks that it would have now."""
+        wants = mac_addresses.of_networks(wanted(one).networks)
+        return bool(wants) and one.labels.get(labels.NETWORKS) != wants
+
     images = dict.fromkeys(kind.image for kind in servers.kinds)
     checks: list[tuple[str, Callable[[ContainerState], bool]]] = [
         *((f"image {one} is new", partial(other_image, one)) for one in images),
@@ -136,6 +141,7 @@ def _pending(
             for kind, values in blueprint.server_secrets.kinds.items()
             for name, value in values.items()
         ),
+        ("the networks of their kind changed, and are closed to them until then", waits_for_networks),
         ("their kind of server is gone, or not theirs any more", lost_kind),
     ]
     running = [one for one in snapshot.servers if one.running and one.user not in stopping]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from hubdeploy.contract import names, servers
+from hubdeploy.contract import mac_addresses, names, servers
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import Problem
 from hubdeploy.settings import readers
@@ -40,6 +40,14 @@ class _Unfit(readers.Unfit):
     def __init__(self, found: str, text: str, wanted: str, fix: str) -> None:
         super().__init__(found, wanted, fix)
         self.text = text
+
+
+class _UnfitEntry(readers.Unfit):
+    """What is wrong with one entry of a list, which has a line of its own."""
+
+    def __init__(self, unfit: readers.Unfit, node: yaml.Node) -> None:
+        super().__init__(unfit.found, unfit.wanted, unfit.fix)
+        self.node = node
 
 
 class _Unset:
@@ -151,8 +159,21 @@ def _secrets(node: yaml.Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _networks(node: yaml.Node) -> tuple[str, ...]:
+    wanted = "a list of networks, addresses and host names, such as [10.1.2.0/24, db.example.org:5432]"
+    found = []
+    for number, one in enumerate(_items(node, wanted), start=1):
+        try:
+            found.append(readers.network_or_name(one.value, number))
+        except readers.Unfit as unfit:
+            raise _UnfitEntry(unfit, one) from None
+    if not found:
+        raise readers.Unfit("names nothing", wanted, "name one, or delete the line")
+    return tuple(sorted({*found}))
+
+
 # What gets a list or a table as it stands there.
-_OF_NODES = (names_of_users, names_of_groups, _groups_of_the_login, words, _variables, _secrets)
+_OF_NODES = (names_of_users, names_of_groups, _groups_of_the_login, words, _variables, _secrets, _networks)
 
 
 @dataclass(frozen=True)
@@ -216,6 +237,12 @@ class Kind:
         "variables of its servers whose values stand in `.env.local`, on top of what all kinds have",
         _secrets,
         example="[OPENAI_API_KEY]",
+        default=(),
+    )
+    networks: tuple[str, ...] = declared(
+        "private networks, addresses and names that its servers may reach, beside `ALLOWED_NETWORKS`",
+        _networks,
+        example="[10.1.2.0/24, db.example.org:5432]",
         default=(),
     )
 
@@ -309,6 +336,8 @@ class Reading:
     def __init__(self, show: Callable[[str], str], secrets: Mapping[str, str], settings: Collection[str]) -> None:
         self.problems: list[Problem] = []
         self._show, self._held, self._settings = show, secrets, settings
+        # The beginning of MAC addresses -> the kind that has it first, and its networks.
+        self._addresses: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def file(self, root: yaml.Node | None) -> tuple[Kind, ...]:
         wanted = "kinds: and below it a kind of servers with a title"
@@ -360,6 +389,8 @@ class Reading:
         self._refuse_both(own, at, {*environment} & names - ({*shared} & {*secrets}))
         if len(self.problems) > before:
             return None
+        if "networks" in parts:
+            self._refuse_same_addresses(parts["networks"], name, values["networks"])
         return Kind(
             name,
             key.start_mark.line + 1,
@@ -367,6 +398,14 @@ class Reading:
             environment=tuple(sorted(environment.items())),
             secrets=tuple(sorted(names)),
         )
+
+    def _refuse_same_addresses(self, node: yaml.Node, kind: str, networks: tuple[str, ...]) -> None:
+        """One in 65,536 pairs of lists: the guard could not tell these servers apart."""
+        first, theirs = self._addresses.setdefault(mac_addresses.of_networks(networks), (kind, networks))
+        if theirs != networks:
+            found = f"gives its servers the same MAC addresses as the networks of {first}"
+            fix = "add to it what it opens already, such as one address in it"
+            self._problem(node, f"kinds.{kind}.networks", found, "networks that can be told apart", fix)
 
     def _refuse_both(self, node: yaml.Node, at: str, names: Collection[str]) -> None:
         for name in sorted(names):
@@ -473,7 +512,8 @@ class Reading:
             return value
         except readers.Unfit as unfit:
             found = f"{unfit.found} {self._show(unfit.text)[:200]}" if isinstance(unfit, _Unfit) else unfit.found
-            self._problem(node, key, found, unfit.wanted, unfit.fix)
+            place = unfit.node if isinstance(unfit, _UnfitEntry) else node
+            self._problem(place, key, found, unfit.wanted, unfit.fix)
             return default
 
     def _problem(self, node: yaml.Node | None, key: str, found: str, wanted: str, fix: str) -> None:

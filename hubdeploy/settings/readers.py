@@ -276,11 +276,11 @@ def _address(text: str) -> str | None:
 def networks(text: str) -> tuple[str, ...]:
     """Networks, addresses and host names, each with a port or without, in one spelling."""
     places = [one for one in re.split(r"[,\s]+", text) if one]
-    return tuple(dict.fromkeys(_network(one, number) for number, one in enumerate(places, start=1)))
+    return tuple(dict.fromkeys(network_or_name(one, number) for number, one in enumerate(places, start=1)))
 
 
-def _network(text: str, number: int) -> str:
-    """`number` names it in what is wrong: the text itself is shown by whoever knows whether it may be."""
+def network_or_name(text: str, number: int) -> str:
+    """One of `networks`. `number` names it in what is wrong: the text itself is shown by whoever knows whether it may be."""
     wanted = (
         "networks, addresses (IPv4) or host names, with a port or without, such as 10.1.2.0/24, db.example.org:5432"
     )

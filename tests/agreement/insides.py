@@ -195,6 +195,7 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
             yield Reading("servers.yml: secrets", f"{at}.secrets", kind.secrets if kind else ())
             for name in kind.secrets if kind else ():
                 yield Reading("servers.yml: secrets", f"{at}.environment.{name}", ABSENT)
+            yield Reading("servers.yml: networks", f"{at}.networks", kind.networks if kind else ())
         for number, folder in enumerate(s.folders):
             yield from _folder(s, folder, f"{document}.folders[{number}]")
     yield Reading("servers.yml: secrets", "server-secrets.kinds", ABSENT if any(one.secrets for one in s.kinds) else ())
@@ -307,6 +308,11 @@ def _takers(s: Settings, kind: Kind | None) -> tuple[str, ...] | None:
 
 def _first_kind(s: Settings, user: str) -> tuple[Settings, Kind | None]:
     return next((own, kind) for own, kind in _kinds(s) if (takers := _takers(s, kind)) is None or user in takers)
+
+
+def _first_networks(s: Settings, user: str) -> tuple[str, ...]:
+    kind = _first_kind(s, user)[1]
+    return kind.networks if kind else ()
 
 
 def _server_kind(s: Settings, at: str) -> Readings:
@@ -489,9 +495,17 @@ def _process(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     yield Reading("DOCKER_NOTEBOOK_IMAGE", f"{at}.Image", s.notebook_image)
     yield Reading("DOCKER_NETWORK_NAME", f"{at}.HostConfig.NetworkMode", s.network_name)
     yield Reading("DOCKER_NOTEBOOK_DIR", f"{at}.WorkingDir", s.notebook_dir)
-    digest = hashlib.sha256(s.server_name_template.format(username=escaped(name)).encode()).digest()
-    marked = (bytes.fromhex("0668") + digest[:4]).hex(":")
-    yield Reading("DOCKER_NETWORK_NAME", f"{at}.MacAddress", marked if s.is_set("DOCKER_NETWORK_NAME") else ABSENT)
+    container, networks = s.server_name_template.format(username=escaped(name)), _first_networks(s, name)
+    marked = (bytes.fromhex("0668") + hashlib.sha256(container.encode()).digest()[:4]).hex(":")
+    address = marked if s.is_set("DOCKER_NETWORK_NAME") else ABSENT
+    if networks:
+        # Four digits of the networks, four of the server.
+        shared, own = ("\n".join(networks), f"{container} 0")
+        digits = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (shared, own)]
+        address = bytes.fromhex(f"0669{digits[0][:4]}{digits[1][4:]}").hex(":")
+    yield Reading("DOCKER_NETWORK_NAME servers.yml: networks", f"{at}.MacAddress", address)
+    first = f"{address[:11]}:00:00" if networks else ABSENT
+    yield Reading("servers.yml: networks", f"{at}.Labels.{labels.NETWORKS}", first)
 
 
 def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:

@@ -192,8 +192,12 @@ def _guard(s: Settings) -> Readings:
     for field in ("address", "port", "sources"):
         wanted = door[field] if door else ABSENT
         yield Reading("TLS BIND_ADDRESS LISTEN_PORT TRUSTED_PROXIES", f"{at}.walls.door.{field}", wanted)
-    text = json.dumps({**dict(walls.values()), "door": door}, separators=(",", ":"))
-    yield Reading("TIMEZONE ALLOWED_NETWORKS", f"{at}.Env", (f"WALLS={text}", f"TZ={s.timezone}"))
+    of_kinds = {one.name: one.networks for one in sorted(s.kinds, key=lambda one: one.name) if one.networks}
+    yield Reading("servers.yml: networks", f"{at}.walls.of_kinds", ABSENT if of_kinds else ())
+    for kind, networks in of_kinds.items():
+        yield Reading("servers.yml: networks", f"{at}.walls.of_kinds.{kind}", networks)
+    text = json.dumps({**dict(walls.values()), "door": door, "of_kinds": of_kinds}, separators=(",", ":"))
+    yield Reading("TIMEZONE ALLOWED_NETWORKS servers.yml: networks", f"{at}.Env", (f"WALLS={text}", f"TZ={s.timezone}"))
 
 
 def _has_door(s: Settings) -> bool:

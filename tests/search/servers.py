@@ -62,6 +62,30 @@ _VALUES = (
     "\t",
 )
 _SPELT_GROUPS = (*GROUPS, "@physics", "Staff", "@C")
+_NETWORKS = (
+    "10.1.2.0/24",
+    "10.1.2.9/24",
+    "db.example.org:5432",
+    "DB.example.org:05432",
+    "files",
+    "0.0.0.0/0",
+    "192.168.1.7",
+)
+_BAD_NETWORKS = (
+    "",
+    "10.1.2.0/33",
+    "10.1.2",
+    "169.254.169.254",
+    "db:0",
+    "db:",
+    "fd00::/8",
+    "a b",
+    "10.1.2.0/24, db",
+    "ü",
+    "-a",
+)
+# Lists of one entry that give servers the same MAC addresses.
+_ALIKE = ("10.0.0.1", "db92991")
 _OF_PROVIDER = ("students", "lab 3", "org:team", "ü")
 # Who may have a kind.
 _WHO = ("users", "groups", "provider_groups")
@@ -85,7 +109,7 @@ _BROKEN = (
 )
 FLAWS = (
     "illegal", "illegal", "illegal", "unknown", "twice", "type", "type", "no title", "nobody left", "name", "no kinds", "both",
-    "named", "no value", "short", "broken", "broken", "no text", "many", "variable", "memory", "slip",
+    "named", "no value", "short", "broken", "broken", "no text", "many", "variable", "memory", "slip", "alike",
 )  # fmt: skip
 
 
@@ -140,6 +164,12 @@ def _provider_groups(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStr
     return some if legal else st.one_of(st.just(list[Any]()), wrong)
 
 
+def _networks(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(_NETWORKS), min_size=1, max_size=3).map(list)
+    wrong = st.tuples(st.sampled_from(_NETWORKS), st.sampled_from(_BAD_NETWORKS)).map(list)
+    return some if legal else st.one_of(st.just(list[Any]()), wrong)
+
+
 # The reader of a field that stands for no setting -> its drawing.
 _DRAWINGS = {
     "_text": _said,
@@ -148,6 +178,7 @@ _DRAWINGS = {
     "_groups_of_the_login": _provider_groups,
     "_variables": _environment,
     "_secrets": _secrets,
+    "_networks": _networks,
 }
 
 
@@ -225,6 +256,7 @@ def _meant(tree: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
         **({"users": tuple(dict.fromkeys(names))} if names else {}),
         **({"groups": _groups_meant(table)} if "groups" in table else {}),
         **({"provider_groups": tuple(dict.fromkeys(table["provider_groups"]))} if "provider_groups" in table else {}),
+        **({"networks": _networks_meant(table)} if "networks" in table else {}),
         "environment": tuple(sorted(environment.items())),
         "secrets": tuple(sorted({*tree.get("secrets", ()), *table.get("secrets", ())})),
     }
@@ -290,6 +322,11 @@ def _fit(made: _Draft, table: dict[str, Any]) -> None:
 
 def _groups_meant(table: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.lower().removeprefix("@") for one in table.get("groups", ())))
+
+
+def _networks_meant(table: Mapping[str, Any]) -> tuple[str, ...]:
+    spelt = {"10.1.2.9/24": "10.1.2.0/24", "DB.example.org:05432": "db.example.org:5432"}
+    return tuple(sorted({spelt.get(one, one) for one in table["networks"]}))
 
 
 def read(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -360,6 +397,10 @@ def _spoil(draw: _Draw, made: _Draft, flaw: str, slips: tuple[str, ...]) -> None
         made.values["MISSING"] = None if flaw == "no value" else draw(secret_values(legal=False))
     elif flaw == "memory":
         table |= {"memory": "1G", "guarantee": draw(st.sampled_from(("1025M", "2G")))}
+    elif flaw == "alike":
+        table["networks"] = [_ALIKE[0]]
+        made.kinds["alike"] = {"title": "Alike", "networks": [_ALIKE[1]]}
+        made.bad.add("kinds.alike.networks")
     elif flaw == "many":
         made.tree["kinds"] = {f"k{number}": {"title": "A"} for number in range(33)}
         made.bad.add("kinds")
@@ -386,6 +427,7 @@ def _mistype(draw: _Draw, made: _Draft, table: dict[str, Any], at: str) -> None:
     wrong: dict[str, tuple[Value, ...]] = {
         "environment": ("x", "", ["x"], {"A": ["1"]}, {"A": {"b": "c"}}),
         "secrets": ("x", "", {"x": "y"}, [["x"]]),
+        "networks": ("10.1.2.0/24", "", {"x": "y"}, [["x"]]),
         **dict.fromkeys(_WHO, ("ada", "", {"ada": "x"}, [["ada"]])),
     }
     place[key] = draw(st.sampled_from(wrong.get(key, (["x"], {"x": "y"}, list[Any]()))))

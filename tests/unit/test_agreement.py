@@ -109,7 +109,7 @@ KINDS = """
 environment: {COURSE: physics}
 kinds:
   staff: {title: Staff, users: [bob], groups: [staff], memory: 8G, guarantee: 1G, cpus: 2, idle_timeout: none,
-    environment: {OMP_NUM_THREADS: 2}}
+    environment: {OMP_NUM_THREADS: 2}, networks: [db:5432, 10.1.2.0/24]}
   small: {title: Small, description: For all, max_age: 7d}
 """
 

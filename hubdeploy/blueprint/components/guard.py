@@ -34,6 +34,7 @@ def container(settings: Settings, facts: Facts) -> ContainerSpec:
         allowed=settings.allowed_networks or (),
         allowed_to_free=tuple(dict.fromkeys(_place(url) for url in _asked(settings, facts))),
         door=door(settings),
+        of_kinds=dict(sorted((kind.name, kind.networks) for kind in settings.kinds if kind.networks)),
     )
     return ContainerSpec(
         name=f"{settings.name}-{ROLE}",

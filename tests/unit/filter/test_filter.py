@@ -188,6 +188,52 @@ SHARING = replace(with_two_kinds(), folders=(PHYSICS, CLIMATE, SCANS, NAS)).serv
 OF_PHYSICS = {labels.DEPLOYMENT: "lab", labels.ROLE: labels.SHARED}
 
 
+def test_two_servers_never_have_the_same_address(engine: Engine) -> None:
+    """Neither one that runs, nor one that was just made. A server that is made again keeps its own."""
+    networks = ("10.1.2.0/24",)
+    made_from, running = contract(networks=networks).servers, servers.mac_address("lab-user-ann", networks)
+    second = servers.mac_address("lab-user-ann", networks, [running])
+
+    async def listed(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        if path == "/containers/json":
+            places = ({"lab-network": {"MacAddress": running}}, {"another": {"MacAddress": "02:42:00:00:00:01"}})
+            return _answer([{"NetworkSettings": {"Networks": one}} for one in places])
+        return await Engine.ask(engine, method, path, query, body)
+
+    engine.ask = listed  # type: ignore[method-assign]
+
+    async def made(gate: Any, user: str) -> str:
+        asked = table.Asked(
+            None, "", {"name": f"lab-user-{user}"}, json.dumps({"Labels": {labels.USER: user}}).encode()
+        )
+        await table.create(gate, asked)
+        return str(engine.changes[-1][3]["MacAddress"])
+
+    async def story() -> list[str]:
+        gate = table.Gate(engine, made_from, _nothing_measured)
+        # Somebody to whom chance gives what ann has.
+        gate.addresses["lab-user-eve"] = second
+        return [await made(gate, "ann"), await made(gate, "ann"), await made(gate, "bob")]
+
+    first, again, other = asyncio.run(story())
+    assert first == again == servers.mac_address("lab-user-ann", networks, [running, second])
+    assert other == servers.mac_address("lab-user-bob", networks)
+
+
+def test_the_networks_of_a_server_are_those_of_a_kind_that_its_user_may_have(ask: Ask, engine: Engine) -> None:
+    small, large = with_two_kinds().servers.kinds
+    made_from = replace(MADE_FROM, kinds=(small, replace(large, networks=("10.1.2.0/24",))))
+
+    def address(user: str, kind: str) -> str | None:
+        body = wish(Labels={labels.USER: user, labels.KIND: kind})
+        status, _ = ask("POST", f"/containers/create?name=lab-user-{user}", json=body, made_from=made_from)
+        return engine.changes[-1][3].get("MacAddress") if status == 200 else f"{status}"
+
+    assert address("ann", "large") == servers.mac_address("lab-user-ann", ("10.1.2.0/24",))
+    assert address("ann", "small") is None
+    assert address("bob", "large") == "403"
+
+
 def shared(body: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     mounts = [one for one in body["HostConfig"]["Mounts"] if one["Target"].startswith(servers.SHARED)]
     return [(one["Type"], one["Source"], one["Target"], one["ReadOnly"]) for one in mounts]

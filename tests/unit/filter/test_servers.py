@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyterhub.auth import Authenticator
 
-from hubdeploy.contract import labels, servers
+from hubdeploy.contract import labels, mac_addresses, servers
 from hubdeploy.settings import userlist
 from tests.unit.hub.hub_image import contract
 
@@ -194,6 +194,34 @@ def test_a_newer_engine_gets_the_address_with_the_network() -> None:
     address = servers.mac_address("lab-user-ann")
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"lab-network": {"MacAddress": address}}}
     assert "MacAddress" not in body
+
+
+DATABASES, LABS = ("10.1.2.0/24", "db.example.org:5432"), ("10.1.3.0/24",)
+
+
+def shared_part(address: str) -> str:
+    """What servers with the same networks have in common."""
+    mask, number = (int(one.replace(":", ""), 16) for one in (mac_addresses.MASK, address))
+    return (mask & number).to_bytes(6).hex(":")
+
+
+def test_the_address_of_a_server_follows_from_the_networks_of_its_kind_and_from_nothing_else_of_it() -> None:
+    ann, bob = (created(name, networks=DATABASES) for name in ("ann", "bob"))
+    assert ann["MacAddress"] != bob["MacAddress"]
+    assert shared_part(ann["MacAddress"]) == shared_part(bob["MacAddress"]) == mac_addresses.of_networks(DATABASES)
+    assert ann["Labels"][labels.NETWORKS] == mac_addresses.of_networks(DATABASES)
+    other = created("ann", networks=DATABASES[::-1], name="another", marks_servers=True)
+    assert other["MacAddress"] == ann["MacAddress"]
+    for fewer in (DATABASES[:1], LABS):
+        assert shared_part(created("ann", networks=fewer)["MacAddress"]) == mac_addresses.of_networks(fewer)
+    assert len({mac_addresses.of_networks(one) for one in (DATABASES, DATABASES[:1], LABS)}) == 3
+    assert labels.NETWORKS not in created("ann")["Labels"]
+
+
+def test_no_server_of_a_kind_without_networks_has_an_address_of_one_with_them() -> None:
+    """Those of earlier versions neither: in a network of others they may have any number behind the same beginning."""
+    begin = mac_addresses.of_networks(DATABASES)[:5]
+    assert (begin, created("ann", marks_servers=True)["MacAddress"][:5]) == (mac_addresses.NETWORKS_MAC, "06:68")
 
 
 def test_files_of_a_simulated_person_go_with_the_server() -> None:

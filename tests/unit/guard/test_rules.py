@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 from hubdeploy.contract.documents import Door, Walls
+from hubdeploy.contract.mac_addresses import of_networks
 from tests import hub_modules
 
 with hub_modules.importable():
@@ -36,6 +37,22 @@ def test_a_name_is_opened_at_each_of_its_addresses_and_not_before_it_has_one() -
     assert [line.split()[2] for line in opened] == ["10.0.0.6", "10.0.0.7"]
 
 
+def test_what_a_kind_may_reach_is_open_to_the_addresses_of_its_servers_alone() -> None:
+    databases, labs = ("10.1.2.0/24", "db.example.org:5432"), ("10.1.3.7",)
+    walls = Walls("b", True, "t", (), of_kinds={"again": databases, "large": databases, "lab": labs})
+    assert rules.host_names(walls) == {"db.example.org"}
+    found = lines(walls, names={"db.example.org": {"10.0.0.7"}})
+    of_databases, of_labs = (f"ether saddr & ff:ff:ff:ff:00:00 == {of_networks(one)}" for one in (databases, labs))
+    at = found.index("ip daddr @metadata counter drop")
+    assert found[at + 1 : at + 5] == [
+        f"{of_databases} ip daddr 10.1.2.0/24 accept",
+        f"{of_databases} ip daddr 10.0.0.7 meta l4proto {{ tcp, udp }} th dport 5432 accept",
+        f"{of_labs} ip daddr 10.1.3.7 accept",
+        "}",
+    ]
+    assert not [line for line in lines(WALLS) if "ether" in line]
+
+
 def test_without_a_hub_and_a_name_server_the_table_is_whole() -> None:
     found = lines(WALLS, free=[], resolvers=[])
     assert "set free { type ipv4_addr; }" in found
@@ -54,7 +71,7 @@ def test_the_hosts_name_servers_are_read(text: str, found: set[str]) -> None:
 
 
 def test_in_a_network_of_others_only_marked_servers_meet_the_rules() -> None:
-    passes = "ether saddr & ff:ff:00:00:00:00 != 06:68:00:00:00:00 ether saddr != { 02:00:00:00:00:01 } accept"
+    passes = "ether saddr & ff:fe:00:00:00:00 != 06:68:00:00:00:00 ether saddr != { 02:00:00:00:00:01 } accept"
     assert passes in lines(Walls("b", False, "t", ("02:00:00:00:00:01",)))
     assert passes not in lines(WALLS)
 

@@ -17,7 +17,7 @@ from hubdeploy import family
 from hubdeploy.blueprint import contexts, draw, images
 from hubdeploy.blueprint.component import Facts
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec
-from hubdeploy.contract import labels
+from hubdeploy.contract import labels, mac_addresses
 from hubdeploy.contract.documents import Login, Secret, Secrets, ServerSecrets, Trait, User, to_bytes
 from hubdeploy.engine import observe
 from hubdeploy.errors import Caution, Problem
@@ -350,6 +350,12 @@ LARGE = Kind("large", 2, "Large", users=("alice",), memory=2**34, environment=((
             "image lab/minimal-notebook:latest is new",
         ),
         ((replace(SMALL, image="a/b:1"), LARGE), "image of small: lab/base-notebook:latest -> a/b:1", ""),
+        (
+            (SMALL, replace(LARGE, networks=("10.1.2.0/24", "db:5432"))),
+            "networks of large: none -> 10.1.2.0/24, db:5432",
+            "the networks of their kind changed, and are closed to them until then",
+        ),
+        ((replace(SMALL, networks=("10.1.2.0/24",)), LARGE), "networks of small: none -> 10.1.2.0/24", ""),
         (
             (SMALL, replace(LARGE, command=("jupyterhub-singleuser",))),
             "command of large: start-singleuser.sh -> jupyterhub-singleuser",
@@ -707,6 +713,25 @@ def test_a_plan_names_what_the_guard_opens(found: Settings) -> None:
     )
     back = str(reconcile.reconcile(drawn_blueprint(found), up(drawn_blueprint(allowed))))
     assert "ALLOWED_NETWORKS: 10.1.2.0/24, db.example.org:5432 -> none" in back
+
+
+def test_a_plan_names_what_the_guard_opens_to_a_kind_and_whose_servers_wait_for_it(found: Settings) -> None:
+    def of(*networks: str) -> Blueprint:
+        return drawn_blueprint(replace(found, kinds=(SMALL, replace(LARGE, networks=networks))))
+
+    before = of("10.1.2.0/24")
+    has, fewer = server(before, "alice", "large"), of()
+    has = replace(has, labels={**has.labels, labels.NETWORKS: mac_addresses.of_networks(["10.1.2.0/24"])})
+    snapshot = replace(up(before), servers=(has, server(before, "zoe", "small")))
+
+    def plan(wanted: Blueprint) -> tuple[str, str]:
+        drawn = reconcile.reconcile(wanted, snapshot)
+        waiting = [one.users for one in drawn.pending if "networks" in one.cause]
+        return next((one.cause for one in drawn.steps if "lab-guard" in str(one.operation)), ""), str(waiting)
+
+    assert plan(before) == ("", "[]")
+    assert plan(of("10.1.2.0/24", "db")) == ("networks of large: 10.1.2.0/24 -> 10.1.2.0/24, db", "[('alice',)]")
+    assert plan(fewer) == ("networks of large: 10.1.2.0/24 -> none", "[]")
 
 
 def test_a_plan_names_what_the_guard_opens_for_an_authority(found: Settings) -> None:

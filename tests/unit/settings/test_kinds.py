@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from hubdeploy.blueprint import documents, images
+from hubdeploy.contract import mac_addresses
 from hubdeploy.contract.documents import ServerKind
 from hubdeploy.errors import InputError
 from hubdeploy.settings import kinds, loading
@@ -139,6 +141,12 @@ def test_who_may_have_a_kind_changes_no_running_server() -> None:
         ("kinds:\n  a:\n    title: A\n    environment: {NB_UID: 0}", 4, "sets 'NB_UID'"),
         ("kinds:\n  a:\n    title: A\n    environment: {JUPYTERHUB_API_TOKEN: x}", 4, "sets 'JUPYTERHUB_API_TOKEN'"),
         ("kinds:\n  a:\n    title: ''", 3, "is no such text"),
+        ("kinds:\n  a:\n    title: A\n    networks: 10.1.2.0/24", 4, "is no list"),
+        ("kinds:\n  a:\n    title: A\n    networks: []", 4, "names nothing"),
+        ("kinds:\n  a:\n    title: A\n    networks:\n    - 10.1.2.0/24\n    - 10.1.2.0/33", 6, "no name as entry 2"),
+        ("kinds:\n  a:\n    title: A\n    networks:\n    - db\n    - db:0", 6, "has no port after the colon of entry 2"),
+        ("kinds:\n  a:\n    title: A\n    networks: [169.254.169.254]", 4, "has a link-local network as entry 1"),
+        ("kinds:\n  a:\n    title: A\n    networks: ['10.1.2.0/24, db']", 4, "no name as entry 1"),
         ("kinds: {a: {title: A}}\n\x00", 0, "holds characters that YAML has not"),
     ],
 )  # fmt: skip
@@ -266,3 +274,22 @@ def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> Non
     block = text.split(":\n\n    environment:")[1].split("\n\nThen")[0]
     found, problems = kinds.parse("    environment:" + block)
     assert (problems, [one.name for one in found]) == ([], ["small", "large"])
+
+
+def test_networks_are_spelt_and_ordered_in_one_way_and_only_in_that_kind() -> None:
+    text = "kinds:\n  a: {title: A}\n  b: {title: B, networks: [DB.example:0443, 10.1.2.9/24, 10.1.2.7/32, db.example:443]}"
+    first, second = drawn(text, allowed_networks=("10.9.0.0/16",))
+    assert (first.networks, second.networks) == ((), ("10.1.2.0/24", "10.1.2.7", "db.example:443"))
+
+
+def test_lists_that_the_guard_could_not_tell_apart_are_refused() -> None:
+    """One pair in 65,536 is such."""
+    wanted = mac_addresses.of_networks(("10.0.0.1",))
+    alike = next(one for number in count(2) if mac_addresses.of_networks((one := f"db{number}",)) == wanted)
+
+    def problems(*lists: str) -> list[str]:
+        text = "kinds:\n" + "".join(f"  k{at}:\n    title: A\n    networks: [{one}]\n" for at, one in enumerate(lists))
+        return [f"{one.where} {one.key}" for one in kinds.parse(text)[1]]
+
+    assert problems("10.0.0.1", alike) == ["servers.yml:7 kinds.k1.networks"]
+    assert problems("10.0.0.1", f"{alike}, {alike}:443") == problems("10.0.0.1", "10.0.0.1") == []
