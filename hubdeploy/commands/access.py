@@ -14,11 +14,13 @@ from rich.table import Column, Table
 from hubdeploy.commands import hub_program
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.contract import names
+from hubdeploy.contract.documents import User
 from hubdeploy.errors import Caution, DeployError, read_text
 from hubdeploy.plan import access
 from hubdeploy.plan.access import Access, Heard
 from hubdeploy.settings import userlist
 from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.folders import Folder
 
 _DAY = 86400
 
@@ -28,13 +30,23 @@ def show(deployment: Deployment, name: str) -> None:
     settings = deployment.settings
     heard, lines = hear(deployment), listed_at(settings)
     if name:
-        _sentences(access.of(names.normalized(name), settings, heard, lines), access.groups(settings))
+        found = access.of(names.normalized(name), settings, heard, lines)
+        _sentences(found, access.groups(settings), {one.name: one for one in settings.folders})
         return
     rows = [
-        (one.name, _yes(one.enter), _yes(one.admin), _yes(one.sudo), ", ".join(dict.fromkeys((*one.enter, *one.sudo))))
+        (
+            one.name,
+            _yes(one.enter),
+            _yes(one.admin),
+            _yes(one.sudo),
+            ", ".join(one.groups),
+            ", ".join(dict.fromkeys((*one.enter, *one.sudo))),
+        )
         for one in access.everybody(settings, heard, lines)
     ]
-    print_table(("user", "may log in", "admin", "sudo", "because of"), rows)
+    print_table(("user", "may log in", "admin", "sudo", "groups", "because of"), rows)
+    for folder in settings.folders:
+        print(f"~/shared/{folder.name}: {_who(folder, settings.users)}{_with_kinds(folder)}")
     for key, groups in access.groups(settings).items():
         print(f"and members of {', '.join(groups)}, as {key} says: the login's provider is asked at each login")
 
@@ -55,8 +67,8 @@ def audit(deployment: Deployment, *, user: str, days: str) -> None:
         print(f"nothing in the last {days} days" + (f" with the name {wanted}" if wanted else ""))
 
 
-def listed_at(settings: Settings) -> dict[str, int]:
-    """Name -> the line of userlist that names it."""
+def listed_at(settings: Settings) -> dict[str, userlist.Line]:
+    """Name, or @ and a group -> the line of userlist that begins with it."""
     return userlist.lines(read_text(settings.root / "userlist", "userlist", "the users who may log in"))
 
 
@@ -82,7 +94,7 @@ def _accounts(found: Mapping[str, str | None] | None) -> dict[str, datetime | No
     return {name: datetime.fromisoformat(one).replace(tzinfo=UTC) if one else None for name, one in found.items()}
 
 
-def _sentences(found: Access, groups: Mapping[str, Iterable[str]]) -> None:
+def _sentences(found: Access, groups: Mapping[str, Iterable[str]], folders: Mapping[str, Folder]) -> None:
     members = " or ".join(f"of {', '.join(named)} ({key})" for key, named in groups.items())
     # Only the login's provider knows who is in a group, and it is asked at a login.
     unless = f", unless as a member {members}, as which they have not logged in" if members else ""
@@ -94,6 +106,22 @@ def _sentences(found: Access, groups: Mapping[str, Iterable[str]]) -> None:
         print(f"{found.name} {does}: {', '.join(reasons)}" if reasons else f"{found.name} {does_not}")
     if not found.enter:
         print("neither userlist names them, nor has an admin added them")
+    if found.groups:
+        print(f"{found.name} is in {', '.join(found.groups)}")
+    for folder, writes in found.folders.items():
+        print(f"{found.name} {'writes to' if writes else 'reads'} ~/shared/{folder}{_with_kinds(folders[folder])}")
+
+
+def _who(folder: Folder, users: Iterable[User]) -> str:
+    """Who writes to a folder, and who only reads it."""
+    users = tuple(users)
+    readers = folder.readers(users)
+    said = {"written": folder.writers(users), "read": ("everybody",) if readers is None else readers}
+    return "; ".join(f"{word} by {', '.join(names)}" for word, names in said.items() if names) or "nobody sees it"
+
+
+def _with_kinds(folder: Folder) -> str:
+    return f", with a server of the kind {' or '.join(folder.kinds)}" if folder.kinds else ""
 
 
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hubdeploy.contract.documents import GROUP_TRAITS
+from hubdeploy.contract.documents import GROUP_TRAITS, User
 from hubdeploy.settings.declarations import Settings, keys_of_fields
+from hubdeploy.settings.userlist import Line
 
 # What the hub has on record, and forgets with the account.
 ADDED, PROMOTED = "added in the admin page", "made an admin in the admin page"
@@ -35,34 +36,41 @@ class Heard:
 @dataclass(frozen=True)
 class Access:
     """The reasons why `name` may `enter`, is an `admin`, may `sudo`; without one it is a no. Nobody who may not enter is an
-    admin, or may use sudo."""
+    admin, may use sudo, or sees what users share. `groups` are those of userlist, with @, then those that the login named last.
+    `folders`: name in ~/shared -> whether the user writes there."""
 
     name: str
     enter: tuple[str, ...]
     admin: tuple[str, ...]
     sudo: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    folders: Mapping[str, bool] = field(default_factory=dict)
 
 
-def of(name: str, settings: Settings, heard: Heard, lines: Mapping[str, int]) -> Access:
-    """`name` as the hub normalizes it; `lines`: name -> line of userlist."""
+def of(name: str, settings: Settings, heard: Heard, lines: Mapping[str, Line]) -> Access:
+    """`name` as the hub normalizes it; `lines`: name, or @ and a group -> line of userlist."""
     user = next((one for one in settings.users if one.name == name), None)
-    line = f"userlist:{lines.get(name, '')}"
     mine = heard.groups.get(name, frozenset())
     promoted = [PROMOTED] if name in heard.promoted else []
     by_admin_group = list(_by_group(settings, "admin_groups", mine))
     enter = [
-        *([line] if user else []),
+        *([f"userlist:{lines[name].number}"] if user else []),
         *([ADDED] if name in heard.added else []),
         *_by_group(settings, "allowed_groups", mine),
         *by_admin_group,
         *promoted,
     ]
-    admin = [*([f"{line} (admin)"] if user and user.admin else []), *by_admin_group, *promoted]
-    sudo = [*([f"{line} (sudo)"] if user and user.sudo else []), *(["GRANT_SUDO=yes"] if settings.grant_sudo else [])]
-    return Access(name, tuple(enter), tuple(admin), tuple(sudo) if enter else ())
+    admin = [*_by_lines(user, "admin", lines), *by_admin_group, *promoted]
+    sudo = [*_by_lines(user, "sudo", lines), *(["GRANT_SUDO=yes"] if settings.grant_sudo else [])]
+    groups = (*(f"@{one}" for one in (user.groups if user else ())), *sorted(mine))
+    seen = {one.name: one.writes(name, settings.users) for one in settings.folders}
+    folders = {one: writes for one, writes in sorted(seen.items()) if writes is not None}
+    if not enter:
+        return Access(name, (), tuple(admin), (), groups)
+    return Access(name, tuple(enter), tuple(admin), tuple(sudo), groups, folders)
 
 
-def everybody(settings: Settings, heard: Heard, lines: Mapping[str, int]) -> tuple[Access, ...]:
+def everybody(settings: Settings, heard: Heard, lines: Mapping[str, Line]) -> tuple[Access, ...]:
     """All whose name is known and who may enter, by name."""
     names = {user.name for user in settings.users} | heard.names
     found = (of(name, settings, heard, lines) for name in sorted(names))
@@ -73,6 +81,13 @@ def groups(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Key -> the groups that it lets in, of the settings that the login reads."""
     fields = [settings.login.traits[trait] for trait in GROUP_TRAITS if trait in settings.login.traits]
     return {keys_of_fields()[one]: getattr(settings, one) for one in fields if getattr(settings, one)}
+
+
+def _by_lines(user: User | None, flag: str, lines: Mapping[str, Line]) -> Iterable[str]:
+    """The lines of userlist that give the user a flag: their own, and those of their groups."""
+    names = [user.name, *(f"@{group}" for group in user.groups)] if user else []
+    giving = [(name, lines[name].number) for name in names if name in lines and flag in lines[name].words]
+    return [f"userlist:{number} ({f'{name} ' if name.startswith('@') else ''}{flag})" for name, number in giving]
 
 
 def _by_group(settings: Settings, trait: str, mine: Iterable[str]) -> Iterable[str]:

@@ -12,6 +12,7 @@ from hubdeploy.plan.access import Heard
 from hubdeploy.plan.snapshot import ContainerState, Snapshot
 from hubdeploy.settings import volume_names
 from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.userlist import Line
 
 # What tables say of a volume that no user's name gives.
 NOBODYS = "no user by its name"
@@ -41,7 +42,7 @@ class Person:
         return "" if self.enter else "nobody lets them in"
 
 
-def everybody(settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mapping[str, int]) -> tuple[Person, ...]:
+def everybody(settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mapping[str, Line]) -> tuple[Person, ...]:
     """By name, without the simulated people of a rehearsal; `lines`: name -> line of userlist."""
     volumes = {name: user_of(settings, name) for name in snapshot.users_volumes(settings.name)}
     names = {
@@ -52,7 +53,7 @@ def everybody(settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mappi
     return tuple(of(name, settings, snapshot, heard, lines) for name in sorted(real))
 
 
-def of(name: str, settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mapping[str, int]) -> Person:
+def of(name: str, settings: Settings, snapshot: Snapshot, heard: Heard, lines: Mapping[str, Line]) -> Person:
     """The person of this name, who may have nothing here at all."""
     return Person(
         name,

@@ -133,6 +133,13 @@ class Folder:
         members = {user.name for user in self._members(users) if (groups & set(user.groups)) - set(user.reads)}
         return tuple(sorted(members | {*(self.users or ())}))
 
+    def writes(self, name: str, users: Iterable[User]) -> bool | None:
+        """Whether a user writes to it; None if they do not see it."""
+        users = tuple(users)
+        readers = self.readers(users)
+        is_writer = name in self.writers(users)
+        return is_writer if is_writer or readers is None or name in readers else None
+
     def readers(self, users: Iterable[User]) -> tuple[str, ...] | None:
         """Who only reads it, by name; None for everybody."""
         if not self.is_writable and self.users is None and self.groups is None:

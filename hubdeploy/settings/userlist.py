@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hubdeploy.contract import names
@@ -58,11 +59,19 @@ def parse(text: str, *, source: str) -> tuple[tuple[User, ...], list[Problem]]:
     return tuple(users.values()), problems
 
 
-def lines(text: str) -> dict[str, int]:
+@dataclass(frozen=True)
+class Line:
+    """A line of a userlist by its number, and the words behind its name."""
+
+    number: int
+    words: frozenset[str] = frozenset()
+
+
+def lines(text: str) -> dict[str, Line]:
     """Name -> the line that names it first, of a userlist without problems; a group's name begins with @."""
-    found: dict[str, int] = {}
-    for number, name, _ in _entries(text):
-        found.setdefault(name, number)
+    found: dict[str, Line] = {}
+    for number, name, words in _entries(text):
+        found.setdefault(name, Line(number, frozenset(words)))
     return found
 
 

@@ -115,6 +115,16 @@ def test_members_share_a_folder_others_do_not_see_it_and_data_is_never_written(
     assert isinstance(asked.output, bytes)
     assert json.loads(asked.output)[0] == 403
 
+    assert lab.invoke("access", "ada").splitlines()[3:] == [
+        "ada is in @course, @physics",
+        "ada reads ~/shared/climate",
+        "ada reads ~/shared/course",
+        "ada writes to ~/shared/physics",
+        "ada reads ~/shared/scans",
+    ]
+    everybody = lab.invoke("access")
+    assert "~/shared/course: written by bob, kaben; read by ada\n~/shared/climate: read by everybody\n" in everybody
+
     # ada leaves the group: the plan says it, her running server keeps the folder, the next one has neither folder nor link to it.
     (lab.root / "userlist").write_text(_USERS.replace("ada @physics @course:read", "ada"))
     planned = lab.invoke("plan")

@@ -26,7 +26,7 @@ from hubdeploy.blueprint import documents, provider
 from hubdeploy.contract.documents import User
 from hubdeploy.plan import access
 from hubdeploy.plan.access import Heard
-from hubdeploy.settings import declarations, logins, rules
+from hubdeploy.settings import declarations, logins, rules, userlist
 from hubdeploy.settings.declarations import Settings
 from hubdeploy.settings.logins import LOGINS, LoginRow
 from tests.search import deployments
@@ -34,6 +34,7 @@ from tests.search.texts import texts
 from tests.unit.hub import hub_image
 
 USERS = (User("ann"), User("bea", sudo=True), User("kaben", admin=True))
+LINES = userlist.lines("ann\nbea sudo\nkaben admin\n")
 HEARD = Heard(frozenset({"added"}), frozenset({"added"}))
 # Known to the hub's database, as somebody is whom a group had let in once.
 KNOWN = "known"
@@ -161,7 +162,7 @@ def faults(given_texts: Mapping[str, str], folder: Path) -> list[str] | None:
     for person in people(settings):
         entered = enters(login, settings, person)
         heard = dataclasses.replace(HEARD, groups={person.name: person.groups})
-        said = access.of(person.name, settings, heard, {})
+        said = access.of(person.name, settings, heard, LINES)
         if bool(entered) != bool(said.enter):
             found.append(f"{person} enters: {bool(entered)}, and access says {said.enter}")
         elif entered and entered["admin"] != bool(said.admin):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hubdeploy.contract.documents import Secret, User
 from hubdeploy.plan import access
-from hubdeploy.plan.access import Heard
+from hubdeploy.plan.access import Access, Heard
 from hubdeploy.settings import userlist
 from hubdeploy.settings.declarations import Settings, defaults
+from hubdeploy.settings.folders import Folder
 
 LIST = "# who may enter\nann\nBea sudo\nkaben admin\n"
 HEARD = Heard(
@@ -52,3 +53,26 @@ def test_a_login_without_groups_asks_for_none() -> None:
 def test_everybody_are_those_whose_names_are_known() -> None:
     found = access.everybody(settings(), HEARD, userlist.lines(LIST))
     assert [one.name for one in found] == ["ann", "bea", "kaben", "tess", "zoe"]
+
+
+def test_what_a_group_gives_is_named_by_its_line_and_what_its_members_share_is_shown() -> None:
+    text = "ada @staff @physics:read\nBea sudo @staff\neve\n@staff sudo admin\n"
+    shared = (
+        Folder("physics", 1),
+        Folder("data", 2, volume="data"),
+        Folder("staff", 3, kinds=("large",)),
+        Folder("mine", 4, users=("bea",)),
+    )
+    users, _ = userlist.parse(text, source="userlist")
+    found = defaults(users=users, folders=shared)
+
+    def one(name: str) -> Access:
+        return access.of(name, found, Heard(groups={"ada": frozenset({"pupils"})}), userlist.lines(text))
+
+    ada, bea, eve = one("ada"), one("bea"), one("eve")
+    assert (ada.admin, ada.sudo) == (("userlist:4 (@staff admin)",), ("userlist:4 (@staff sudo)",))
+    assert bea.sudo == ("userlist:2 (sudo)", "userlist:4 (@staff sudo)")
+    assert (ada.groups, bea.groups, eve.groups) == (("@physics", "@staff", "pupils"), ("@staff",), ())
+    assert ada.folders == {"data": False, "physics": False, "staff": True}
+    assert bea.folders == {"data": False, "mine": True, "staff": True}
+    assert (eve.folders, one("nobody").folders) == ({"data": False}, {})

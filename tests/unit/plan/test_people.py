@@ -12,8 +12,10 @@ from hubdeploy.plan.access import Heard
 from hubdeploy.plan.people import Person
 from hubdeploy.plan.snapshot import ContainerState, EngineFacts, Snapshot, VolumeState
 from hubdeploy.settings.declarations import Settings, defaults
+from hubdeploy.settings.userlist import Line
 
 WHEN = datetime(2026, 11, 28, tzinfo=UTC)
+LINES = {"ann": Line(1), "octo-cat": Line(2)}
 HEARD = Heard(added=frozenset({"zoe"}), accounts={"ann": WHEN, "zoe": None, "left": WHEN})
 
 
@@ -38,7 +40,7 @@ def known(heard: Heard = HEARD) -> dict[str, Person]:
         {}, (server("ann", "running"), server("left", "exited")), {},
     )  # fmt: skip
     assert people.without_a_user(settings(), snapshot) == ("lab-user-A",)
-    return {one.name: one for one in people.everybody(settings(), snapshot, heard, {"ann": 1, "octo-cat": 2})}
+    return {one.name: one for one in people.everybody(settings(), snapshot, heard, LINES)}
 
 
 def test_everybody_is_there_once_with_all_their_volumes() -> None:
