@@ -239,6 +239,12 @@ GROUPS = (
         8,
     ),
     Group(
+        "gpus",
+        ("tests/hub/test_gpus.py",),
+        (*_DEPLOYMENT, "tests/hub/test_gpus.py", "tests/hub/browser.py", "tests/hub/window.py"),
+        5,
+    ),
+    Group(
         "server-secrets",
         (
             *(f"{_CANARIES}::test_{test}[kinds]" for test in (

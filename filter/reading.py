@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from contract import labels, servers
+from contract import cards, labels, servers
 
 # Bytes of a body, of one value of the environment, and how many values there may be.
 LONGEST_BODY, LONGEST_VALUE, MOST_VALUES = 256 * 1024, 32 * 1024, 100
@@ -90,7 +90,7 @@ def wish(body: bytes) -> servers.Wish:
     carried = found.get("Labels")
     if not isinstance(carried, dict):
         raise Refused("a server without labels")
-    only(carried, (labels.USER, labels.ASIDE, labels.KIND))
+    only(carried, (labels.USER, labels.ASIDE, labels.KIND, labels.CARDS))
     user, aside, kind = carried.get(labels.USER), carried.get(labels.ASIDE, "no"), carried.get(labels.KIND, "")
     if not isinstance(user, str) or not 0 < len(user) <= LONGEST_USER or not user.isprintable():
         raise Refused("a server without a user's name")
@@ -98,7 +98,11 @@ def wish(body: bytes) -> servers.Wish:
         raise Refused(f"{labels.ASIDE}={aside!r}"[:80])
     if not isinstance(kind, str):
         raise Refused(f"{labels.KIND}={kind!r}"[:80])
-    return servers.Wish(user, _environment(found.get("Env", [])), aside=aside == "yes", kind=kind)
+    wanted = carried.get(labels.CARDS, "")
+    if not isinstance(wanted, str):
+        raise Refused(f"{labels.CARDS}={wanted!r}"[:80])
+    environment = _environment(found.get("Env", []))
+    return servers.Wish(user, environment, aside=aside == "yes", kind=kind, cards=cards.of_label(wanted))
 
 
 def _environment(value: Any) -> dict[str, str]:

@@ -10,14 +10,15 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from aiohttp import web
-from contract import labels, rehearsals, servers
+from contract import cards, labels, rehearsals, servers
 from contract.disk import Disk
 from contract.documents import NO_SECRETS, Folder, ServerKind, Servers, ServerSecrets
 from contract.use import Use
@@ -92,6 +93,8 @@ class Gate(Side):
         self.addresses: dict[str, str] = {}
         # None before it was tried.
         self.bounds_volumes: bool | None = None
+        # No two requests look for the same card's holder, and then both take it.
+        self.lending = asyncio.Lock()
 
     @property
     def filters(self) -> list[str]:
@@ -183,6 +186,7 @@ async def create(gate: Gate, asked: Asked) -> Answer:
     kind = gate.made_from.kind_for(wish.user, wish.kind, None)
     if kind is None:
         raise Refused(f"a server of the kind {wish.kind}, which {wish.user} may not have"[:200])
+    _refuse_other_cards(gate, wish, kind)
     name = servers.filled(kind.server_name, wish.user)
     if asked.query.get("name") != name:
         raise Refused(f"a name that is not the one of {wish.user}'s server"[:200])
@@ -208,7 +212,48 @@ async def create(gate: Gate, asked: Asked) -> Answer:
         secrets=gate.secrets,
         address=await _address(gate, kind, name) if kind.networks else "",
     )
-    return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)
+    async with gate.lending if wish.cards else nullcontext():
+        if taken := await _taken(gate, wish.cards):
+            return message(HTTPStatus.CONFLICT, taken)
+        return await gate.engine.ask("POST", "/containers/create", {"name": name}, body)
+
+
+def _refuse_other_cards(gate: Gate, wish: servers.Wish, kind: ServerKind) -> None:
+    """Raises Refused unless the server is to have as many cards of the deployment's as its kind says."""
+    if len(wish.cards) != kind.gpus or len(set(wish.cards)) < kind.gpus or not {*wish.cards} <= {*gate.made_from.cards}:
+        named = cards.label(wish.cards) or "no card"
+        raise Refused(f"{named} for a server of the kind {kind.name}, which has {kind.gpus} of GPUS"[:200])
+
+
+async def _taken(gate: Gate, wanted: Collection[str], starts: str = "") -> str:
+    """Which of these cards another container has, as a sentence; empty where none has. `starts`: the id of the container that is
+    to start with them."""
+    if not wanted:
+        return ""
+    held = cards.holders(await _card_holders(gate), time.time(), starts)
+    return next((servers.is_taken(card) for card in wanted if cards.own_device(card) in held), "")
+
+
+async def _card_holders(gate: Gate) -> list[Mapping[str, Any]]:
+    """All containers of this engine that may hold a card, also other deployments'."""
+    query = {"all": "1", "filters": json.dumps({"label": [labels.CARDS]})}
+    answer = await gate.engine.ask("GET", "/containers/json", query)
+    if not answer.found:
+        raise Away("who holds a card cannot be looked at")
+    found: list[Mapping[str, Any]] = answer.content
+    return found
+
+
+async def held_cards(gate: Gate, asked: Asked) -> Answer:
+    """Each card of the deployment that is held -> the user whose server has it, empty for another deployment's."""
+    held = cards.holders(await _card_holders(gate), time.time())
+    found = {}
+    for card in gate.made_from.cards:
+        if holder := held.get(cards.own_device(card)):
+            carried = holder["Labels"]
+            is_own = gate.made_from.labels.items() <= carried.items()
+            found[card] = carried.get(labels.USER, "") if is_own else ""
+    return Answer(HTTPStatus.OK, json.dumps(found).encode())
 
 
 async def _address(gate: Gate, kind: ServerKind, name: str) -> str:
@@ -291,7 +336,11 @@ async def start(gate: Gate, asked: Asked) -> Answer:
         target = await gate.engine.link_target(asked.place, config["WorkingDir"])
         if target:
             return message(HTTPStatus.CONFLICT, servers.is_a_link(config["WorkingDir"], target))
-    return await gate.engine.ask("POST", f"/containers/{asked.place}/start")
+    wanted = cards.of_label((config["Labels"] or {}).get(labels.CARDS, ""))
+    async with gate.lending if wanted else nullcontext():
+        if taken := await _taken(gate, wanted, asked.place):
+            return message(HTTPStatus.CONFLICT, taken)
+        return await gate.engine.ask("POST", f"/containers/{asked.place}/start")
 
 
 async def stop(gate: Gate, asked: Asked) -> Answer:
@@ -413,6 +462,7 @@ ROWS = (
     Row("GET", "/disk", disk),
     Row("GET", "/growth", growth),
     Row("GET", "/use", use),
+    Row("GET", "/cards", held_cards),
     Row("GET", "/containers/json", list_servers,
         {"all": _FLAG, "limit": "-1", "size": "0", "trunc_cmd": "0", "filters": _ANY}),
     Row("GET", f"/containers/({NAME})/json", inspect),

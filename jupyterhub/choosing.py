@@ -33,4 +33,5 @@ def form(kinds: Sequence[ServerKind], remembered: str) -> str:
 def _limits(kind: ServerKind) -> str:
     memory = f"{kind.memory_limit / 1024**3:.3g} GB of memory"
     cpus = f", {kind.cpu_limit:g} processor{'' if kind.cpu_limit == 1 else 's'}" if kind.cpu_limit else ""
-    return memory + cpus
+    gpus = f", {kind.gpus} card{'' if kind.gpus == 1 else 's'} (GPU)" if kind.gpus else ""
+    return memory + cpus + gpus

@@ -154,6 +154,11 @@ class IdleWatch:
         elif time.time() >= due.at and time.monotonic() - server.warning[2] >= due.at - due.warned_from:
             await self._stop(spawner, server, due)
 
+    def is_ending(self, spawner: Any) -> bool:
+        """Whether its user has been warned that the server will be stopped."""
+        known = self._servers.get(spawner.object_id)
+        return known is not None and known.warning is not None
+
     def outlook(self, spawner: Any) -> tuple[float | None, Due | None]:
         """When the server was last in use, in seconds since the epoch, and when it will be stopped if nothing more happens; None
         where that is not known, or never."""

@@ -156,7 +156,7 @@ def configure_watches(c: Any, contract: Contract, messages: notices.Notices) -> 
     keeps = [user.name for user in contract.users if user.keep]
     of_disk = ServerSpawner.disk_watch = disk.DiskWatch(contract.kinds[0], messages, reserve, levels, contract.folders)
     of_idle = ServerSpawner.idle_watch = idle.IdleWatch(contract.kinds, messages, keeps)
-    of_seats = ServerSpawner.seats = seats.Seats(contract.hub.memory)
+    of_seats = ServerSpawner.seats = seats.Seats(contract.hub.memory, cards=contract.cards, is_ending=of_idle.is_ending)
     overview = load.Overview(contract.kinds, of_disk, of_idle, of_seats)
     c.JupyterHub.extra_handlers += [(r"/api/load", load.LoadHandler, {"overview": overview})]
 

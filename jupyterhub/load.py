@@ -21,7 +21,7 @@ from disk import DiskWatch
 from idle import IdleWatch
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
-from seats import Host, Seats
+from seats import Host, Seats, held_cards
 
 from filter import question
 
@@ -59,9 +59,12 @@ class _Look:
 
 
 class LoadWatch:
-    """The `loads` of all servers: id of a container -> Load. To read them is to look."""
+    """The `loads` of all servers: id of a container -> Load. To read them is to look. `cards` are as known with these, as
+    held_cards has them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_cards: bool = False) -> None:
+        self._has_cards = has_cards
+        self.cards: Mapping[str, str] = {}
         self._loads: Mapping[str, Load] = {}
         self._before: _Look | None = None
         self._began = -ASK_EVERY
@@ -85,11 +88,12 @@ class LoadWatch:
                 before = await _look()
                 await asyncio.sleep(_FIRST_STEP)
             now = await _look()
+            self.cards = await asyncio.to_thread(held_cards) if self._has_cards else {}
             self._loads = {one: Load.between(before.use.get(one), use) for one, use in now.use.items()}
             self._before = now
         except OSError as error:
             # Old figures would be taken for new ones.
-            self._loads, self._before, trouble = {}, None, str(error)
+            self._loads, self._before, self.cards, trouble = {}, None, {}, str(error)
             if trouble != self._trouble:
                 log.warning("what servers take cannot be seen: %s", error)
         except Exception:
@@ -108,7 +112,7 @@ class Overview:
 
     def __init__(self, kinds: Sequence[ServerKind], disk: DiskWatch, idle: IdleWatch, seats: Seats) -> None:
         self._kinds, self._disk, self._idle, self._seats = kinds, disk, idle, seats
-        self._load = LoadWatch()
+        self._load = LoadWatch(has_cards=bool(seats.cards))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Overview:
         """Itself: JupyterHub copies its configuration."""
@@ -116,8 +120,8 @@ class Overview:
 
     def now(self, users: Mapping[Any, Any]) -> dict[str, Any]:
         """`servers`: a row for each of JupyterHub's `users` whose server runs, starts, stops or waits. `host`: the memory of the
-        engine's host, what servers take of it, and how many more servers of each kind have room. Amounts are bytes, times
-        seconds since the epoch; None is what is not known or does not apply."""
+        engine's host, what servers take of it, how many more servers of each kind have room, and how many cards there are and
+        are free. Amounts are bytes, times seconds since the epoch; None is what is not known or does not apply."""
         loads = self._load.loads
         places = {id(one): place for place, one in enumerate(self._seats.waiting(), start=1)}
         spawners = [one for user in users.values() for one in user.spawners.values() if one.active]
@@ -131,6 +135,7 @@ class Overview:
         return {
             "user": user,
             "kind": kind.title or kind.name,
+            "cards": [card for card, holder in self._load.cards.items() if holder == user],
             "state": "waits" if place else spawner.pending or "runs",
             "place": place,
             "memory": load.memory if load else None,
@@ -145,12 +150,21 @@ class Overview:
         }
 
     def _host(self, taken: Mapping[str, int]) -> dict[str, Any]:
-        host = Host.now()
-        room = [
-            {"kind": one.title or one.name, "left": self._seats.left(one.memory_guarantee, taken)}
-            for one in self._kinds
-        ]
-        return {"memory": host.total, "available": host.available, "taken": sum(taken.values()), "room": room}
+        host, there = Host.now(), len(self._seats.cards)
+        free = there - len(self._load.cards)
+
+        def left(kind: ServerKind) -> int | None:
+            by_memory = self._seats.left(kind.memory_guarantee, taken)
+            found = [one for one in (by_memory, free // kind.gpus if kind.gpus else None) if one is not None]
+            return min(found, default=None)
+
+        return {
+            "memory": host.total,
+            "available": host.available,
+            "taken": sum(taken.values()),
+            "room": [{"kind": one.title or one.name, "left": left(one)} for one in self._kinds],
+            "cards": {"all": there, "free": free} if there else None,
+        }
 
 
 class LoadHandler(APIHandler):  # type: ignore[misc]  # its package has no types

@@ -20,7 +20,7 @@ import assets
 import choosing
 import engine
 import events
-from contract import labels, servers
+from contract import cards, labels, servers
 from contract.documents import ServerKind, Servers
 from contract.use import Use
 from disk import DiskWatch
@@ -89,6 +89,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
     _safe_because = ""
     # The kind of server that runs, starts, or was started last.
     _kind = ""
+    # The cards that seats lent it for this start; a hub that is new knows them by the container's label alone.
+    cards: tuple[str, ...] = ()
     # What the page of this start has shown.
     _stages: list[str]
     # A safe start mounts the home's volume beside the home.
@@ -213,7 +215,7 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
 
     async def run_pre_spawn_hook(self) -> None:
         """Waits until the server's turn has come, however long that takes: JupyterHub's limit of time is for what comes after."""
-        self._stages = []
+        self._stages, self.cards = [], ()
         try:
             self._choose_kind()
             if self.seats:
@@ -366,7 +368,11 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
             fix = f"The image {self.image} is not on this host; `./invoke up` gets it."
             raise ServerFailed(End("The server has no image.", ASK_OPERATOR, fix)) from error
         except APIError as error:
-            refusal = End("The engine refused to start the server.", ASK_OPERATOR, str(error.explanation))
+            why = str(error.explanation)
+            refusal = End("The engine refused to start the server.", ASK_OPERATOR, why)
+            if self.cards:
+                why += f" (It was to have the card {' and '.join(self.cards)}; docs/servers.md says what that needs.)"
+                refusal = End("The engine refused to start the server with its card (GPU).", ASK_OPERATOR, why)
             raise ServerFailed(refusal) from error
         return place
 
@@ -382,6 +388,8 @@ class ServerSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner has n
         # A filter that is a moment older or newer than this hub knows the only kind by another name.
         if len(self.kinds.kinds) > 1:
             wish["Labels"][labels.KIND] = self.kind.name
+        if self.cards:
+            wish["Labels"][labels.CARDS] = cards.label(self.cards)
         created: dict[str, Any] = await self.docker("create_container_from_config", wish, self.container_name)
         return created
 

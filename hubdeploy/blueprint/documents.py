@@ -76,6 +76,7 @@ def contract(settings: Settings, engine_memory: int, provider: Provider | None =
         users=tuple(sorted(settings.users, key=lambda user: user.name)),
         kinds=tuple(server_kind(settings, engine_memory, one) for one in settings.server_kinds),
         folders=tuple(folders.folder(settings, one) for one in settings.folders),
+        cards=settings.cards or (),
     )
 
 
@@ -102,6 +103,7 @@ def server_kind(settings: Settings, engine_memory: int, kind: Kind = ONLY) -> Se
         "environment": dict(kind.environment),
         "secrets": kind.secrets,
         "networks": kind.networks,
+        "gpus": kind.gpus,
     }
     same = {one.name: getattr(settings, one.name) for one in fields(ServerKind) if one.name not in derived}
     return ServerKind(**derived, **same)

@@ -30,8 +30,8 @@ def settings_of(settings: Settings, kind: str, *users: str) -> Settings:
     """The settings of the throw-away deployment of this kind: `users` alone may log in, with a password that nobody knows
     beforehand. A canary's users may have all kinds of servers, and its images have a tag of its own, as they are nobody's yet."""
     carried = {field: getattr(settings, field) for field in _CARRIED}
-    # It is there for a minute, must not wait until users leave, and reaches nothing outside.
-    kinds = tuple(dataclasses.replace(one, guarantee=None, secrets=(), networks=()) for one in settings.kinds)
+    # It is there for a minute, must not wait until users leave, also for a card, and reaches nothing outside.
+    kinds = tuple(dataclasses.replace(one, guarantee=None, gpus=0, secrets=(), networks=()) for one in settings.kinds)
     if kind == CANARY:
         carried["image_tag"] = name(settings.name, kind)
         kinds = tuple(

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hubdeploy.blueprint.provider import Provider
 from hubdeploy.blueprint.specs import Blueprint, ImageSpec
 from hubdeploy.commands import canary, daily, discovery, execution, image_probe, local_files
 from hubdeploy.commands.display import Display
+from hubdeploy.contract import cards
 from hubdeploy.contract.documents import Contract, Secret
 from hubdeploy.engine import Engine, context_paths
 from hubdeploy.errors import Caution, InputError, Problem, Refused
@@ -221,7 +222,14 @@ class Deployment:
             brought_days=brought.days if brought else None,
             provider=drawn.about_provider,
             plain_port=drawn.about_port,
+            no_devices=tuple(_no_devices(settings.cards or ())) if snapshot.engine.local else (),
         )
+
+
+def _no_devices(named: Iterable[str]) -> Iterator[str]:
+    """The paths of these cards that are no devices of this machine."""
+    paths = dict.fromkeys(path for card in named if cards.is_path(card) for path in card.split(cards.AND))
+    return (path for path in paths if not Path(path).is_char_device())
 
 
 def _held(snapshot: Snapshot) -> dict[str, Mapping[str, Secret[bytes]]]:

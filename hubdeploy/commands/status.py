@@ -18,7 +18,7 @@ from hubdeploy.blueprint.specs import Store
 from hubdeploy.commands import authority, daily, reachability, rollback, usage
 from hubdeploy.commands.deployment import Deployment
 from hubdeploy.commands.named import NamedDeployment
-from hubdeploy.contract import labels, states
+from hubdeploy.contract import cards, labels, states
 from hubdeploy.errors import DeployError
 from hubdeploy.plan import checks
 from hubdeploy.plan import operations as op
@@ -110,9 +110,11 @@ def _notes(snapshot: Snapshot, deployment: NamedDeployment) -> Iterator[str]:
 
 
 def _servers(snapshot: Snapshot) -> Table:
-    table = _table("user", "state", "since", title="servers")
+    held = {one.user: cards.of_label(one.labels.get(labels.CARDS, "")) for one in snapshot.servers if one.running}
+    more = ("cards",) if any(held.values()) else ()
+    table = _table("user", "state", "since", *more, title="servers")
     for state in sorted(snapshot.servers, key=lambda one: one.user):
-        table.add_row(state.user, state.state, _since(state))
+        table.add_row(state.user, state.state, _since(state), *([", ".join(held.get(state.user, ()))] if more else ()))
     return table
 
 

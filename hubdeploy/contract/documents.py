@@ -159,6 +159,7 @@ class ServerKind:
     `max_age`; a kernel is shut down when nothing ran in it for `kernel_idle_timeout`.
 
     `course_repositories`: where course material may come from, as COURSE_REPOSITORIES has it.
+    `gpus` is how many cards each of its servers has.
     `title` and `description` are for its users to read; `users` may have it, None for everybody, and members of
     `provider_groups`, which the login names. `secrets` are the names of variables whose values ServerSecrets has.
     `ours`: the image is one of the deployment's own. `marks_servers`: servers get a MAC address that begins with SERVER_MAC.
@@ -195,6 +196,7 @@ class ServerKind:
     secrets: tuple[str, ...] = ()
     course_repositories: tuple[str, ...] | None = None
     networks: tuple[str, ...] = ()
+    gpus: int = 0
 
     @property
     def fingerprint(self) -> str:
@@ -216,7 +218,8 @@ class ServerKind:
 
 @dataclass(frozen=True)
 class Contract:
-    """All that the hub must know and that is no secret. Users are in the order of their names, and one kind is everybody's."""
+    """All that the hub must know and that is no secret. Users are in the order of their names, and one kind is everybody's.
+    `cards` are those that servers may have, as GPUS has them."""
 
     deployment: str
     labels: Mapping[str, str]
@@ -226,24 +229,26 @@ class Contract:
     users: tuple[User, ...]
     kinds: tuple[ServerKind, ...]
     folders: tuple[Folder, ...] = ()
+    cards: tuple[str, ...] = ()
 
     @property
     def servers(self) -> Servers:
         """What of it users' servers are made from."""
         sudo = tuple(user.name for user in self.users if user.sudo)
-        return Servers(self.labels, self.hub.base_url, self.kinds, sudo, self.folders)
+        return Servers(self.labels, self.hub.base_url, self.kinds, sudo, self.folders, self.cards)
 
 
 @dataclass(frozen=True)
 class Servers:
     """What the filter makes users' servers from, whatever the hub asks for. `labels` are the deployment's, `base_url` as in
-    Hub; `sudo_users` are those whose servers may use sudo, in the order of their names."""
+    Hub; `sudo_users` are those whose servers may use sudo, in the order of their names. `cards` as in Contract."""
 
     labels: Mapping[str, str]
     base_url: str
     kinds: tuple[ServerKind, ...]
     sudo_users: tuple[str, ...]
     folders: tuple[Folder, ...] = ()
+    cards: tuple[str, ...] = ()
 
     def kinds_of(self, user: str, named: Collection[str] | None = ()) -> tuple[ServerKind, ...]:
         """The kinds that a user may have; one at least, and the first is theirs unless they choose another. `named` are the
@@ -280,8 +285,10 @@ class Servers:
             (one.name, one.volume, one.path, dict(one.options), reads)
             for one, reads in self.folders_of(user, kind.name)
         ]
-        whole = f"{kind.fingerprint} {json.dumps(shared, sort_keys=True)}".encode()
-        return hashlib.sha256(whole).hexdigest()[:16] if shared else kind.fingerprint
+        # Which card it has is no part of it, but where there are cards the others are kept from it.
+        guarded = ["no other card"] if self.cards else []
+        whole = f"{kind.fingerprint} {json.dumps([*shared, *guarded], sort_keys=True)}".encode()
+        return hashlib.sha256(whole).hexdigest()[:16] if shared or guarded else kind.fingerprint
 
     def may_sudo(self, user: str) -> bool:
         return self.kinds[0].grant_sudo or user in self.sudo_users

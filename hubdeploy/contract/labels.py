@@ -16,6 +16,8 @@ SUDO = "hubdeploy.sudo"
 KIND = "hubdeploy.kind"
 # The beginning of its MAC address, where its kind has networks.
 NETWORKS = "hubdeploy.networks"
+# The cards (GPUs) that a server has, while it runs.
+CARDS = "hubdeploy.cards"
 UID = "hubdeploy.uid"
 # The host name and the path under which browsers reach it: together they decide which cookies it gets. A server without
 # a path was made by a version that had no other path than /.

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import labels, logs, mac_addresses, rehearsals
+from . import cards, labels, logs, mac_addresses, rehearsals
 from .documents import NO_SECRETS, SERVER_MAC, Folder, ServerKind, Servers, ServerSecrets, Volume
 
 # What a start script needs to rename the user and drop to it, and what `sudo apt-get install` needs then. KILL: init and
@@ -64,14 +64,15 @@ _HUBS_NAME = re.compile(r"(JUPYTERHUB|JPY)_[A-Z0-9_]+\Z")
 @dataclass(frozen=True)
 class Wish:
     """What the hub says of a new server: its user, the environment that is the hub's, whether the home's volume is to lie beside
-    the home, and the name of its kind, empty for the user's first one. `home_is_new`: the engine makes the home's volume with the
-    container."""
+    the home, the name of its kind, empty for the user's first one, and the cards that it is to have. `home_is_new`: the engine
+    makes the home's volume with the container."""
 
     user: str
     environment: Mapping[str, str]
     aside: bool = False
     home_is_new: bool = False
     kind: str = ""
+    cards: tuple[str, ...] = ()
 
 
 def escaped(user: str) -> str:
@@ -149,6 +150,7 @@ def creation(
     environment |= _start_environment(kind, sudo=sudo, home_is_new=wish.home_is_new)
     address = address or mac_address(filled(kind.server_name, wish.user), kind.networks)
     marked = {"MacAddress": address} if kind.marks_servers or kind.networks else {}
+    environment |= cards.environment(servers.cards, wish.cards)
     return {
         "Image": kind.image,
         "User": ROOT if root else str(kind.nb_uid),
@@ -168,6 +170,7 @@ def creation(
             labels.SUDO: "yes" if sudo else "no",
             labels.KIND: kind.name,
             **({labels.NETWORKS: mac_addresses.of_networks(kind.networks)} if kind.networks else {}),
+            **({labels.CARDS: cards.label(wish.cards)} if wish.cards else {}),
         },
         "HostConfig": {
             "NetworkMode": kind.network_name,
@@ -194,6 +197,7 @@ def creation(
             # /dev/shm, 64 MB by the engine's default; what lies in it counts as the server's memory
             "ShmSize": kind.memory_limit,
             **({"CpuPeriod": CPU_PERIOD, "CpuQuota": int(kind.cpu_limit * CPU_PERIOD)} if kind.cpu_limit else {}),
+            **cards.request(wish.cards),
         },
         **({"NetworkingConfig": {"EndpointsConfig": {kind.network_name: marked}}} if mac_in_endpoint else marked),
     }
@@ -281,6 +285,11 @@ def _folders_below_home(kind: ServerKind) -> list[str]:
 def is_a_link(path: str, target: str = "") -> str:
     """Why no server that starts as root starts; without a target, how that sentence begins."""
     return f"{path} is a link to {target}."[: None if target else -1]
+
+
+def is_taken(card: str) -> str:
+    """Why a server with this card does not start."""
+    return f"The card {card} is another server's."
 
 
 def api_version(text: str) -> tuple[int, ...]:

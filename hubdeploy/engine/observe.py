@@ -163,7 +163,11 @@ def engine_facts(info: Mapping[str, Any], *, local: bool) -> EngineFacts:
     kind = "rootless" if "name=rootless" in options else kind
     selinux = "name=selinux" in options
     group = _socket_group() if local else None
-    return EngineFacts(info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind, group, selinux)
+    return EngineFacts(
+        info["ServerVersion"], info["MemTotal"], free, local, info.get("NCPU", 0), kind, group, selinux,
+        runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        devices=tuple(one["ID"] for one in info.get("DiscoveredDevices") or () if one.get("Source") == "cdi"),
+    )  # fmt: skip
 
 
 def _socket_group() -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hubdeploy.blueprint.specs import Blueprint, ContainerSpec, PublishedPort
-from hubdeploy.contract import labels
+from hubdeploy.contract import cards, labels
 from hubdeploy.contract.documents import User
 from hubdeploy.errors import Caution, Problem
 from hubdeploy.plan import compatibility
@@ -35,6 +35,7 @@ class Evidence:
     servers must fit, and what was found in it (a Problem: it did not answer), as far as they are on the engine.
     `certificate`: what was found about the pair to serve. `brought_days`: how long a brought pair is valid yet. `provider`:
     what was found about the login's OpenID Connect provider. `plain_port`: why the port for requests without TLS is left out.
+    `no_devices`: paths in GPUS that are no devices of this machine, if the engine is here.
     """
 
     owners: Mapping[str, int] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Evidence:
     brought_days: int | None = None
     provider: tuple[Problem | Caution, ...] = ()
     plain_port: tuple[Caution, ...] = ()
+    no_devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,28 @@ def _course_material(case: Case) -> Iterator[Finding]:
         yield Caution(found, "take one of our images, such as base-notebook, or delete the line")
 
 
+def _cards(case: Case) -> Iterator[Finding]:
+    """Cards that the engine cannot hand out, as far as it tells."""
+    engine, named = case.snapshot.engine, case.blueprint.contract.cards
+    if named and not any(kind.gpus for kind in case.blueprint.contract.kinds):
+        yield Caution("GPUS names cards, and no kind of servers has any", "write gpus: 1 into a kind in servers.yml")
+    of_nvidia = [card for card in named if cards.is_of_nvidia(card)]
+    if of_nvidia and "nvidia" not in engine.runtimes:
+        found = f"GPUS names NVIDIA's card {of_nvidia[0]}, and the engine knows no NVIDIA runtime"
+        fix = "install NVIDIA's container toolkit on the engine's host and restart the engine: docs/servers.md"
+        yield Caution(f"{found}: servers with a card may not start", fix)
+    by_name = [card for card in named if not cards.is_path(card) and card not in of_nvidia]
+    for card in (one for one in by_name if one not in engine.devices):
+        found = f"GPUS names {card}, and the engine ({engine.version}) has found no such device"
+        yield Caution(
+            f"{found}: servers with it may not start", "compare with what `docker info` lists: docs/servers.md"
+        )
+    for path in case.evidence.no_devices:
+        yield Caution(
+            f"GPUS names {path}, and there is no such device: servers with it do not start", "see ls /dev/dri"
+        )
+
+
 def _prunable_volumes(case: Case) -> Iterator[Finding]:
     return prunable_volumes(case.snapshot, case.blueprint.deployment)
 
@@ -340,6 +364,7 @@ CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     _full_disk,
     _limits_beyond_the_host,
     _course_material,
+    _cards,
     _prunable_volumes,
     _untried_walls,
     _selinux,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from hubdeploy.blueprint.specs import SERVERS_STOP, Blueprint, NetworkSpec, VolumeSpec
-from hubdeploy.contract import labels, mac_addresses
+from hubdeploy.contract import cards, labels, mac_addresses
 from hubdeploy.contract.documents import Secret, ServerKind
 from hubdeploy.plan import operations as op
 from hubdeploy.plan.containers import container_steps
@@ -112,6 +112,10 @@ def _pending(
         name = one.labels.get(labels.KIND, ONLY.name)
         return name != ONLY.name and servers.kind_for(one.user, name, None) is None
 
+    def lost_card(one: ContainerState) -> bool:
+        known = {cards.own_device(card) for card in servers.cards}
+        return any(cards.own_device(card) not in known for card in cards.of_label(one.labels.get(labels.CARDS, "")))
+
     def has_another(one: ContainerState, *, kind: str, name: str, value: Secret[str]) -> bool:
         return wanted(one).name == kind and one.variables.get(name, value) != value
 
@@ -143,6 +147,7 @@ def _pending(
         ),
         ("the networks of their kind changed, and are closed to them until then", waits_for_networks),
         ("their kind of server is gone, or not theirs any more", lost_kind),
+        ("GPUS does not name their card any more", lost_card),
     ]
     running = [one for one in snapshot.servers if one.running and one.user not in stopping]
     found = [Pending(tuple(sorted(one.user for one in running if differs(one))), cause) for cause, differs in checks]

@@ -17,7 +17,8 @@ class EngineFacts:
     `cpus` is a number of CPUs, 0 where it is not known. `special` says in words what kind of engine it is where walls were not
     tried: rootless, or in a machine of its own; empty for any other.
     `socket_group` is the group that may use its socket; None where it is not known, or is root's. `selinux`: it labels
-    containers. `prunes_named`: its `docker volume prune` takes volumes that have a name too."""
+    containers. `prunes_named`: its `docker volume prune` takes volumes that have a name too. `runtimes` are the names of what it
+    runs containers with, `devices` those of CDI that it has found."""
 
     version: str
     memory: int
@@ -28,6 +29,8 @@ class EngineFacts:
     socket_group: int | None = None
     selinux: bool = False
     prunes_named: bool = False
+    runtimes: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

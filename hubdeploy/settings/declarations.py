@@ -379,6 +379,12 @@ class Settings:
         more="* at the end stands for any one name. Users read on a page what a link would fetch, and it goes below the folder"
         " courses alone. It acts in this project's own images, from a server's next start. docs/courses.md is for teachers."
     )  # fmt: skip
+    cards: tuple[str, ...] | None = setting(
+        "GPUS", "cards (GPUs) of the engine's host that servers of some kinds get one by one, with commas between",
+        readers.cards, derivation="none", since="1.2", example="0, 1",
+        more="NVIDIA's numbers or UUIDs, names of the Container Device Interface, or paths of devices with + between, the card's"
+        " own first. A kind of servers has cards by `gpus` in servers.yml; docs/servers.md says what was tried."
+    )  # fmt: skip
     grant_sudo: bool = setting(
         "GRANT_SUDO", "yes: every server may use sudo; no: users with the flag sudo may", readers.yes_or_no,
         default=False, derivation="no", example="yes"

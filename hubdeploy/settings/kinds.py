@@ -25,9 +25,9 @@ _LONGEST_TITLE, _LONGEST_DESCRIPTION, _MOST = 60, 200, 32
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
-# What start scripts and servers read: who the user is, and what they may do.
+# What start scripts, servers and the engine read: who the user is, and what they may do and have.
 _RESERVED = re.compile(
-    r"(NB|JUPYTER|JUPYTERHUB|JPY|NOTEBOOK|CHOWN|GRANT|RESTARTABLE|CONDA)_.*|HOME|USER|LOGNAME|SHELL|PATH|PWD|TZ|UID|GID"
+    r"(NB|JUPYTER|JUPYTERHUB|JPY|NOTEBOOK|CHOWN|GRANT|RESTARTABLE|CONDA)_.*|(NVIDIA|AMD)_VISIBLE_DEVICES|HOME|USER|LOGNAME|SHELL|PATH|PWD|TZ|UID|GID"
 )
 
 
@@ -226,6 +226,9 @@ class Kind:
     )
     max_age: int | _Unset | None = declared(
         "a server of this age is stopped", readers.length_or_none, instead_of="MAX_AGE", example="7d"
+    )
+    gpus: int = declared(
+        "cards (GPUs) that each of its servers has, of those in `GPUS`", readers.number_of_cards, example="1", default=0
     )
     environment: tuple[tuple[str, str], ...] = declared(
         "variables of its servers, on top of what all kinds have",

@@ -57,6 +57,20 @@ _NAME_IN_PATH = r"[A-Za-z0-9_~][A-Za-z0-9._~-]*"
 _COURSE_REPOSITORY = re.compile(
     rf"(https?)://([^/:@]+)(?::([0-9]{{1,5}}))?((?:/{_NAME_IN_PATH})*(?:/{_NAME_IN_PATH}/?|/\*))", re.ASCII
 )
+# How a card (GPU) may be named. A path's last part is a device, not a folder of them, which the engine cannot tell apart.
+_DEVICE = r"/dev/[A-Za-z0-9._-]+(/[A-Za-z0-9._:-]+)*"
+_CARDS = {
+    "numbers": r"0|[1-9][0-9]?",
+    "UUIDs": r"(GPU|MIG)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "names of CDI": r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z][A-Za-z0-9_-]*=(?!all\Z)[A-Za-z0-9][A-Za-z0-9_.:-]*",
+    "paths": rf"{_DEVICE}(\+{_DEVICE})*",
+}
+# Disks, memory, and what every container has of its own there.
+_NO_CARD = (
+    r"/dev/((mem|kmem|port|kmsg|shm|pts|mqueue|fd|disk|block|mapper|fuse|net)(/.*)?"
+    r"|(sd|hd|vd|xvd|nvme|dm-|md|loop|sr|zd|mmcblk).*)\Z"
+)
+_MOST_CARDS = 64
 # Accounts that Debian and Ubuntu bases bring along; a server's user must not be one of them.
 _SYSTEM_USERS = frozenset(
     (
@@ -322,6 +336,44 @@ def _course_repository(text: str, number: int) -> str:
     if plain.endswith("/"):
         raise Unfit(f"has no name of a repository at the end of entry {number}", wanted, "write it out")
     return f"{scheme}://{host.lower()}{'' if usual else f':{int(its_port)}'}{plain}"
+
+
+def cards(text: str) -> tuple[str, ...]:
+    """Cards (GPUs), each once, and all of one form: the same card could stand there twice otherwise."""
+    found = [_card(one, number) for number, one in enumerate(re.split(r"\s*,\s*", text.strip()), start=1)]
+    wanted, forms = "cards of one form", sorted({form for form, _ in found})
+    if len(forms) > 1:
+        fix = "write all of them in one of these forms"
+        raise Unfit(f"names cards by {' and '.join(forms)}, so that one could stand there twice", wanted, fix)
+    known = [card.partition("+")[0] for _, card in found]
+    twice = [number for number, card in enumerate(known, start=1) if card in known[: number - 1]]
+    if twice or len(known) > _MOST_CARDS:
+        message = f"has a card for the second time as entry {twice[0]}" if twice else f"names {len(known)} cards"
+        fix = "write each card once, its own device first" if twice else "take some out"
+        raise Unfit(message, f"each card once, at most {_MOST_CARDS}", fix)
+    return tuple(card for _, card in found)
+
+
+def _card(text: str, number: int) -> tuple[str, str]:
+    """What form a card is written in, and the card in one spelling."""
+    for form, pattern in _CARDS.items():
+        if re.fullmatch(pattern, text, re.ASCII):
+            paths = [one for one in text.split("+") if one.startswith("/")]
+            if len(set(paths)) < len(paths) or any({".", ".."} & {*one.split("/")} for one in paths):
+                wanted = "paths of devices, each once and without . and .."
+                raise Unfit(
+                    f"has paths that do not lead straight to devices as entry {number}", wanted, "write them out"
+                )
+            if any(re.match(_NO_CARD, one) for one in paths):
+                wanted = "devices of cards: whoever has one of these has the host"
+                raise Unfit(f"has a disk, or memory of the host, as entry {number}", wanted, "ls /dev/dri shows cards")
+            return form, text
+    wanted = "NVIDIA's numbers or UUIDs (0, GPU-…), names of CDI (nvidia.com/gpu=0), or devices (/dev/dri/renderD128+/dev/kfd)"
+    raise Unfit(f"has no card as entry {number}", wanted, "nvidia-smi -L shows NVIDIA's, ls /dev/dri others")
+
+
+def number_of_cards(text: str) -> int:
+    return _integer(text, "a number of cards", 1, _MOST_CARDS)
 
 
 def addresses(text: str) -> tuple[str, ...]:

@@ -270,6 +270,15 @@ def _memory_of(s: Settings, kind: kinds.Kind) -> _Contradictions:
             )
 
 
+def _cards(s: Settings) -> _Contradictions:
+    there = len(s.cards or ())
+    for kind in s.kinds:
+        if kind.gpus > there:
+            found = f"gpus is {kind.gpus}, and GPUS names {there or 'none'}: no server of this kind could start"
+            fix = "name more cards in GPUS, in .env, or set less"
+            yield _Contradiction("GPUS", found, "no more cards than GPUS names", fix, kind=kind)
+
+
 def _names(s: Settings) -> _Contradictions:
     name = f"DOCKER_MACHINE_NAME={s.name}"
     if s.network_name == s.api_network_name:
@@ -350,4 +359,4 @@ def _naming(s: Settings, image: str) -> tuple[str, ...]:
     return () if image == "base-notebook" else (f"DOCKER_NOTEBOOK_IMAGE={s.image_reference(image)}",)
 
 
-_RULES = (_directory, _callback, _login, _authority, _behind, _memory, _names, _images)
+_RULES = (_directory, _callback, _login, _authority, _behind, _memory, _cards, _names, _images)

@@ -8,6 +8,8 @@ from typing import Any
 from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import declarations
 
+# Readers of what is written with commas between.
+_LISTS = (readers.networks, readers.groups, readers.organizations, readers.course_repositories, readers.cards)
 _UNITS = {"T": 1024**4, "G": 1024**3, "M": 1024**2, "K": 1024}
 
 
@@ -22,8 +24,8 @@ def spelt(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if declaration.read is readers.size:
         return _size(value)
-    if declaration.read in (readers.networks, readers.groups, readers.organizations, readers.course_repositories):
-        return ", ".join(value)
+    if declaration.read in _LISTS:
+        return ", ".join(value) or declaration.derivation
     if isinstance(value, tuple | list):
         return shlex.join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

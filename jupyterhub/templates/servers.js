@@ -37,7 +37,7 @@
     const full = (size, limit) => (isFull(size, limit) ? "fw-bold text-danger-emphasis" : "");
     line.append(
       made("th", one.user, "fw-normal"),
-      made("td", one.kind),
+      made("td", [one.kind, ...one.cards].join(", ")),
       made("td", one.place ? `waits, ${one.place}. in the queue` : STATES[one.state] ?? one.state),
       made("td", used(memory, one.memory, one.memory_limit), full(one.memory, one.memory_limit)),
       made("td", used(percent, one.processor, one.cpu_limit)),
@@ -59,7 +59,7 @@
     return (sorted.down ? -found : found) || one.user.localeCompare(other.user);
   };
 
-  const inWords = ({ memory: all, available, taken, room }, servers) => {
+  const inWords = ({ memory: all, available, taken, room, cards }, servers) => {
     const waiting = servers.filter(({ place }) => place).length;
     const running = servers.filter(({ state }) => state === "runs").length;
     const left = room.filter((one) => one.left !== null).map((one) => (room.length > 1 ? `${one.left} ${one.kind}` : one.left));
@@ -67,6 +67,7 @@
       running === 1 ? "One server runs." : `${running || "No"} servers run.`,
       taken ? `Servers take ${memory(taken)} of the host's ${memory(all)} of memory, ${memory(available)} are free.`
         : `${memory(available)} of the host's ${memory(all)} of memory are free.`,
+      cards ? `${cards.free} of ${cards.all} cards (GPUs) are free.` : "",
       left.length ? `There is room for ${left.join(" or ")} more.` : "",
       waiting ? `${waiting} in the queue.` : "",
     ].join(" ");
@@ -77,7 +78,7 @@
     const { servers, host: found } = last;
     host.textContent = inWords(found, servers);
     section.querySelector(".servers-table").hidden = servers.length === 0;
-    section.classList.toggle("one-kind", found.room.length === 1);
+    section.classList.toggle("one-kind", found.room.length === 1 && !found.cards);
     rows.replaceChildren(...[...servers].sort(order).map(row));
     for (const one of headings) {
       const direction = sorted.down ? "descending" : "ascending";

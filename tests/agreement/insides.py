@@ -193,11 +193,13 @@ def documents(s: Settings, leaves: Leaves) -> Readings:
             for name, value in kind.environment if kind else ():
                 yield Reading("servers.yml: environment", f"{at}.environment.{name}", value)
             yield Reading("servers.yml: secrets", f"{at}.secrets", kind.secrets if kind else ())
+            yield Reading("servers.yml: gpus", f"{at}.gpus", kind.gpus if kind else 0)
             for name in kind.secrets if kind else ():
                 yield Reading("servers.yml: secrets", f"{at}.environment.{name}", ABSENT)
             yield Reading("servers.yml: networks", f"{at}.networks", kind.networks if kind else ())
         for number, folder in enumerate(s.folders):
             yield from _folder(s, folder, f"{document}.folders[{number}]")
+        yield Reading("GPUS", f"{document}.cards", s.cards or ())
     yield Reading("servers.yml: secrets", "server-secrets.kinds", ABSENT if any(one.secrets for one in s.kinds) else ())
     for one in s.kinds:
         for name in one.secrets:
@@ -477,7 +479,7 @@ def _identity(s: Settings, leaves: Leaves, at: str, name: str, sudo: bool) -> Re
     yield Reading("a server's user", f"{at}.Labels.{labels.USER}", name)
     yield Reading("userlist: sudo; GRANT_SUDO", f"{at}.Labels.{labels.SUDO}", "yes" if sudo else "no")
     first = _first_kind(s, name)[1] in (None, *s.kinds[:1])
-    is_kinds = first and not shared
+    is_kinds = first and not shared and not s.cards
     fingerprint = leaves.get("contract.fingerprint" if is_kinds else f"{at}.Labels.{labels.FINGERPRINT}")
     yield Reading("what a server is made from", f"{at}.Labels.{labels.FINGERPRINT}", fingerprint)
 
@@ -530,6 +532,8 @@ def _environment(s: Settings, at: str, name: str, sudo: bool) -> Readings:
     yield Reading("KERNEL_IDLE_TIMEOUT", f"{at}.Env.NOTEBOOK_KERNEL_IDLE_TIMEOUT", kernels)
     courses = " ".join(s.course_repositories) if s.course_repositories else ABSENT
     yield Reading("COURSE_REPOSITORIES", f"{at}.Env.NOTEBOOK_COURSE_REPOSITORIES", courses)
+    # NVIDIA's runtime gives a container all cards where its image asks for them.
+    yield Reading("GPUS", f"{at}.Env.NVIDIA_VISIBLE_DEVICES", "void" if s.cards else ABSENT)
     # Three reports in the time of a warning, which is ten minutes or half of the limit.
     reports = str(int(min(600, s.idle_timeout / 2) / 3)) if s.idle_timeout else ABSENT
     yield Reading("IDLE_TIMEOUT", f"{at}.Env.JUPYTERHUB_ACTIVITY_INTERVAL", reports)

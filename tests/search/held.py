@@ -59,7 +59,7 @@ class Held:
                 labels.DEPLOYMENT: s.name,
                 labels.ROLE: labels.SERVER,
                 labels.USER: user.name,
-                labels.FINGERPRINT: kind.fingerprint,
+                labels.FINGERPRINT: servers.fingerprint(user.name, kind),
                 labels.PATH: s.hub_path,
                 labels.SUDO: "yes" if servers.may_sudo(user.name) else "no",
             }

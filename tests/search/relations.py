@@ -346,6 +346,12 @@ def of_servers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[Relation]:
             path = frozenset([f"kinds.{name}.provider_groups"])
             keys = frozenset(["AUTHENTICATOR", *_LOGINS.split()])
             yield Relation(keys, path, lambda s, users: s.authenticator in ("github", "oidc"))
+        if "gpus" in own:
+
+            def are_there(s: Settings, users: Users, gpus: int = own["gpus"]) -> bool:
+                return gpus <= len(s.cards or ())
+
+            yield Relation(frozenset(["GPUS"]), frozenset([f"kinds.{name}"]), are_there)
         said = {key: field in own for key, field in (_GUARANTEE, _LIMIT)}
         taken = [key for key, is_own in said.items() if not is_own]
 

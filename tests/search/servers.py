@@ -24,7 +24,19 @@ _Draw = st.DrawFn
 _KINDS = ("small", "large", "a", "0", "gpu-2", "x" * 32, "default")
 _BAD_KINDS = ("Small", "a b", "-a", "a_b", "x" * 33, "ü", "", "a.b", "a\x1bb")
 _VARIABLES = ("OMP_NUM_THREADS", "HTTP_PROXY", "lower", "_X", "COURSE", "A", "LANG")
-_BAD_VARIABLES = ("a-b", "1A", "NB_UID", "GRANT_SUDO", "JUPYTERHUB_API_TOKEN", "HOME", "MEM_LIMIT", "", "ü")
+_BAD_VARIABLES = (
+    "a-b",
+    "1A",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NB_UID",
+    "GRANT_SUDO",
+    "JUPYTERHUB_API_TOKEN",
+    "HOME",
+    "MEM_LIMIT",
+    "",
+    "ü",
+)
+_CARDS, _BAD_CARDS = ("1", "1", "2", "01", "64"), ("", "0", "65", "1.5", "-1", "none", "0, 1", "GPU-1", "x")
 _NAMED = ("OPENAI_API_KEY", "HF_TOKEN", "GITLAB_TOKEN", "A1", "DATA_PASSWORD")
 _BAD_NAMED = ("lower", "A-B", "", "1A", "NB_UID", "GRANT_SUDO", "PATH", "HUB_TITLE", "USER_PASSWORD", "X" * 101)
 _SAID = (
@@ -170,6 +182,10 @@ def _networks(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[V
     return some if legal else st.one_of(st.just(list[Any]()), wrong)
 
 
+def _gpus(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
+    return st.sampled_from(_CARDS if legal else _BAD_CARDS)
+
+
 # The reader of a field that stands for no setting -> its drawing.
 _DRAWINGS = {
     "_text": _said,
@@ -179,6 +195,7 @@ _DRAWINGS = {
     "_variables": _environment,
     "_secrets": _secrets,
     "_networks": _networks,
+    "number_of_cards": _gpus,
 }
 
 
@@ -257,6 +274,7 @@ def _meant(tree: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
         **({"groups": _groups_meant(table)} if "groups" in table else {}),
         **({"provider_groups": tuple(dict.fromkeys(table["provider_groups"]))} if "provider_groups" in table else {}),
         **({"networks": _networks_meant(table)} if "networks" in table else {}),
+        **({"gpus": int(table["gpus"])} if "gpus" in table else {}),
         "environment": tuple(sorted(environment.items())),
         "secrets": tuple(sorted({*tree.get("secrets", ()), *table.get("secrets", ())})),
     }
@@ -318,6 +336,8 @@ def _fit(made: _Draft, table: dict[str, Any]) -> None:
         table.pop("groups")
     if made.s.authenticator not in ("github", "oidc"):
         table.pop("provider_groups", None)
+    if int(table.get("gpus", 0)) > len(made.s.cards or ()):
+        table.pop("gpus")
 
 
 def _groups_meant(table: Mapping[str, Any]) -> tuple[str, ...]:

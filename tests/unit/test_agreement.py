@@ -45,6 +45,7 @@ EXAMPLES = {
     "servers that end by themselves": "IDLE_TIMEOUT=90m\nMAX_AGE=7d\nKERNEL_IDLE_TIMEOUT=1h",
     "servers that run for ever": "IDLE_TIMEOUT=none",
     "course material": "COURSE_REPOSITORIES='https://GitHub.com:443/physics/*, https://git.example.org:8443/maths/algebra.git'",
+    "cards": "GPUS='/dev/dri/renderD128+/dev/kfd, /dev/dri/renderD129+/dev/kfd'",
     "a command with arguments": "DOCKER_SPAWN_CMD=\"start-singleuser.sh --debug '--x=a b'\"",
     "another data directory": "DATA_VOLUME_CONTAINER=/srv/hub-data",
     "a certificate that is brought": "SECRETS_VOLUME=lab-secrets",
@@ -136,6 +137,12 @@ def test_the_parts_agree_on_kinds_of_servers(tmp_path: Path, text: str) -> None:
     (tmp_path / "servers.yml").write_text(KINDS)
     for users in ("kaben admin @staff\nbob\n", "kaben\nbob sudo\nada @staff @course:read\n@staff keep\n"):
         assert facts.disagreements(accepted(tmp_path, text, users)) == []
+
+
+def test_the_parts_agree_on_cards_of_kinds(tmp_path: Path) -> None:
+    (tmp_path / "servers.yml").write_text("kinds:\n  plain: {title: Plain}\n  gpu: {title: GPU, gpus: 2}\n")
+    for text in (EXAMPLES["cards"], "GPUS=0,1,2"):
+        assert facts.disagreements(accepted(tmp_path, text)) == []
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,13 @@ def test_a_drill_runs_the_real_images_and_a_canary_the_same_under_names_that_nob
 
 
 @pytest.mark.parametrize("kind", throwaway.KINDS)
+def test_it_takes_nobody_a_card(real: Settings, kind: str) -> None:
+    real = dataclasses.replace(real, cards=("0",), kinds=(Kind("a", 1, "A", gpus=1),))
+    contract = draw.draw(throwaway.settings_of(real, kind, "ada"), FACTS).contract
+    assert ([one.gpus for one in contract.kinds], contract.cards) == ([0], ())
+
+
+@pytest.mark.parametrize("kind", throwaway.KINDS)
 def test_it_has_no_secret_of_users_servers(real: Settings, kind: str) -> None:
     kinds = (Kind("a", 1, "A", secrets=("LICENCE",)),)
     real = dataclasses.replace(real, kinds=kinds, server_secrets={"LICENCE": Secret("of the lab")})

@@ -653,7 +653,7 @@ _JSON = st.recursive(
 )
 _KEYS = st.sampled_from(
     ["Env", "Labels", "env", "Image", "HostConfig", "User", "Cmd", "Binds", "Mounts", labels.USER, labels.ASIDE, labels.KIND,
-     "ENV"]
+     labels.CARDS, "ENV"]
 )  # fmt: skip
 _LINES = st.sampled_from(["JUPYTERHUB_A=1", "PATH=/x", "NB_UID=0", "JPY_B=", "MEM_LIMIT=1", "JUPYTERHUB_A=2", "x"])
 _NAMES = st.sampled_from(["ann", "bob", "ANN", "", "a/b", "../x", "{username}", "\0", "\ud800", "a" * 300, "default"])

@@ -152,9 +152,11 @@ def test_an_admin_sees_the_end_that_the_user_was_told_of(hub: Hub) -> None:
     hub.look_for(3 * hub.watch.look_every)
     (told,) = hub.messages("ann")
     assert told.id == f"idle-{int(hub.watch.outlook(spawner)[1].at)}"
+    assert hub.watch.is_ending(spawner)
     hub.keeps = ("ann",)
     hub.opened(idle_timeout=limit)
     assert hub.watch.outlook(spawner) == (began, None)
+    assert not hub.watch.is_ending(spawner)
 
 
 def test_a_server_whose_user_keeps_it_is_never_stopped(hub: Hub) -> None:

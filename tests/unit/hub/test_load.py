@@ -70,6 +70,18 @@ def test_the_share_of_a_processor_is_what_was_taken_between_two_looks(story: Sto
     assert story.look(10) == {"c": load.Load(200 * MB, 2.0), "new": load.Load(100 * MB)}
 
 
+def test_who_has_a_card_is_asked_for_with_the_rest_where_there_are_cards(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.watch = load.LoadWatch(has_cards=True)
+    monkeypatch.setattr(load, "held_cards", lambda: {"0": "ann", "1": ""})
+    story.answers = [{"c": use(0, 5.0)}, {"c": use(2, 6.0)}, OSError("away")]
+    assert story.look() == {"c": load.Load(100 * MB, 0.5)}
+    assert story.watch.cards == {"0": "ann", "1": ""}
+    assert story.look(10) == {}
+    assert story.watch.cards == {}, "old ones would be taken for new ones"
+
+
 def test_a_server_that_was_started_again_has_no_share_of_its_earlier_life() -> None:
     assert load.Load.between(Use(**use(0, 50.0)), Use(**use(10, 1.0))) == load.Load(100 * MB, 0.0)
     assert load.Load.between(Use(**use(10, 1.0)), Use(**use(10, 1.0))) == load.Load(100 * MB)

@@ -52,7 +52,7 @@ class Spawner:
 class Place(SimpleNamespace):
     """A hub with users, its seats, a host, and a clock."""
 
-    def add(self, name: str, *, admin: bool = False, guarantee: int | None = SURE) -> Any:
+    def add(self, name: str, *, admin: bool = False, guarantee: int | None = SURE, gpus: int = 0) -> Any:
         user = SimpleNamespace(name=name, admin=admin, spawners={})
 
         async def memory_taken() -> int:
@@ -62,9 +62,8 @@ class Place(SimpleNamespace):
             return int(self.taken.get(name, 0))
 
         spawner = Spawner(
-            user=user, kind=SimpleNamespace(memory_guarantee=guarantee), object_id="", active=False, is_prepared=False,
-            _spawn_pending=False,
-            _start_pending=False, memory_taken=memory_taken,
+            user=user, kind=SimpleNamespace(memory_guarantee=guarantee, gpus=gpus), cards=(), object_id="", active=False,
+            is_prepared=False, _spawn_pending=False, _start_pending=False, memory_taken=memory_taken,
         )  # fmt: skip
         user.spawners[""] = spawner
         self.users[name] = user
@@ -317,3 +316,150 @@ def test_people_go_before_servers_that_are_made_ready_for_a_class_until_their_us
         assert not place.tasks["cal"].done()
 
     told(place, story, cap=512 * MB + SURE)
+
+
+def lending(place: Place, story: Callable[[], Awaitable[None]], *cards: str, cap: int | None = None) -> None:
+    """A host with these cards; place.held says what the filter knows of them."""
+    place.held, place.warned = {}, set()
+
+    async def run() -> None:
+        place.seats = seats.Seats(
+            cap, 50, cards=cards, held=lambda: dict(place.held), is_ending=lambda one: one.user.name in place.warned
+        )
+        place.seats.begin(place.users)
+        await story()
+        for task in place.tasks.values():
+            task.cancel()
+
+    asyncio.run(run())
+
+
+def test_each_gets_a_card_of_its_own_and_who_finds_none_waits_in_words(place: Place) -> None:
+    for name in ("ann", "bob", "cleo", "dan"):
+        place.add(name, guarantee=None, gpus=1)
+
+    def cards(name: str) -> tuple[str, ...]:
+        return tuple(place.users[name].spawners[""].cards)
+
+    async def story() -> None:
+        # Both in the same moment, before either has a container.
+        place.asks("ann", "bob", "cleo", "dan")
+        await some_looks()
+        assert place.admitted == ["ann", "bob"]
+        assert (cards("ann"), cards("bob")) == (("0",), ("1",))
+        assert place.place("cleo") == (
+            "All 2 cards (GPUs) of this host are taken. You are the first in the queue. Your server starts by itself when a card"
+            " is free for it. Keep this page open."
+        )
+        assert "One person is before you" in place.place("dan")
+        place.runs("ann", "bob")
+        place.held, place.warned = {"0": "ann", "1": "bob"}, {"ann"}
+        await some_looks()
+        assert place.admitted == ["ann", "bob"]
+        assert place.place("cleo").startswith(
+            "All 2 cards (GPUs) of this host are taken; 1 may be free within minutes. You"
+        )
+        place.ends("ann")
+        place.held = {"1": "bob"}
+        await some_looks()
+        assert place.admitted == ["ann", "bob", "cleo"]
+        assert cards("cleo") == ("0",)
+        place.seats.dismiss(place.users["dan"].spawners[""])
+        await some_looks()
+        assert "The cards (GPUs) were taken" in str(place.tasks["dan"].exception())
+
+    lending(place, story, "0", "1")
+
+
+def test_who_waits_for_a_card_holds_up_nobody_who_needs_none(place: Place) -> None:
+    for name in ("ann", "bob"):
+        place.add(name, gpus=1)
+    for name in ("cleo", "dan"):
+        place.add(name)
+
+    async def story() -> None:
+        place.asks("ann", "bob", "cleo")
+        await some_looks()
+        assert place.admitted == ["ann", "cleo"]
+        place.asks("dan")
+        await some_looks()
+        assert place.admitted == ["ann", "cleo", "dan"]
+        assert place.place("bob").startswith("The card (GPU) of this host is taken. You are the first in the queue.")
+
+    lending(place, story, "0")
+
+
+def test_who_needs_more_cards_than_are_free_is_passed_by_nobody_who_needs_fewer(place: Place) -> None:
+    place.add("ann", gpus=1)
+    place.add("bob", gpus=2)
+    place.add("cleo", gpus=1)
+
+    async def story() -> None:
+        place.asks("ann", "bob", "cleo")
+        await some_looks()
+        assert place.admitted == ["ann"]
+        assert place.place("bob").startswith(
+            "1 of 2 cards (GPUs) of this host is free, and your server needs 2. You are the first"
+        )
+        assert place.place("cleo").startswith(
+            "Somebody before you waits for more cards (GPUs) than are free. One person is"
+        )
+        place.ends("ann")
+        await some_looks()
+        assert place.admitted == ["ann", "bob"]
+
+    lending(place, story, "0", "1")
+
+
+def test_a_new_hub_knows_who_has_a_card_by_the_containers_alone(place: Place) -> None:
+    """Also of another deployment; what a user's own lost server holds is theirs, as it is removed when the next one starts."""
+    for name in ("ann", "bob", "cleo"):
+        place.add(name, gpus=1)
+
+    async def story() -> None:
+        place.runs("ann")
+        place.held = {"0": "ann", "1": "", "2": "cleo"}
+        place.asks("bob", "cleo")
+        await some_looks()
+        assert place.admitted == [], "bob came first, and waits for any card"
+        place.held = {"0": "ann", "1": "", "2": "bob"}
+        await some_looks()
+        assert place.admitted == ["bob"]
+        assert place.users["bob"].spawners[""].cards == ("2",)
+
+    lending(place, story, "0", "1", "2")
+
+
+def test_memory_is_looked_at_for_who_waits_for_a_card_as_for_everybody(place: Place) -> None:
+    place.add("ann")
+    place.add("bob", gpus=1)
+
+    async def story() -> None:
+        place.runs("ann")
+        place.asks("bob")
+        await some_looks()
+        assert place.admitted == []
+        assert place.place("bob").startswith("This host is full.")
+        place.ends("ann")
+        await some_looks()
+        assert place.admitted == ["bob"]
+
+    lending(place, story, "0", cap=rule.COMPONENTS + SURE)
+
+
+def test_nobody_is_asked_about_cards_where_nobody_wants_one(place: Place) -> None:
+    place.add("ann")
+    asked: list[int] = []
+
+    def held() -> dict[str, str]:
+        asked.append(1)
+        return {}
+
+    async def story() -> None:
+        place.seats = seats.Seats(None, 50, cards=("0",), held=held)
+        place.seats.begin(place.users)
+        place.asks("ann")
+        await some_looks()
+        assert (place.admitted, asked) == (["ann"], [])
+
+    lending(place, story, "0")

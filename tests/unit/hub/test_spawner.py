@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound
 from dockerspawner import DockerSpawner
 
 from guard import question
@@ -425,6 +425,32 @@ def test_a_user_gets_the_kind_that_they_chose_and_a_later_hub_knows_it(make: Mak
     assert later.kind.name == "large"
 
 
+def test_the_hub_names_the_cards_that_were_lent_for_this_start_and_forgets_those_of_the_last(make: Make) -> None:
+    engine = FakeEngine()
+    server = of_two_kinds(make, "ann", engine, kind="large")
+    server.cards = ("0", "1")
+    asyncio.run(server.create_object())
+    assert engine.wished["Labels"][labels.CARDS] == engine.created["Labels"][labels.CARDS] == "0,1"
+    server.seats = None
+    asyncio.run(server.run_pre_spawn_hook())
+    asyncio.run(server.create_object())
+    assert labels.CARDS not in engine.wished["Labels"]
+
+
+def test_a_server_that_the_engine_gives_no_card_says_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words are an engine's without NVIDIA's driver."""
+    words = 'could not select device driver "nvidia" with capabilities: [[gpu]]'
+    server = make("ann")
+    server.cards = ("0",)
+    with pytest.raises(
+        hub_image.load("spawner").ServerFailed, match=r"refused to start the server with its card \(GPU\)"
+    ) as failure:
+        asyncio.run(start(server, monkeypatch, APIError("500", explanation=words)))
+    for_operator = failure.value.end.for_operator
+    assert f"{words} (It was to have the card 0; docs/servers.md says what that needs.)" in for_operator
+    assert words not in failure.value.end.for_user
+
+
 def test_who_chose_nothing_gets_the_first_kind(make: Make) -> None:
     server = of_two_kinds(make, "bob")
     asyncio.run(server.run_pre_spawn_hook())
@@ -459,7 +485,11 @@ def test_the_page_offers_the_kinds_of_a_user_and_remembers_the_last_one(make: Ma
     assert 'value="large" checked' in offered
     assert 'value="small">' in offered
     assert "Large &amp; &lt;fast&gt;" in offered
-    assert "16 GB of memory, 1.5 processors" in offered
+    assert "16 GB of memory, 1.5 processors<" in offered
+    with_cards = of_two_kinds(make, "ann")
+    small, large = with_cards.kinds.kinds
+    with_cards.kinds = replace(with_cards.kinds, kinds=(replace(small, gpus=1), large))
+    assert "1.5 processors, 1 card (GPU)<" in asyncio.run(with_cards.get_options_form())
     assert asyncio.run(of_two_kinds(make, "bob").get_options_form()) == ""
     assert asyncio.run(make("ann").get_options_form()) == ""
 

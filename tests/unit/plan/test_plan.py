@@ -361,6 +361,8 @@ LARGE = Kind("large", 2, "Large", users=("alice",), memory=2**34, environment=((
             "command of large: start-singleuser.sh -> jupyterhub-singleuser",
             "the settings of servers changed",
         ),
+        ((SMALL, replace(LARGE, gpus=1)), "gpus of large: 0 -> 1", "the settings of servers changed"),
+        ((replace(SMALL, gpus=1), LARGE), "gpus of small: 0 -> 1", ""),
     ],
 )
 def test_a_plan_says_who_loses_or_changes_a_kind(
@@ -666,6 +668,53 @@ def test_limits_beyond_the_host_are_a_caution(found: Settings) -> None:
         "USER_MEMORY_LIMIT is 16.0 GiB, the engine has 8.0\n  do:     one server can take all memory: set less",
         "USER_CPU_LIMIT is 8, the engine has 2 CPUs\n  do:     one server can take all CPUs: set less",
     ]
+
+
+@pytest.mark.parametrize(
+    ("after", "cause", "pending"),
+    [
+        (("0",), "GPUS: 0, 1 -> 0", [("alice",)]),
+        (("1", "0", "2"), "GPUS: 0, 1 -> 1, 0, 2", []),
+        (None, "GPUS: 0, 1 -> none", [("alice",), ("alice",)]),
+    ],
+)
+def test_a_plan_says_whose_card_is_none_any_more(
+    found: Settings, after: tuple[str, ...] | None, cause: str, pending: list[tuple[str, ...]]
+) -> None:
+    """They keep it until their server stops. Where there are no cards any more, a new server is not kept from them."""
+    kinds = (SMALL, replace(LARGE, gpus=1))
+    before = drawn_blueprint(replace(found, kinds=kinds, cards=("0", "1")))
+    alice = server(before, "alice", "large")
+    alice = replace(alice, labels={**alice.labels, labels.CARDS: "1"})
+    snapshot = replace(up(before), servers=(alice,))
+    drawn = reconcile.reconcile(drawn_blueprint(replace(found, kinds=kinds, cards=after)), snapshot)
+    assert cause in str(drawn)
+    assert [one.users for one in drawn.pending] == pending
+    assert not pending or drawn.pending[-1].cause == "GPUS does not name their card any more"
+
+
+def test_cards_that_the_engine_cannot_hand_out_are_a_caution(found: Settings) -> None:
+    known = {"ServerVersion": "28.5", "MemTotal": MEMORY}
+    nvidias: dict[str, Any] = {"Runtimes": {"runc": {}, "nvidia": {}}}
+    devices: dict[str, Any] = {"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]}
+    path = "/dev/dri/renderD128"
+
+    def cautions(card: str, evidence: Evidence | None = None, gpus: int = 1, **info: Any) -> list[str]:
+        drawn = drawn_blueprint(replace(found, cards=(card,), kinds=(replace(SMALL, gpus=gpus),)))
+        engine = observe.engine_facts({**known, **info}, local=False)
+        return [one.splitlines()[0] for one in findings(drawn, replace(up(drawn), engine=engine), evidence)]
+
+    assert cautions("0", **nvidias) == cautions("nvidia.com/gpu=0", **devices) == cautions(path) == []
+    assert cautions("0", **devices) == [
+        "GPUS names NVIDIA's card 0, and the engine knows no NVIDIA runtime: servers with a card may not start"
+    ]
+    assert cautions("nvidia.com/gpu=1", **devices) == [
+        "GPUS names nvidia.com/gpu=1, and the engine (28.5) has found no such device: servers with it may not start"
+    ]
+    assert cautions(path, Evidence(no_devices=(path,))) == [
+        "GPUS names /dev/dri/renderD128, and there is no such device: servers with it do not start"
+    ]
+    assert cautions(path, gpus=0) == ["GPUS names cards, and no kind of servers has any"]
 
 
 def test_course_material_without_an_image_of_ours_is_a_caution(found: Settings) -> None:

@@ -206,6 +206,36 @@ def test_groups_of_a_login_need_a_login_that_names_some(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("env", "gpus", "problems"),
+    [
+        ("", "1", ["servers.yml:3 kinds.b gpus is 1, and GPUS names none: no server of this kind could start"]),
+        ("GPUS=0, 1\n", "3", ["servers.yml:3 kinds.b gpus is 3, and GPUS names 2: no server of this kind could start"]),
+        ("GPUS=0, 1\n", "2", []),
+        ("GPUS=0, 1\n", "0", ["servers.yml:3 kinds.b.gpus is not a number of cards"]),
+        # What could not be read may name enough.
+        ("GPUS=0, 0\n", "2", [".env:1 GPUS '0, 0' has a card for the second time as entry 2"]),
+    ],
+)
+def test_a_kind_has_no_more_cards_than_there_are(tmp_path: Path, env: str, gpus: str, problems: list[str]) -> None:
+    (tmp_path / "userlist").write_text("kaben admin\n")
+    (tmp_path / ".env").write_text(env)
+    (tmp_path / "servers.yml").write_text(f"kinds:\n  a: {{title: A}}\n  b: {{title: B, gpus: {gpus}}}\n")
+    if problems:
+        with pytest.raises(InputError) as refused:
+            loading.load(tmp_path, {})
+        assert [f"{one.where} {one.key} {one.found}" for one in refused.value.problems] == problems
+        return
+    found = documents.contract(loading.load(tmp_path, {}), 8 * GB).servers
+    assert ([one.gpus for one in found.kinds], found.cards) == ([0, 2], ("0", "1"))
+
+
+@pytest.mark.parametrize("variable", ["NVIDIA_VISIBLE_DEVICES", "AMD_VISIBLE_DEVICES"])
+def test_no_variable_gives_a_kind_cards_past_the_engine(tmp_path: Path, variable: str) -> None:
+    _, problems = kinds.parse(f"kinds:\n  a: {{title: A, environment: {{{variable}: all}}}}\n")
+    assert [one.key for one in problems] == ["kinds.a.environment"]
+
+
+@pytest.mark.parametrize(
     ("env", "servers", "problems"),
     [
         ("USER_MEMORY_LIMIT=1G\nUSER_MEMORY_GUARANTEE=2G\n", "", [".env:2 USER_MEMORY_GUARANTEE"]),

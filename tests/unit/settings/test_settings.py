@@ -128,6 +128,33 @@ def test_lengths_of_time_are_read_in_seconds_and_shown_as_they_are_written(root:
         assert "is not a length of time" in refusal(root, f"IDLE_TIMEOUT='{wrong}'")
 
 
+def test_cards_are_read_each_once_and_in_one_form(root: Path) -> None:
+    uuids = ", ".join(f"GPU-8f6d5c1e-0000-1111-2222-33334444555{number}" for number in range(2))
+    for text in ("0, 1", uuids, "MIG-8f6d5c1e-0000-1111-2222-333344445555", "nvidia.com/gpu=0,nvidia.com/gpu=1:2",
+                 "/dev/dri/renderD128+/dev/kfd, /dev/dri/renderD129+/dev/kfd", "/dev/accel/accel0"):  # fmt: skip
+        assert load(root, f"GPUS='{text}'").cards == tuple(one.strip() for one in text.split(","))
+    assert load(root, "").cards is load(root, "GPUS=").cards is None
+    for wrong in ("all", "-1", "00", "0,", "GPU-8f6d", "nvidia.com/gpu", "nvidia.com/gpu=all", "/dev", "/dev/", "/etc/passwd",
+                  "dri/card0", "0+1", "0 1", "/dev/a /dev/b", "/dev/a+", "/dev//a"):  # fmt: skip
+        assert "has no card as entry" in refusal(root, f"GPUS='{wrong}'")
+    for wrong in ("0, 1, 0", "/dev/kfd+/dev/a, /dev/kfd+/dev/b"):
+        assert "has a card for the second time as entry" in refusal(root, f"GPUS='{wrong}'")
+    assert "names cards by UUIDs and numbers" in refusal(root, f"GPUS='0, {uuids}'")
+    assert "names 65 cards" in refusal(root, f"GPUS='{','.join(f'/dev/a{number}' for number in range(65))}'")
+
+
+@pytest.mark.parametrize("path", ["/dev/../etc/x", "/dev/a/./b", "/dev/a+/dev/a", "/dev/a/.."])
+def test_a_path_of_a_card_leads_straight_to_its_device(root: Path, path: str) -> None:
+    assert "has paths that do not lead straight to devices as entry 1" in refusal(root, f"GPUS={path}")
+
+
+@pytest.mark.parametrize(
+    "path", ["sda", "nvme0n1", "mem", "dm-0", "mapper/home", "disk/by-id/x", "shm/x", "a+/dev/vda1"]
+)
+def test_no_disk_and_no_memory_of_the_host_is_a_card(root: Path, path: str) -> None:
+    assert "has a disk, or memory of the host, as entry 1" in refusal(root, f"GPUS=/dev/{path}")
+
+
 def test_networks_are_read_in_one_spelling(root: Path) -> None:
     found = load(root, "ALLOWED_NETWORKS=10.1.2.9/24, 10.1.2.3/32:0443 DB.example.org:5432,files,10.1.2.0/24")
     assert found.allowed_networks == ("10.1.2.0/24", "10.1.2.3:443", "db.example.org:5432", "files")
