@@ -65,7 +65,8 @@ class Crowd:
         await asyncio.sleep(self._wanted.over * (number - 1) / max(1, len(self._tokens) - 1))
         tell(rehearsals.ARRIVED)
         async with browser.opened(self._wanted, lambda took: tell(rehearsals.PAGE, took)) as own:
-            person = Person(own, self._wanted, number, token, tell)
+            form = {rehearsals.PASS: token}
+            person = Person(own, self._wanted, rehearsals.name(number), rehearsals.LOGIN, form, tell)
             try:
                 await person.live()
                 tell(rehearsals.DONE)

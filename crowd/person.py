@@ -11,7 +11,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -52,12 +52,14 @@ Tell = Callable[[str, float, str], None]
 
 
 class Person:
-    """`number` counts from 1; `token` is the pass, which is good once."""
+    """Logs in by posting `form` to the address `login` below the hub's, and is `name` from then on."""
 
-    def __init__(self, browser: Browser, wanted: Wanted, number: int, token: str, tell: Tell) -> None:
-        self._browser, self._wanted, self._token, self._tell = browser, wanted, token, tell
-        self._name = rehearsals.name(number)
-        self._chance = random.Random(number)
+    def __init__(
+        self, browser: Browser, wanted: Wanted, name: str, login: str, form: dict[str, str], tell: Tell
+    ) -> None:
+        self._browser, self._wanted, self._tell = browser, wanted, tell
+        self._name, self._login, self._form = name, login, form
+        self._chance = random.Random(name)
         self._hub, self._server = browser.base / "hub", browser.base / "user" / self._name
         self._beside: set[asyncio.Task[None]] = set()
         self._cells: list[str] = []
@@ -67,29 +69,41 @@ class Person:
     async def live(self) -> None:
         """From the login page to the stop of the server. Raises Failed or KernelFailed."""
         try:
-            begun = await self._log_in()
-            await self._start()
-            await self._open_lab()
-            await self._work(begun)
+            await self._work(await self.arrive())
         finally:
-            for task in self._beside:
-                task.cancel()
+            self.close()
         await self.stop()
+
+    async def arrive(self) -> Kernel:
+        """From the login page to the first output; JupyterLab goes on asking until `close`. Raises Failed or KernelFailed."""
+        begun = await self._log_in()
+        await self._start()
+        await self._open_lab()
+        kernel = await self._open_notebook()
+        await kernel.run(FIRST, _CELL_WITHIN)
+        self._tell(rehearsals.FIRST, time.monotonic() - begun, "")
+        self._begin(self._poll)
+        return kernel
+
+    def close(self) -> None:
+        """Closes the page; the server goes on."""
+        for task in self._beside:
+            task.cancel()
 
     async def _log_in(self) -> float:
         """When the button was pressed."""
         page = await self._browser.page(self._browser.base)
         await self._browser.files(page.files)
-        self._begin(self._browser.files(page.prefetched))
+        self._begin(self._browser.files, page.prefetched)
         begun = time.monotonic()
-        form = {rehearsals.PASS: self._token, "_xsrf": page.fields.get("_xsrf") or self._browser.xsrf(self._hub / "")}
-        page = await self._browser.page(self._hub / rehearsals.LOGIN, form)
+        form = self._form | {"_xsrf": page.fields.get("_xsrf") or self._browser.xsrf(self._hub / "")}
+        page = await self._browser.page(URL(f"{self._hub}/{self._login}"), form)
         self._has_server = True
         if page.url.partition("?")[0].endswith("/hub/spawn"):
             # A choice among kinds of servers.
             page = await self._browser.page(URL(page.url), page.fields)
         self._tell(rehearsals.LOGGED_IN, time.monotonic() - begun, "")
-        self._begin(self._browser.files([*page.files, *page.prefetched]))
+        self._begin(self._browser.files, [*page.files, *page.prefetched])
         return begun
 
     async def _start(self) -> None:
@@ -113,16 +127,12 @@ class Person:
         for together in _LOADING:
             await asyncio.gather(*(self._ask(one) for one in together))
             if first:
-                self._begin(self._hear_events())
+                self._begin(self._hear_events)
             first = False
         self._tell(rehearsals.LAB, time.monotonic() - begun, "")
         await self._keep_workspace()
 
-    async def _work(self, begun: float) -> None:
-        kernel = await self._open_notebook()
-        await kernel.run(FIRST, _CELL_WITHIN)
-        self._tell(rehearsals.FIRST, time.monotonic() - begun, "")
-        self._begin(self._poll())
+    async def _work(self, kernel: Kernel) -> None:
         end, saved, count = time.monotonic() + self._wanted.work, time.monotonic(), 0
         await self._think()
         while time.monotonic() < end:
@@ -208,12 +218,12 @@ class Person:
         async for _ in await self._browser.socket(self._server / "api" / "events" / "subscribe"):
             pass
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         """Beside all else; a failure there fails what needs it later."""
 
         async def quiet() -> None:
             with suppress(Failed):
-                await work
+                await work(*arguments)
 
         task = asyncio.ensure_future(quiet())
         self._beside.add(task)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import docker
 
-from develop.bench import crowd, deployments, document, figures, picture, servers
+from develop.bench import crowd, deployments, document, figures, people, picture, servers
 from develop.bench.figures import Figure, Run
 from develop.bench.rigs import Ours, Stock, trusting_base
 from hubdeploy.settings import loading
@@ -26,7 +26,7 @@ from hubdeploy.tls import certificates
 from tests.hub.clone import CHECKOUT
 
 Work = Callable[[], list[Figure]]
-ROWS = ("floor", "f", "a", "b", "c", "j", "d", "g", "h", "i", "k", "e")
+ROWS = ("floor", "f", "a", "b", "l", "c", "j", "d", "g", "m", "h", "i", "k", "e")
 
 
 def main() -> None:
@@ -108,6 +108,8 @@ def _works(ours: Ours, stock: Stock, client: docker.DockerClient, token: str, fo
         "h": partial(deployments.plan_for_many, ours, client),
         "i": partial(deployments.proxy, ours, stock, client, token),
         "k": crowd.accounts,
+        "l": partial(people.at_once, both, client),
+        "m": partial(servers.at_work, both, client),
         "floor": partial(deployments.floors, ours, client),
     }
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import docker
 
+from develop.bench import servers
 from develop.bench.figures import Figure
 from develop.bench.rigs import STOCK, Ours, Rig, Stock, built, by_part, fresh_base, remove_image, taking_turns, timed
 from hubdeploy.blueprint import routing
@@ -24,7 +25,8 @@ from hubdeploy.contract import labels
 from tests import nested
 from tests.archive import tar
 
-_QUICK_ROUNDS, _FLOOR_ROUNDS, _PROXY_ROUNDS = 7, 5, 3
+_QUICK_ROUNDS, _FLOOR_ROUNDS, _SPAWN_ROUNDS, _PROXY_ROUNDS = 7, 5, 10, 3
+_TO_FLOOR = "one server, POST to ready, to a container that imports jupyter_server"
 _USERS = 1000
 _CONNECTIONS, _SECONDS = 16, 8
 _PLUGINS = "/usr/libexec/docker/cli-plugins"
@@ -226,12 +228,14 @@ def _milliseconds(text: str, percentile: str) -> float:
 
 
 def floors(ours: Ours, client: docker.DockerClient) -> list[Figure]:
-    """Lower bounds for the start of a server: an empty container, Python in one, and Jupyter's server imported there."""
+    """Lower bounds for the start of a server: an empty container, Python in one, Jupyter's server imported there; and how near
+    a start comes to the last, in turns."""
     image = ours.science_images["base-notebook"]
+    imports = "floor: a container that imports jupyter_server"
     commands = {
         "floor: a container that runs true": ["/bin/true"],
         "floor: a container that runs python -c pass": ["/opt/jupyter/bin/python", "-c", "pass"],
-        "floor: a container that imports jupyter_server": ["/opt/jupyter/bin/python", "-c", "import jupyter_server.serverapp"],
+        imports: ["/opt/jupyter/bin/python", "-c", "import jupyter_server.serverapp"],
     }  # fmt: skip
 
     def once(command: Sequence[str]) -> float:
@@ -240,8 +244,12 @@ def floors(ours: Ours, client: docker.DockerClient) -> list[Figure]:
         )
 
     found = {what: [once(command) for _ in range(_FLOOR_ROUNDS)] for what, command in commands.items()}
+    pairs = [(servers.spawn(ours), once(commands[imports])) for _ in range(_SPAWN_ROUNDS)]
+    to_floor = [seconds / floor for seconds, floor in pairs if seconds is not None]
+    failed = [len(pairs) - len(to_floor), 0]
     list_seconds = [ours.invoke("--list") for _ in range(_FLOOR_ROUNDS)]
     return [
         *(Figure("floor", what, "s", samples) for what, samples in found.items()),
+        Figure("floor", _TO_FLOOR, "", to_floor, (), 1.45, failed=failed),
         Figure("floor", f"invoke --list, Python {sys.version_info[0]}.{sys.version_info[1]}", "s", list_seconds),
     ]

@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -58,6 +58,7 @@ class Rig(Protocol):
     def science_images(self) -> Mapping[str, str]: ...
     def server_name(self, user: str) -> str: ...
     def build(self, base: str) -> float: ...
+    def serving_science(self) -> AbstractContextManager[None]: ...
     def remove(self) -> None: ...
 
 
@@ -100,6 +101,10 @@ class Ours:
     def build(self, base: str) -> float:
         """Seconds to build all images on `base`, for which no layer is cached."""
         return self.invoke("build", BASE_IMAGE=base, IMAGE_TAG="bench")
+
+    def serving_science(self) -> AbstractContextManager[None]:
+        """Servers have the scientific packages, as always."""
+        return nullcontext()
 
     @contextmanager
     def removing_images(self) -> Iterator[None]:
@@ -156,21 +161,36 @@ class Stock:
         own = {LABEL: self.name}
         self.client.networks.create(self.network, driver="bridge", labels=own)
         self.client.volumes.create(f"{self.name}-data", labels=own)
+        self._start_hub("notebook")
+
+    @contextmanager
+    def serving_science(self) -> Iterator[None]:
+        """Servers that start inside have the scientific packages; none may run before or after."""
+        self._restart_hub("science")
+        try:
+            yield
+        finally:
+            self._restart_hub("notebook")
+
+    def _restart_hub(self, image: str) -> None:
+        self.client.containers.get(self.hub).remove(force=True)
+        self._start_hub(image)
+
+    def _start_hub(self, image: str) -> None:
         container = self.client.containers.create(
-            self.images["hub"], name=self.hub, network=self.network, labels=own, environment=self._environment,
-            ports={f"{_STOCK_PORT}/tcp": ("127.0.0.1", self.port)},
+            self.images["hub"], name=self.hub, network=self.network, labels={LABEL: self.name},
+            environment=self._environment(image), ports={f"{_STOCK_PORT}/tcp": ("127.0.0.1", self.port)},
             volumes={f"{self.name}-data": {"bind": "/data"}, "/var/run/docker.sock": {"bind": "/var/run/docker.sock"}},
         )  # fmt: skip
-        container.put_archive("/", tar({"data/stock.crt": pair.certificate}))
-        container.put_archive("/", tar({"data/stock.key": pair.key.reveal()}, mode=0o600))
+        container.put_archive("/", tar({"data/stock.crt": self.certificate.read_bytes()}))
+        container.put_archive("/", tar({"data/stock.key": self.key.read_bytes()}, mode=0o600))
         container.start()
         until(lambda: answers(self), _UP_WITHIN, "the stock hub answers")
 
-    @property
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, image: str) -> dict[str, str]:
         return {
             "STOCK_NAME": self.name,
-            "STOCK_IMAGE": self.images["notebook"],
+            "STOCK_IMAGE": self.images[image],
             "STOCK_USERS": " ".join(USERS),
             "STOCK_USER_PASSWORD": self.user_password,
             "STOCK_ADMIN_PASSWORD": self.admin_password,

@@ -1,4 +1,4 @@
-"""Work lists a to d, g and j: users' servers, as users and their operator feel them."""
+"""Work lists a to d, g, j and m: users' servers, as users and their operator feel them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from develop.bench.figures import Figure
 from develop.bench.hubapi import HubApi, hub_api
-from develop.bench.rigs import USERS, Rig, by_part, forget, taking_turns
+from develop.bench.rigs import USERS, Rig, by_part, forget, log_in, taking_turns
 from hubdeploy import threads
 from hubdeploy.contract.use import Use
 from tests.hub import window
@@ -24,6 +24,8 @@ from tests.hub.browser import browser_machine
 _ONE_ROUNDS, _MANY_ROUNDS, _BROWSER_ROUNDS, _RESTART_ROUNDS = 15, 2, 7, 5
 _SETTLE, _WATCH = 15, 45
 _REQUESTS_EACH = 0.1
+# Servers whose memory is measured.
+_FEW = 3
 _MIB = 1024**2
 _FIRST_VISIT_PARTS = (
     "then until JupyterLab's page comes",
@@ -60,16 +62,21 @@ _SLOW = Line(bytes_per_second=10e6 / 8, round_trip=40)
 
 def one_spawn(rigs: Sequence[Rig]) -> list[Figure]:
     """(a) POST to ready."""
+    found = taking_turns(rigs, _ONE_ROUNDS, spawn)
+    samples = [found[rig.label] for rig in rigs]
+    return [_of_tries("a", "one server, POST to ready", samples, 0.45, _ONE_ROUNDS, _failures(samples, _ONE_ROUNDS))]
 
-    async def once(rig: Rig) -> float | None:
+
+def spawn(rig: Rig) -> float | None:
+    """Seconds from the request to a server that answers; None if it failed."""
+
+    async def once() -> float | None:
         async with hub_api(rig) as hub:
             seconds = await hub.start(User)
             await hub.stop_all([User])
             return seconds
 
-    found = taking_turns(rigs, _ONE_ROUNDS, lambda rig: asyncio.run(once(rig)))
-    samples = [found[rig.label] for rig in rigs]
-    return [_of_tries("a", "one server, POST to ready", samples, 0.45, _ONE_ROUNDS, _failures(samples, _ONE_ROUNDS))]
+    return asyncio.run(once())
 
 
 def stampede(rigs: Sequence[Rig]) -> list[Figure]:
@@ -232,14 +239,9 @@ async def _ask(hub: HubApi, stopped: asyncio.Event) -> list[bool]:
 
 def idle(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
     """(g) Memory and CPU of what does nothing: an idle server, and hub with proxy."""
-    users = USERS[:3]
-
-    async def start(rig: Rig) -> None:
-        async with hub_api(rig) as hub:
-            await hub.start_all(users)
-
+    users = USERS[:_FEW]
     for rig in rigs:
-        asyncio.run(start(rig))
+        _start(rig, users)
     time.sleep(_SETTLE)
     names = {rig.label: ([rig.server_name(user) for user in users], sorted({rig.hub, rig.proxy})) for rig in rigs}
     flat = [name for servers, hubs in names.values() for name in (*servers, *hubs)]
@@ -262,6 +264,33 @@ def idle(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
         Figure("g", "memory of hub and proxy", "MiB", [sum(memory(our_hub))], [sum(memory(stock_hub))]),
         Figure("g", "idle CPU of hub and proxy", "% of a core", [sum(cpu(our_hub))], [sum(cpu(stock_hub))]),
     ]
+
+
+def _start(rig: Rig, users: Sequence[str]) -> None:
+    async def now() -> None:
+        async with hub_api(rig) as hub:
+            await hub.start_all(users)
+
+    asyncio.run(now())
+
+
+def at_work(rigs: Sequence[Rig], client: docker.DockerClient) -> list[Figure]:
+    """(m) Memory of one person: a server, and in it a kernel that has imported pandas."""
+    memory = {}
+    for rig in rigs:
+        with rig.serving_science():
+            users = USERS[:_FEW]
+            _start(rig, users)
+            kernels = [log_in(rig, user).open_kernel() for user in users]
+            for kernel in kernels:
+                kernel.run("import pandas")
+            time.sleep(_SETTLE)
+            memory[rig.label] = [_stats(client, rig.server_name(user))[0] / _MIB for user in users]
+            for kernel in kernels:
+                kernel.close()
+            stop(rig, users)
+    ours, stock = (memory[rig.label] for rig in rigs)
+    return [Figure("m", "memory of a person: server, and kernel with pandas", "MiB", ours, stock, 0.65)]
 
 
 def _stats(client: docker.DockerClient, name: str) -> tuple[float, float, float]:
