@@ -103,9 +103,33 @@ def test_the_document_has_a_line_for_each_kept_rehearsal(tmp_path: Path) -> None
     course.events = [
         Event(1, who, what, 0.25) for who in (1, 2) for what in ("page", "start", "first cell", "cell", "done")
     ]
-    given = rehearsal.Load(processors=2, cap=10**9, available=10**9, guarantee=1)
+    given = rehearsal.Load(processors=2, cap=10**9, available=10**9, guarantee=160 * 2**20)
     asked = {"users": 2, "over": 300, "minutes": 10.0, "think": 10.0}
     (tmp_path / "2026-11-28T230000.json").write_text(json.dumps(rehearsal.document(course, given, asked)))
     table, picture = document._classes(tmp_path)
-    assert table.splitlines()[-1] == "| 2 | 300 s | 10 min | 0.25 | 0.25 | 0.25 | 0.25 | 0 | 50% | 10% |"
+    assert table.splitlines()[-1] == "| 2 | 300 s | 10 min | 0.25 | 0.25 | 0.25 | 0.25 | 0 | 50% | 10% | none | 160M |"
     assert "class.svg" in picture
+
+
+@pytest.mark.parametrize(
+    ("asked", "row"),
+    [
+        ((100, 300, 10), "0.25 ✓ | 0.25 | 0.25 | 0.75 ✗ | 99 ✗"),
+        ((150, 300, 10), "0.25 ✓ | 0.25 | 0.25 | 0.75 ✗ | 149 ✗"),
+        ((100, 600, 10), "0.25 | 0.25 | 0.25 | 0.75 | 99"),
+    ],
+)
+def test_a_class_is_compared_with_the_bars_if_it_is_as_hard(
+    tmp_path: Path, asked: tuple[int, int, float], row: str
+) -> None:
+    users, over, minutes = asked
+    course = rehearsal.Course(users, hosts=[Host(at, 0.5, 0.1, 10**9, 2) for at in (0, 2, 4)])
+    course.events = [Event(1, 1, what, 0.25) for what in ("page", "start", "first cell", "done")]
+    course.events.append(Event(1, 1, "cell", 0.75))
+    given = rehearsal.Load(processors=2, cap=10**9, available=10**9, guarantee=1)
+    document_of_it = rehearsal.document(
+        course, given, {"users": users, "over": over, "minutes": minutes, "think": 10.0}
+    )
+    (tmp_path / "2026-11-28T230000.json").write_text(json.dumps(document_of_it))
+    table, _ = document._classes(tmp_path)
+    assert f" min | {row} | " in table.splitlines()[-1]
