@@ -1,8 +1,8 @@
 """The MAC addresses of users' servers, by which the guard knows which networks a server's kind has. Pure.
 
 A server of a kind with networks has NETWORKS_MAC, then 16 bits that follow from these networks alone, then 16 bits of its own.
-So no change of kinds opens to a running server what its kind did not have when it started: when the networks of its kind change, no
-list has its bits.
+So no change of kinds opens to a running server what its kind did not have when it started: when the networks of its kind change,
+no list has its bits.
 """
 
 from __future__ import annotations
