@@ -182,7 +182,15 @@ GROUPS = (
     Group(
         "operating",
         ("tests/hub/test_operating.py",),
-        (*_DEPLOYMENT, "tests/hub/test_operating.py", "tests/documents.py", "tests/terminal.py", "docs/operating.md"),
+        (*_DEPLOYMENT, "tests/hub/test_operating.py", "tests/hub/following.py", "tests/documents.py", "tests/terminal.py",
+         "docs/operating.md"),
+        8,
+    ),
+    Group(
+        "pages",
+        ("tests/hub/test_guides.py",),
+        (*_DEPLOYMENT, "tests/hub/test_guides.py", "tests/hub/following.py", "tests/documents.py", "tests/terminal.py",
+         "docs/lab.md", "docs/teaching.md"),
         8,
     ),
     Group(

@@ -6,7 +6,9 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from textwrap import dedent
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
@@ -55,6 +57,27 @@ def fenced(path: Path, language: str) -> str:
     """The one block of code in that language."""
     (found,) = re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return str(found)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code that is indented by four spaces, and the paragraph above it."""
+
+    above: str
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        return dedent(self.text).splitlines()
+
+
+def blocks(text: str) -> Iterator[Block]:
+    above = ""
+    for is_code, paragraphs in groupby(text.split("\n\n"), key=lambda one: one.startswith("    ")):
+        *_, above_next = found = list(paragraphs)
+        if is_code:
+            yield Block(above, "\n\n".join(found))
+        above = above_next
 
 
 def commands(text: str) -> Iterator[Command]:

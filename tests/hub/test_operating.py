@@ -5,27 +5,21 @@ prints what stands below it. A section that is added there is followed too.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests import documents, terminal
-from tests.documents import Command
+from tests import documents
 from tests.hub.clone import Clone
+from tests.hub.following import follow
 
 pytestmark = pytest.mark.slow
 
 _PAGE = documents.DOCS / "operating.md"
 _HOW_TO = documents.section(_PAGE, "How to")
 PASSWORD = "a-password-of-users"
-# At the end of such a line stands what is typed.
-_QUESTION = re.compile(r"(.*(?:Type \S+ to go on: |\[y/N\] ))(\S+)")
-# Seconds for one command.
-_WITHIN = 300
 
 
 @pytest.fixture(scope="module")
@@ -65,39 +59,10 @@ def _put_behind(root: Path, upstream: Path) -> None:
     git(root, "branch", "--set-upstream-to=origin/main")
 
 
-def _follow(clone: Clone, command: Command) -> tuple[int, str]:
-    """Exit code and output of a command, whose questions are answered as the page says."""
-    words = command.words
-    if words[0] != "./invoke":
-        done = subprocess.run(
-            words, cwd=clone.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
-        )
-        return done.returncode, done.stdout
-    if answers := [found for line in command.prints if (found := _QUESTION.fullmatch(line))]:
-        (answer,) = answers
-        code, lines = terminal.run(
-            clone.root,
-            clone.environ,
-            *words[1:],
-            at=answer[1].rpartition(documents.DIFFERS)[2].strip(),
-            keys=f"{answer[2]}\n",
-        )
-        return code, "\n".join(lines)
-    done = subprocess.run(
-        [sys.executable, "-m", "hubdeploy.commands.commandline", *words[1:]],
-        cwd=clone.root, env=clone.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=_WITHIN, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout
-
-
 @pytest.mark.parametrize("heading", documents.headings(_HOW_TO, 3))
 def test_a_how_to_leads_where_it_says(deployment: Clone, heading: str) -> None:
     text = documents.section(_PAGE, heading, 3).replace("NAME", deployment.name)
     followed = list(documents.commands(text))
     assert followed
     for command in followed:
-        code, printed = _follow(deployment, command)
-        assert code == 0, f"{command.line}\n{printed}"
-        missing = command.missing_in(printed)
-        assert missing is None, f"{command.line} does not print {missing}:\n{printed}"
+        follow(deployment, command)

@@ -20,7 +20,7 @@ import hubdeploy
 import tasks
 from develop import tasks as developers_tasks
 from hubdeploy.commands.commandline import TwoSpellings
-from tests.documents import CHECKOUT, DOCS, section
+from tests.documents import CHECKOUT, DOCS, Block, blocks, section
 
 README = CHECKOUT / "README.md"
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *DOCS.glob("*.md")])
@@ -146,6 +146,13 @@ def test_a_command_that_does_not_exist_is_found() -> None:
     for command in found:
         with pytest.raises(ParseError):
             parse(command)
+
+
+def test_a_block_of_code_has_the_paragraph_above_it_and_its_own_empty_lines() -> None:
+    text = "# A page\n\nIn `userlist`:\n\n    ada\n\n    bob\n\nThen\n\n    ./invoke up\n      done\n"
+    found = list(blocks(text))
+    assert found == [Block("In `userlist`:", "    ada\n\n    bob"), Block("Then", "    ./invoke up\n      done\n")]
+    assert [one.lines for one in found] == [["ada", "", "bob"], ["./invoke up", "  done"]]
 
 
 def slug(heading: str) -> str:
