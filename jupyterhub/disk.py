@@ -102,10 +102,14 @@ class Measure:
             for container, names in self.servers.items()
         }
 
-    def sharers(self, container: str, before: Measure) -> frozenset[str]:
-        """The containers that write to what grew most of all that this one writes to; itself at least."""
-        names = self.servers[container]
-        most = max(names, key=lambda name: self._of(name).minus(before._of(name)), default="")
+    def sharers(self, container: str, before: Measure, disk: Disk) -> frozenset[str]:
+        """The containers that write to what has most to do with it, of all that this one writes to, that the disk has no room;
+        itself at least."""
+
+        def part(name: str) -> float:
+            return part_of_room(self._of(name).minus(before._of(name)), disk)
+
+        most = max(self.servers[container], key=part, default="")
         return frozenset(one for one, written in self.servers.items() if most in written) | {container}
 
     def of_user(self, kind: ServerKind, user: str) -> Taken:
@@ -120,18 +124,18 @@ def _sum(parts: Iterable[Taken]) -> Taken:
     return functools.reduce(Taken.plus, parts, Taken())
 
 
+def part_of_room(one: Taken, disk: Disk) -> float:
+    """How much of what counts as no room it took, of that which there is too little of."""
+    of_bytes, of_files = disk.reserve
+    parts = [one.bytes / of_bytes] if disk.free < of_bytes else []
+    parts += [one.files / of_files] if disk.free_files < of_files else []
+    return max(parts, default=0.0)
+
+
 def grew_most(growth: Mapping[str, Taken], disk: Disk) -> str | None:
     """The container that has most to do with it that the disk has no room; None if none has much."""
-    of_bytes, of_files = disk.reserve
-
-    def part(one: Taken) -> float:
-        """How much of what counts as no room it took, of that which there is too little of."""
-        parts = [one.bytes / of_bytes] if disk.free < of_bytes else []
-        parts += [one.files / of_files] if disk.free_files < of_files else []
-        return max(parts, default=0.0)
-
-    found = max(growth, key=lambda container: part(growth[container]), default=None)
-    return found if found is not None and part(growth[found]) > _LEAST_GROWTH * disk.room else None
+    found = max(growth, key=lambda container: part_of_room(growth[container], disk), default=None)
+    return found if found is not None and part_of_room(growth[found], disk) > _LEAST_GROWTH * disk.room else None
 
 
 class Reserve:
@@ -240,7 +244,7 @@ class DiskWatch:
             self._before = self._before or self._known
             growth = self._known.growth(self._before)
             container = grew_most(growth, disk)
-            sharers = self._known.sharers(container, self._before) if container else frozenset()
+            sharers = self._known.sharers(container, self._before, disk) if container else frozenset()
             suspects = [one for one in _active(users) if one.object_id in sharers]
             spawner = await _who_writes(suspects) if len(suspects) > 1 else next(iter(suspects), None)
             if spawner is None:

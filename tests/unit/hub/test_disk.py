@@ -192,6 +192,16 @@ def test_of_servers_that_share_a_folder_the_one_is_stopped_that_fills_it(hub: Hu
     assert hub.frozen == set()
 
 
+def test_who_fills_a_shared_folder_with_many_files_is_found_whatever_was_written_elsewhere(hub: Hub) -> None:
+    hub.share("lab-shared-physics", GB)
+    hub.look()
+    hub.measured["lab-shared-physics"] = (GB, 9000)
+    hub.take("ann", 5 * GB)
+    hub.now, hub.writes = FULL_OF_FILES, {"bob": (1.4, 0, 0)}
+    hub.look()
+    assert [name for name, _ in hub.ended] == ["bob"]
+
+
 def test_of_servers_that_share_a_folder_nobody_is_stopped_who_does_not_write(hub: Hub) -> None:
     hub.share("lab-shared-physics", GB)
     hub.look()
