@@ -13,11 +13,13 @@ import stat
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from contract import collections
+
+from backup import survey
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # A pipe would keep its reader waiting.
@@ -54,7 +56,7 @@ class Collecting:
                     self.left_out += 1
             except OSError as error:
                 raise Refused(
-                    f"{_shown(below)} changed while it was read, or cannot be read ({error.strerror or error})"
+                    f"{survey.shown(os.fsencode(below))} changed while it was read, or cannot be read ({error.strerror or error})"
                 ) from None
 
     def _take_file(self, file: int, name: str) -> None:
@@ -87,36 +89,24 @@ def _open(name: str, flags: int, folder: int | None = None) -> Iterator[int]:
         os.close(handle)
 
 
-@contextmanager
-def _inside(folder: int, parts: list[str]) -> Iterator[int]:
-    """The folder at the end of a path. Raises Refused where there is none; a link is none."""
-    if not parts:
-        yield folder
-        return
-    try:
-        handle = os.open(parts[0], _FOLDER, dir_fd=folder)
-    except OSError:
-        raise Refused(collections.NO_FOLDER) from None
-    try:
-        with _inside(handle, parts[1:]) as found:
-            yield found
-    finally:
-        os.close(handle)
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode().encode("unicode_escape").decode()
+def _inside(volume: Path, folder: str, opened: ExitStack) -> int:
+    """The folder of the volume, open until `opened` ends. Raises Refused where there is none; a link is none."""
+    found = opened.enter_context(_open(str(volume), _FOLDER))
+    for part in folder.split("/"):
+        try:
+            found = opened.enter_context(_open(part, _FOLDER, found))
+        except OSError:
+            raise Refused(collections.NO_FOLDER) from None
+    return found
 
 
 def collect(volume: Path, name: str, folder: str, most: int, into: Path) -> dict[str, Any]:
     """What is in the archive, or why there is none: `files`, `bytes` and `left_out`, or `refused`."""
     archive = into / f"{name}{collections.SUFFIX}"
     try:
-        with (
-            _open(str(volume), _FOLDER) as root,
-            _inside(root, folder.split("/")) as found,
-            tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT) as tar,
-        ):
+        with ExitStack() as opened:
+            found = _inside(volume, folder, opened)
+            tar = opened.enter_context(tarfile.open(archive, "w:gz", format=tarfile.PAX_FORMAT))
             collecting = Collecting(tar, most)
             collecting.take(found, f"{name}/{folder}")
     except Refused as refused:

@@ -30,8 +30,6 @@ log = logging.getLogger("attendant")
 _LOOK_EVERY, _STEP = 2.0, 0.2
 # Seconds after its time in which a start is carried out: afterwards the class has begun without it.
 LATEST = 1800.0
-# Seconds for which a server that starts is waited for before it is stopped.
-_STARTS_WITHIN = 200.0
 _AGAIN = "Start your server again when you need it."
 _OPERATOR = "`./invoke class close` stopped it."
 
@@ -147,12 +145,7 @@ class Attendant:
             return "did not run"
         user = self._app.users[row]
         spawner = user.spawner
-        if self._seats:
-            self._seats.dismiss(spawner)
-        deadline = time.monotonic() + _STARTS_WITHIN
-        while spawner.pending and time.monotonic() < deadline:
-            await asyncio.sleep(_STEP)
-        if spawner.pending:
+        if not await stopping.settle(spawner, self._seats):
             return f"is in the middle of a {spawner.pending}"
         if spawner.active:
             spawner.tell_end(End(words, _AGAIN, _OPERATOR), logging.INFO)

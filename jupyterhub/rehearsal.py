@@ -20,9 +20,8 @@ from tornado.web import HTTPError
 
 log = logging.getLogger("rehearsal")
 
-# Seconds between two looks, and for which a server that starts is waited for before it is stopped.
-_LOOK_EVERY, _STARTS_WITHIN = 2.0, 200.0
-_STEP = 0.2
+# Seconds between two looks.
+_LOOK_EVERY = 2.0
 
 
 class RehearsalHandler(BaseHandler):  # type: ignore[misc]  # jupyterhub has no types
@@ -83,12 +82,7 @@ class Sweep:
 
     async def _remove(self, users: Any, user: Any) -> None:
         spawner = user.spawner
-        if self._seats:
-            self._seats.dismiss(spawner)
-        deadline = time.monotonic() + _STARTS_WITHIN
-        while spawner.pending and time.monotonic() < deadline:
-            await asyncio.sleep(_STEP)
-        if spawner.active and not spawner.pending:
+        if await stopping.settle(spawner, self._seats) and spawner.active:
             await stopping.stop(user)
         await maybe_future(self._authenticator.delete_user(user))
         await user.delete_spawners()

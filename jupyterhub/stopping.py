@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
+
+# Seconds for which a server that starts or stops is waited for, and between two looks at it.
+_SETTLES_WITHIN, _STEP = 200.0, 0.2
+
+
+async def settle(spawner: Any, seats: Any) -> bool:
+    """Whether the server neither starts nor stops any more. Who waits for a place gives it up; `seats` may be None."""
+    if seats:
+        seats.dismiss(spawner)
+    deadline = time.monotonic() + _SETTLES_WITHIN
+    while spawner.pending and time.monotonic() < deadline:
+        await asyncio.sleep(_STEP)
+    return not spawner.pending
 
 
 async def stop(user: Any, name: str = "") -> None:

@@ -70,8 +70,7 @@ def prepare(deployment: Deployment, who: str, *, at: str, withdraw: bool) -> Non
     if not who:
         _show(deployment)
         return
-    zone = ZoneInfo(deployment.settings.timezone)
-    due = _moment(at, datetime.now(zone))
+    due = _moment(at, _now(deployment.settings))
     who, members = _members(deployment, deployment.observe(), who)
     if withdraw:
         gone = _ask(deployment, "withdraw", who)["withdrawn"]
@@ -222,7 +221,7 @@ def _members(deployment: Deployment, snapshot: Snapshot, who: str) -> tuple[str,
     if name not in {user.name for user in contract.users} and name not in access.hear(deployment).names:
         raise DeployError(
             wanted="a group with its @, or a user whom the hub knows",
-            found=f"{who}, whom it does not know",
+            found=f"{who}, who is unknown",
             fix=f"write @{name} for a group, or correct the name",
         )
     return name, [name]
@@ -247,6 +246,4 @@ def _now(settings: Settings) -> datetime:
 
 
 def _ask(deployment: Deployment, what: str, *arguments: str) -> dict[str, Any]:
-    words = (deployment.settings.data_mount, what, *arguments)
-    found: dict[str, Any] = json.loads(hub_program.run(deployment.engine, deployment.settings, _PROGRAM, words))
-    return found
+    return hub_program.ask(deployment.engine, deployment.settings, _PROGRAM, what, *arguments)

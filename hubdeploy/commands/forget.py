@@ -5,7 +5,6 @@ No volume is removed that is not in the repository as it is. Killed anywhere, it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,7 +90,7 @@ def _forget(deployment: Deployment, user: str) -> None:
 
 def _leaver(deployment: Deployment, snapshot: Snapshot, user: str) -> _Leaver:
     settings = deployment.settings
-    held = json.loads(hub_program.run(deployment.engine, settings, _PROGRAM, (settings.data_mount, "show", user)))
+    held = hub_program.ask(deployment.engine, settings, _PROGRAM, "show", user)
     person = people.of(user, settings, snapshot, access.hear(deployment), access.listed_at(settings))
     own = [one for one in person.volumes if labels.DEPLOYMENT in snapshot.volumes[one].labels]
     return _Leaver(person, held, tuple(own), tuple(one for one in person.volumes if one not in own))

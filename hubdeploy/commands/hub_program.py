@@ -5,7 +5,9 @@ Arguments are seen by whoever may use the engine, so none is ever a secret. What
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from hubdeploy import files
 from hubdeploy.blueprint import documents
@@ -34,3 +36,9 @@ def run(
             deployment=settings.name,
             within=_WITHIN,
         )
+
+
+def ask(engine: Engine, settings: Settings, module: str, *arguments: str) -> dict[str, Any]:
+    """What a program answers, as JSON, that gets the data directory before its arguments. Raises as `run` does."""
+    answer: dict[str, Any] = json.loads(run(engine, settings, module, (settings.data_mount, *arguments)))
+    return answer

@@ -7,7 +7,6 @@ read. The hub's data gets its digest.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -128,12 +127,8 @@ def _known(user: str, answer: _Answer) -> float | bool:
 
 
 def _asker(deployment: Deployment) -> Ask:
-    settings = deployment.settings
-
     def ask(what: str, users: Iterable[str]) -> _Answer:
-        arguments = (settings.data_mount, what, *users)
-        answer: _Answer = json.loads(hub_program.run(deployment.engine, settings, _PROGRAM, arguments))
-        return answer
+        return hub_program.ask(deployment.engine, deployment.settings, _PROGRAM, what, *users)
 
     return ask
 

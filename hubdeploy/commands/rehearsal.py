@@ -160,10 +160,7 @@ def _refuse_unfit(deployment: Deployment, snapshot: Snapshot) -> None:
 
 
 def _ask(deployment: Deployment, what: str, *arguments: str) -> dict[str, Any]:
-    settings = deployment.settings
-    words = (settings.data_mount, what, *arguments)
-    found: dict[str, Any] = json.loads(hub_program.run(deployment.engine, settings, _PROGRAM, words))
-    return found
+    return hub_program.ask(deployment.engine, deployment.settings, _PROGRAM, what, *arguments)
 
 
 def _run(deployment: Deployment, snapshot: Snapshot, asked: Asked) -> tuple[Course, Load, str]:
