@@ -125,6 +125,23 @@ def chromium(client: docker.DockerClient) -> Iterator[BrowserMachine]:
         yield machine
 
 
+@pytest.fixture(scope="session")
+def new_lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Callable[..., Clone]:
+    """Makes clones that are up, on the images of the first one and in the browser's reach."""
+
+    def make(userlist: str, servers: str = "", **local: str) -> Clone:
+        """`servers`: the text of servers.yml, if there is to be one."""
+        made = new_clone(userlist, **local)
+        if servers:
+            (made.root / "servers.yml").write_text(servers)
+        made.share_images_of(hub)
+        made.up()
+        chromium.reach(made)
+        return made
+
+    return make
+
+
 # Not for the session: while it is open no other test of this process could run an event loop.
 @pytest.fixture(scope="module")
 def browser(chromium: BrowserMachine) -> Iterator[Browser]:

@@ -9,7 +9,7 @@ import ssl
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
@@ -71,6 +71,12 @@ class Person:
         self.token = answer.json()["token"]
         self._program.headers["Authorization"] = f"token {self.token}"
 
+    def enter(self, password: str) -> Self:
+        """Logs in, and takes a token."""
+        assert self.log_in(password).ok
+        self.take_token()
+        return self
+
     def page(self, path: str) -> str:
         """A page of the hub as their browser gets it."""
         return self._window.get(f"{self.url}{path}", timeout=_ANSWER_WITHIN).text
@@ -98,8 +104,7 @@ class Person:
 
     def at_work(self, password: str) -> Kernel:
         """Logs in, and has a server with a kernel that answers."""
-        assert self.log_in(password).ok
-        self.take_token()
+        self.enter(password)
         self.start_server()
         kernel = self.open_kernel()
         assert kernel.run("print(6 * 7)") == "42\n"

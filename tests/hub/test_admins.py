@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.hub import window
-from tests.hub.browser import BrowserMachine
 from tests.hub.clone import Clone
 
 _PASSWORD = "password of these tests"
@@ -27,14 +26,9 @@ _NARROW = 390
 
 
 @pytest.fixture(scope="module")
-def lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Iterator[Clone]:
-    made = new_clone(
-        "ada\nbob\nboss admin\n", USER_PASSWORD=_PASSWORD, ADMIN_PASSWORD=_ADMIN_PASSWORD, IDLE_TIMEOUT="2h"
-    )
-    (made.root / "servers.yml").write_text(_KINDS)
-    made.share_images_of(hub)
-    made.up()
-    chromium.reach(made)
+def lab(new_lab: Callable[..., Clone]) -> Iterator[Clone]:
+    passwords = {"USER_PASSWORD": _PASSWORD, "ADMIN_PASSWORD": _ADMIN_PASSWORD}
+    made = new_lab("ada\nbob\nboss admin\n", _KINDS, **passwords, IDLE_TIMEOUT="2h")
     yield made
     made.remove()
 

@@ -19,9 +19,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.hub import window
-from tests.hub.browser import BrowserMachine
 from tests.hub.clone import Clone
-from tests.hub.person import Person
 from tests.hub.waiting import until
 
 _PASSWORD = "password of these tests"
@@ -37,24 +35,14 @@ os.chmod("homework", 0o700)
 
 
 @pytest.fixture(scope="module")
-def lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Iterator[Clone]:
-    made = new_clone(_USERS, USER_PASSWORD=_PASSWORD)
-    made.share_images_of(hub)
-    made.up()
-    chromium.reach(made)
+def lab(new_lab: Callable[..., Clone]) -> Iterator[Clone]:
+    made = new_lab(_USERS, USER_PASSWORD=_PASSWORD)
     yield made
     made.remove()
 
 
 def running(lab: Clone) -> set[str]:
     return {name for name in ("ada", "bob", "dan", "eve", "kaben") if lab.has_container(lab.server_name(name))}
-
-
-def enter(lab: Clone, name: str) -> Person:
-    person = lab.person(name)
-    assert person.log_in(_PASSWORD).ok
-    person.take_token()
-    return person
 
 
 def refused(lab: Clone, *words: str) -> str:
@@ -86,9 +74,7 @@ def test_servers_of_a_group_start_by_the_clock_and_nobody_waits_for_theirs(
         assert not running(lab)
     until(lambda: running(lab) == {"ada", "bob", "dan"}, 60 + _STARTED_WITHIN, "servers of the group run")
     until(lambda: "3 of 3 people started" in lab.invoke("class", "prepare"), _STARTED_WITHIN, "the outcome is there")
-    boss = lab.person("kaben")
-    assert boss.log_in(lab.admin_password).ok
-    boss.take_token()
+    boss = lab.person("kaben").enter(lab.admin_password)
     accounts = {one["name"]: one for one in boss.call("GET", "/hub/api/users").json()}
     assert {name for name, one in accounts.items() if one["server"]} == {"ada", "bob", "dan"}
     assert not [
@@ -110,7 +96,7 @@ def test_a_class_that_is_closed_gives_its_folders_and_its_users_know(
 ) -> None:
     people: dict[str, Any] = {}
     for name in ("ada", "dan", "eve"):
-        people[name] = enter(lab, name)
+        people[name] = lab.person(name).enter(_PASSWORD)
         people[name].start_server()
     kernel = people["ada"].open_kernel()
     kernel.run(_HOMEWORK)

@@ -65,9 +65,7 @@ def lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -
 
 
 def enter(lab: Clone, name: str) -> Person:
-    person = lab.person(name)
-    assert person.log_in(_PASSWORD).ok
-    person.take_token()
+    person = lab.person(name).enter(_PASSWORD)
     person.start_server()
     return person
 

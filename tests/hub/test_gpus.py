@@ -17,7 +17,6 @@ from playwright.sync_api import Page, expect
 
 from hubdeploy.contract import labels
 from tests.hub import window
-from tests.hub.browser import BrowserMachine
 from tests.hub.clone import Clone
 from tests.hub.person import Person
 from tests.hub.waiting import until
@@ -66,23 +65,16 @@ def folder(hub: Clone) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def lab(hub: Clone, folder: str, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Iterator[Clone]:
+def lab(folder: str, new_lab: Callable[..., Clone]) -> Iterator[Clone]:
     named = ", ".join(f"{folder}/fake{number}" for number in (0, 1))
     people = "ada\nbob\ncleo\ndan\nboss admin\n"
-    made = new_clone(people, USER_PASSWORD=_PASSWORD, ADMIN_PASSWORD=_ADMIN_PASSWORD, GPUS=named)
-    (made.root / "servers.yml").write_text(_KINDS)
-    made.share_images_of(hub)
-    made.up()
-    chromium.reach(made)
+    made = new_lab(people, _KINDS, USER_PASSWORD=_PASSWORD, ADMIN_PASSWORD=_ADMIN_PASSWORD, GPUS=named)
     yield made
     made.remove()
 
 
 def _person(lab: Clone, name: str) -> Person:
-    person = lab.person(name)
-    assert person.log_in(_PASSWORD).ok
-    person.take_token()
-    return person
+    return lab.person(name).enter(_PASSWORD)
 
 
 def _ask(person: Person, kind: str) -> None:

@@ -13,7 +13,6 @@ from playwright.sync_api import Page, expect
 
 from hubdeploy.contract import labels
 from tests.hub import window
-from tests.hub.browser import BrowserMachine
 from tests.hub.clone import Clone
 from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
@@ -47,12 +46,8 @@ print(json.dumps([answer.status_code, answer.json()["message"]]))
 
 
 @pytest.fixture(scope="module")
-def lab(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Iterator[Clone]:
-    made = new_clone("ada\nbob\n", USER_PASSWORD=_PASSWORD)
-    (made.root / "servers.yml").write_text(_KINDS)
-    made.share_images_of(hub)
-    made.up()
-    chromium.reach(made)
+def lab(new_lab: Callable[..., Clone]) -> Iterator[Clone]:
+    made = new_lab("ada\nbob\n", _KINDS, USER_PASSWORD=_PASSWORD)
     yield made
     made.remove()
 

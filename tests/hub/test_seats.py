@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.hub import window
-from tests.hub.browser import BrowserMachine
 from tests.hub.clone import Clone
 from tests.hub.person import Person
 from tests.hub.waiting import until
@@ -21,23 +20,17 @@ _SEATS = 6
 
 
 @pytest.fixture(scope="module")
-def small(hub: Clone, new_clone: Callable[..., Clone], chromium: BrowserMachine) -> Iterator[Clone]:
+def small(new_lab: Callable[..., Clone]) -> Iterator[Clone]:
     """A deployment that may take 2 GB of its host's memory."""
     people = "\n".join([*_STUDENTS, "boss admin"])
-    made = new_clone(
-        people, USER_PASSWORD=_PASSWORD, ADMIN_PASSWORD=_PASSWORD * 2, HOST_MEMORY="2G", USER_MEMORY_LIMIT="512M"
-    )
-    made.share_images_of(hub)
-    made.up()
-    chromium.reach(made)
+    passwords = {"USER_PASSWORD": _PASSWORD, "ADMIN_PASSWORD": _PASSWORD * 2}
+    made = new_lab(people, **passwords, HOST_MEMORY="2G", USER_MEMORY_LIMIT="512M")
     yield made
     made.remove()
 
 
 def asking(clone: Clone, name: str) -> Person:
-    person = clone.person(name)
-    assert person.log_in(_PASSWORD * 2 if name == "boss" else _PASSWORD).ok
-    person.take_token()
+    person = clone.person(name).enter(_PASSWORD * 2 if name == "boss" else _PASSWORD)
     person.call("POST", f"/hub/api/users/{name}/server").raise_for_status()
     return person
 
