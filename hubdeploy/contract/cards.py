@@ -67,8 +67,8 @@ def environment(known: Sequence[str], cards: Sequence[str]) -> dict[str, str]:
 def holders(containers: Iterable[Listed], now: float, but: str = "") -> dict[str, Listed]:
     """Own device -> the container that holds its card, of those that the engine lists, at `now` (seconds since the epoch).
 
-    One that ended holds none. With `but`, the id of a container that is about to start, its own are left out, and so are those of
-    containers that were made after it and do not run: of two that were made for one card the first has it.
+    A container that ended holds none. `but` is the id of a container that is about to start: its cards are left out, and so are
+    the cards of containers that were made after it and do not run. So of two that were made for one card the first has it.
     """
     there = list(containers)
     mine = next((one for one in there if one["Id"] == but), None)

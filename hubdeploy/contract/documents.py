@@ -137,7 +137,7 @@ class Folder:
     """What users share, under its name: a volume of the engine, or a `path` of its host. `options` are for the engine's own
     driver, for a volume on another machine. `writers` and `readers` are users, None for everybody, in the order of their names;
     `kinds`: only servers of these have it, all if it is None. `ours`: the deployment makes the volume, and its files are kept.
-    `limit`: bytes from which on its writers are told that it is full; None: no limit."""
+    `limit`: with so many bytes in it, its writers are told that it is full; None: no limit."""
 
     name: str
     volume: str = ""

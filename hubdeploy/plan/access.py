@@ -36,7 +36,7 @@ class Heard:
 @dataclass(frozen=True)
 class Access:
     """The reasons why `name` may `enter`, is an `admin`, may `sudo`; without one it is a no. Nobody who may not enter is an
-    admin, may use sudo, or sees what users share. `groups` are those of userlist, with @, then those that the login named last.
+    admin, may use sudo, or sees what users share. `groups` are the user's in userlist, with @, then in the last login.
     `folders`: name in ~/shared -> whether the user writes there."""
 
     name: str
@@ -84,7 +84,7 @@ def groups(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def _by_lines(user: User | None, flag: str, lines: Mapping[str, Line]) -> Iterable[str]:
-    """The lines of userlist that give the user a flag: their own, and those of their groups."""
+    """The lines of userlist that give the user a flag: the user's own line, and the lines of the user's groups."""
     names = [user.name, *(f"@{group}" for group in user.groups)] if user else []
     giving = [(name, lines[name].number) for name in names if name in lines and flag in lines[name].words]
     return [f"userlist:{number} ({f'{name} ' if name.startswith('@') else ''}{flag})" for name, number in giving]

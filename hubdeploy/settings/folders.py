@@ -100,7 +100,7 @@ class Folder:
     )
 
     limit: int | None = declared(
-        "what its files may take of the disk: who writes to it is told from 80 % on",
+        "what its files may take of the disk; its writers are told from 80 % on",
         readers.disk_size,
         example="50G",
         default=None,
