@@ -11,7 +11,7 @@ from contract.documents import User
 from jupyterhub import orm
 from sqlalchemy.orm import Session, object_session
 
-_MARK = {"from": "userlist"}
+MARK = {"from": "userlist"}
 
 
 def listed(users: Iterable[User]) -> dict[str, tuple[str, ...]]:
@@ -20,7 +20,7 @@ def listed(users: Iterable[User]) -> dict[str, tuple[str, ...]]:
 
 
 def is_listed(group: orm.Group) -> bool:
-    return bool(group.properties == _MARK)
+    return bool(group.properties == MARK)
 
 
 def give(user: orm.User, names: Iterable[str]) -> None:
@@ -31,7 +31,7 @@ def give(user: orm.User, names: Iterable[str]) -> None:
         if group is None:
             group = orm.Group(name=name)
             session.add(group)
-        group.properties = _MARK
+        group.properties = MARK
         if group not in user.groups:
             user.groups.append(group)
     session.commit()

@@ -31,5 +31,18 @@ def test_accounts_are_told_with_when_each_was_active_last(tmp_path: Path, capsys
     }  # fmt: skip
 
 
+def test_groups_of_userlist_are_not_told_as_groups_of_a_login(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database, groups = hub_image.load("database"), hub_image.load("groups")
+    with database.orm.new_session_factory(database.url(tmp_path / database.FILE))() as session:
+        ann = database.orm.User(name="ann")
+        session.add(ann)
+        groups.give(ann, ["physics"])
+        ann.groups.append(database.orm.Group(name="staff", properties={"made": "by an admin"}))
+        session.commit()
+    assert said(tmp_path, capsys)["groups"] == {"ann": ["staff"]}
+
+
 def test_a_hub_that_never_started_has_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(tmp_path, capsys) == {"added": [], "promoted": [], "groups": {}, "accounts": {}}
