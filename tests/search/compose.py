@@ -25,8 +25,8 @@ for folder in {_FOLDER}/*/; do
     env -i "$@" {_PLUGIN} --project-name p config --format json >answer 2>error || rm answer
 done
 """
-# A name that Compose can interpolate; what it does not find keeps this value.
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# A name that Compose can interpolate, no longer than a key of YAML may be; what it does not find keeps this value.
+_NAME = re.compile(r"\b[A-Za-z_][A-Za-z0-9_]{0,999}\b")
 _ABSENT = "(absent)"
 
 
