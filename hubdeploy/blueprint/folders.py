@@ -10,13 +10,13 @@ from hubdeploy.blueprint.specs import VolumeSpec
 from hubdeploy.contract import documents as contract
 from hubdeploy.contract import labels
 from hubdeploy.settings.declarations import Settings
-from hubdeploy.settings.folders import Folder, own_volume
+from hubdeploy.settings.folders import Folder
 
 
 def folder(settings: Settings, one: Folder) -> contract.Folder:
     return contract.Folder(
         name=one.name,
-        volume=one.volume or ("" if one.path else _volume(settings, one)),
+        volume=_volume(settings, one),
         path=one.path or "",
         options=_options(one),
         writers=one.writers(settings.users),
@@ -48,7 +48,7 @@ def _volume(settings: Settings, one: Folder) -> str:
     """A volume of another machine's folder keeps its options, so others are another volume."""
     options = _options(one)
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:8]
-    return own_volume(settings.name, one.name) + (f"-{digest}" if options else "")
+    return one.volume_in(settings.name) + (f"-{digest}" if options else "")
 
 
 def _options(one: Folder) -> dict[str, str]:

@@ -112,6 +112,10 @@ class Folder:
         given = {"volume": self.volume, "path": self.path, "nfs": self.nfs, "cifs": self.cifs}
         return {key: value for key, value in given.items() if value is not None}
 
+    def volume_in(self, deployment: str) -> str:
+        """The volume that it takes; none for a folder of the engine's host. The name of another machine's folder goes on."""
+        return self.volume or ("" if self.path else f"{deployment}-shared-{self.name}")
+
     @property
     def is_writable(self) -> bool:
         return not self.sources
@@ -203,14 +207,9 @@ def contradictions(folders: Iterable[Folder], settings: Any) -> Iterator[Problem
     }
     own |= {settings.secrets_volume: "SECRETS_VOLUME"} if settings.secrets_volume else {}
     for one in folders:
-        volume = one.volume or own_volume(settings.name, one.name)
+        volume = one.volume_in(settings.name)
         whose = own.get(volume) if one.volume else None
         if any(may_name(template, volume) for template in settings.volume_templates):
             whose = "the name of a user's volume"
         if whose:
             yield _problem(one, f"is {volume}, which is {whose}", "a volume of its own", "choose another name")
-
-
-def own_volume(deployment: str, folder: str) -> str:
-    """The volume of a folder that has no source."""
-    return f"{deployment}-shared-{folder}"

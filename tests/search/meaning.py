@@ -63,7 +63,10 @@ def meaning(one: Written) -> Meaning:
     made.bad |= one.userlist.bad | one.servers.bad
     made.settings = dataclasses.replace(made.settings, origins=made.origins)
     spoilt = bool(one.servers.bad) or any(path in made.bad for path, _ in one.servers.texts)
-    for rule in (*RELATIONS, *relations.of_servers(one.servers.kinds)):
+    of_folders = relations.of_folders(
+        one.servers.folders, one.servers.kinds, strangers=not one.userlist.bad and not spoilt
+    )
+    for rule in (*RELATIONS, *relations.of_servers(one.servers.kinds), *of_folders):
         if not rule.agrees(made.settings, one.userlist.users) and not rule.named & (made.bad - made.committed):
             may_be_fine = rule.keys & made.bad or (spoilt and rule.keys & relations.MEMORY)
             (made.possible if may_be_fine else made.broken).append(rule)

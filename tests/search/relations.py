@@ -373,4 +373,37 @@ def of_servers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[Relation]:
         yield Relation(of_host, at if said[_GUARANTEE[0]] else of_host, fits_the_host)
 
 
+# What the components of a deployment keep, behind its name.
+_KEPT = (
+    "proxy", "guard", "filter", "server-secrets", "clock", "backup", "backup-documents", "hub", "states", "reserve", "routes",
+)  # fmt: skip
+
+
+def of_folders(
+    folders: Mapping[str, Mapping[str, Any]], kinds: Collection[str], *, strangers: bool
+) -> Iterator[Relation]:
+    """The rules about what users share; with `strangers` also those about names of groups and kinds."""
+    for name, own in folders.items():
+        at = frozenset([f"shared.{name}"])
+
+        def is_nobody_elses(s: Settings, users: Users, name: str = name, own: Mapping[str, Any] = own) -> bool:
+            volume = own.get("volume") or ("" if "path" in own else f"{s.name}-shared-{name}")
+            taken = {s.data_volume, s.secrets_volume, *(f"{s.name}-{end}" for end in _KEPT)}
+            is_a_users = _is_a_users(s, volume) or _is_of(s.home_volume, volume)
+            return not is_a_users and not ("volume" in own and volume in taken)
+
+        keys = "DOCKER_MACHINE_NAME USER_VOLUME HOME_VOLUME DATA_VOLUME_HOST SECRETS_VOLUME DOCKER_NOTEBOOK_DIR NB_USER"
+        yield Relation(frozenset(keys.split()), at, is_nobody_elses)
+        is_data = own.keys() & {"volume", "path", "nfs", "cifs"}
+        groups = own.get("groups", () if is_data or "users" in own else (name,))
+
+        def are_groups(s: Settings, users: Users, groups: Collection[str] = groups) -> bool:
+            return all(not _has_no_group_of(users, [one]) for one in groups)
+
+        if strangers:
+            yield Relation(frozenset(), at, are_groups)
+            unknown = {*own.get("kinds", ())} - {*kinds}
+            yield Relation(frozenset(), at, lambda s, users, unknown=unknown: not unknown)  # type: ignore[misc]
+
+
 RELATIONS = tuple(one for one in globals().values() if isinstance(one, Relation))

@@ -1,104 +1,28 @@
-"""Files `servers.yml` that a person may write, and what each must come to. What may stand in a kind comes from the declarations;
-a new field needs a drawing here only where it stands for no setting.
-"""
+"""Files `servers.yml` that a person may write, and what each must come to."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
-from hubdeploy.settings import kinds, readers
+from hubdeploy.settings import kinds
 from hubdeploy.settings.declarations import Settings
+from hubdeploy.settings.folders import Folder
 from hubdeploy.settings.kinds import FILE
-from tests.search.texts import CANARY, texts
-from tests.search.userlists import BAD_NAMES, GROUPS, NAMES
+from tests.search import folders
+from tests.search.fields import KINDS, NAMED, fits, groups_meant, secret_values, users_meant, values
+from tests.search.texts import CANARY
 from tests.search.yaml_styles import Value, Writer
 
 Texts = Mapping[str, str]
 _Draw = st.DrawFn
 
-_KINDS = ("small", "large", "a", "0", "gpu-2", "x" * 32, "default")
 _BAD_KINDS = ("Small", "a b", "-a", "a_b", "x" * 33, "ü", "", "a.b", "a\x1bb")
-_VARIABLES = ("OMP_NUM_THREADS", "HTTP_PROXY", "lower", "_X", "COURSE", "A", "LANG")
-_BAD_VARIABLES = (
-    "a-b",
-    "1A",
-    "NVIDIA_VISIBLE_DEVICES",
-    "NB_UID",
-    "GRANT_SUDO",
-    "JUPYTERHUB_API_TOKEN",
-    "HOME",
-    "MEM_LIMIT",
-    "",
-    "ü",
-)
-_CARDS, _BAD_CARDS = ("1", "1", "2", "01", "64"), ("", "0", "65", "1.5", "-1", "none", "0, 1", "GPU-1", "x")
-_NAMED = ("OPENAI_API_KEY", "HF_TOKEN", "GITLAB_TOKEN", "A1", "DATA_PASSWORD")
-_BAD_NAMED = ("lower", "A-B", "", "1A", "NB_UID", "GRANT_SUDO", "PATH", "HUB_TITLE", "USER_PASSWORD", "X" * 101)
-_SAID = (
-    "Large",
-    "16 GB, for the thesis",
-    "x" * 60,
-    "a: b #c",
-    'it\'s "so"',
-    "ü",
-    "- a",
-    "yes",
-    "12:30",
-    "{a}",
-    "*",
-    "&",
-    "%",
-)
-_UNSAID = ("", "x" * 201, "a\nb", "a\x00", "a\x1b[31m", "a\tb", "\u202eb")
-_VALUES = (
-    "",
-    "1",
-    "no",
-    "1e3",
-    "http://proxy.example.org:3128",
-    "a=b",
-    "a b",
-    " a ",
-    "ü",
-    "'",
-    '"',
-    "\\n",
-    "$HOME",
-    "#",
-    "a\nb",
-    "\t",
-)
-_SPELT_GROUPS = (*GROUPS, "@physics", "Staff", "@C")
-_NETWORKS = (
-    "10.1.2.0/24",
-    "10.1.2.9/24",
-    "db.example.org:5432",
-    "DB.example.org:05432",
-    "files",
-    "0.0.0.0/0",
-    "192.168.1.7",
-)
-_BAD_NETWORKS = (
-    "",
-    "10.1.2.0/33",
-    "10.1.2",
-    "169.254.169.254",
-    "db:0",
-    "db:",
-    "fd00::/8",
-    "a b",
-    "10.1.2.0/24, db",
-    "ü",
-    "-a",
-)
 # Lists of one entry that give servers the same MAC addresses.
 _ALIKE = ("10.0.0.1", "db92991")
-_OF_PROVIDER = ("students", "lab 3", "org:team", "ü")
 # Who may have a kind.
 _WHO = ("users", "groups", "provider_groups")
 _UNKNOWN = ("colour", "memry", "kind", "<<", "Title", "gpus ", "sercets", "environments")
@@ -122,110 +46,25 @@ _BROKEN = (
 FLAWS = (
     "illegal", "illegal", "illegal", "unknown", "twice", "type", "type", "no title", "nobody left", "name", "no kinds", "both",
     "named", "no value", "short", "broken", "broken", "no text", "many", "variable", "memory", "slip", "alike",
+    "folder", "folder", "folder", "folder",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Servers:
     """`content` is None where there is no file. `kinds`: name -> field -> value as it is read; what all kinds have is in each.
-    `named`: the secrets that it lists, with their values; None for one that has none. `texts`: path and text of all that
-    stands there; `lines`: path -> its first and its last line. `bad` are the paths that a refusal must name; FILE is the whole
-    file. Where it is not `readable`, nobody knows what it lists."""
+    `folders` is the same for what users share. `named`: the secrets that it lists, with their values; None for one that has
+    none. `texts`: path and text of all that stands there; `lines`: path -> its first and its last line. `bad` are the paths that
+    a refusal must name; FILE is the whole file. Where it is not `readable`, nobody knows what it lists."""
 
     content: bytes | None = None
     kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     named: Mapping[str, str | None] = field(default_factory=dict)
     texts: tuple[tuple[str, str], ...] = ()
     lines: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     bad: frozenset[str] = frozenset()
     readable: bool = True
-
-
-# -- what may stand in a kind -----------------------------------------------------------------------------------------
-
-
-def _said(read: Callable[[str], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    return st.sampled_from(_SAID if legal else [one for one in _UNSAID if not _fits(read, one)])
-
-
-def _users(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(list)
-    wrong = st.sampled_from([one for one in BAD_NAMES if "\x00" not in one])
-    return some if legal else st.one_of(st.just(list[Any]()), st.tuples(wrong, st.sampled_from(NAMES)).map(list))
-
-
-def _environment(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    names = st.sampled_from(_VARIABLES if legal else _BAD_VARIABLES)
-    return st.dictionaries(names, st.sampled_from(_VALUES), min_size=0 if legal else 1, max_size=3 if legal else 1)
-
-
-def _secrets(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(_NAMED), min_size=1, max_size=3).map(list)
-    return some if legal else st.one_of(st.just(list[Any]()), st.sampled_from(_BAD_NAMED).map(lambda one: [one]))
-
-
-def _groups(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    spelt: st.SearchStrategy[Value] = st.lists(st.sampled_from(_SPELT_GROUPS), min_size=1, max_size=2).map(list)
-    wrong = st.sampled_from(("-a", "a.b", "", "x" * 33, "@@a")).map(lambda one: [one])
-    return spelt if legal else st.one_of(st.just(list[Any]()), wrong)
-
-
-def _provider_groups(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(_OF_PROVIDER), min_size=1, max_size=2).map(list)
-    wrong = st.sampled_from(("", "x" * 201, "a\x1b", "a\nb")).map(lambda one: [one])
-    return some if legal else st.one_of(st.just(list[Any]()), wrong)
-
-
-def _networks(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    some: st.SearchStrategy[Value] = st.lists(st.sampled_from(_NETWORKS), min_size=1, max_size=3).map(list)
-    wrong = st.tuples(st.sampled_from(_NETWORKS), st.sampled_from(_BAD_NETWORKS)).map(list)
-    return some if legal else st.one_of(st.just(list[Any]()), wrong)
-
-
-def _gpus(read: Callable[[Any], Any], *, legal: bool) -> st.SearchStrategy[Value]:
-    return st.sampled_from(_CARDS if legal else _BAD_CARDS)
-
-
-# The reader of a field that stands for no setting -> its drawing.
-_DRAWINGS = {
-    "_text": _said,
-    "names_of_users": _users,
-    "names_of_groups": _groups,
-    "_groups_of_the_login": _provider_groups,
-    "_variables": _environment,
-    "_secrets": _secrets,
-    "_networks": _networks,
-    "number_of_cards": _gpus,
-}
-
-
-def _fits(read: Callable[[str], Any], text: str) -> bool:
-    try:
-        read(text)
-    except readers.Unfit:
-        return False
-    return True
-
-
-def values(name: str, *, legal: bool) -> st.SearchStrategy[Value]:
-    """Values of a field that its reader takes, or refuses."""
-    declared = kinds.declarations()[name]
-    if declared["instead_of"]:
-        fitting = texts(declared["instead_of"], legal=legal).filter(lambda text: _fits(declared["read"], text) == legal)
-        return fitting if legal else st.one_of(st.just(""), fitting)
-    reader = declared["read"].__qualname__.partition(".")[0]
-    assert reader in _DRAWINGS, f"{name}: write a drawing for {reader} in tests/search/servers.py"
-    return _DRAWINGS[reader](declared["read"], legal=legal)
-
-
-def secret_values(*, legal: bool) -> st.SearchStrategy[str]:
-    """Values of a secret of servers, as .env.local has them."""
-    ends = (
-        ("-of-servers", " with a blank", "=#'\"$x", "ü-日本", "x" * 300)
-        if legal
-        else ("", "1", "\n-in-two-lines", "\x1b-red-red", "x" * 32_000)
-    )
-    return st.sampled_from([f"{CANARY}{end}" for end in ends])
 
 
 # -- whole files ------------------------------------------------------------------------------------------------------
@@ -240,7 +79,11 @@ def servers(
     if not flaw and draw(st.booleans()):
         return Servers()
     made = _Draft(s, groups)
-    _fill(draw, made)
+    if flaw or draw(st.integers(0, 7)):
+        _fill(draw, made)
+    if not made.tree or flaw == "folder" or draw(st.integers(0, 2)) == 0:
+        made.tree["shared"] = draw(folders.folders(sorted(groups), list(made.kinds)))
+    made.tree = {key: made.tree[key] for key in draw(st.permutations(list(made.tree)))}
     if flaw:
         _spoil(draw, made, flaw, slips)
     writer = Writer(draw, made.again)
@@ -255,6 +98,7 @@ def servers(
     return Servers(
         content,
         {} if made.bad else {name: _meant(made.tree, table) for name, table in made.kinds.items()},
+        _folders_meant(made),
         made.values,
         tuple(writer.texts),
         {path: (first + before, last + before) for path, (first, last) in writer.spans.items()},
@@ -265,19 +109,29 @@ def servers(
 
 def _meant(tree: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
     """What a kind comes to."""
-    names = [unicodedata.normalize("NFC", one.lower()) for one in table.get("users", ())]
     environment = {**tree.get("environment", {}), **table.get("environment", {})}
     return {
         **{key: text for key, text in table.items() if isinstance(text, str)},
         **read(table),
-        **({"users": tuple(dict.fromkeys(names))} if names else {}),
-        **({"groups": _groups_meant(table)} if "groups" in table else {}),
+        **({"users": users_meant(table["users"])} if "users" in table else {}),
+        **({"groups": groups_meant(table["groups"])} if "groups" in table else {}),
         **({"provider_groups": tuple(dict.fromkeys(table["provider_groups"]))} if "provider_groups" in table else {}),
         **({"networks": _networks_meant(table)} if "networks" in table else {}),
         **({"gpus": int(table["gpus"])} if "gpus" in table else {}),
         "environment": tuple(sorted(environment.items())),
         "secrets": tuple(sorted({*tree.get("secrets", ()), *table.get("secrets", ())})),
     }
+
+
+def _folders_meant(made: _Draft) -> dict[str, dict[str, Any]]:
+    """What each entry of `shared` comes to; those with a mistake of their own are left out."""
+    tables = made.tree.get("shared")
+    if not isinstance(tables, dict) or FILE in made.bad:
+        return {}
+    spoilt = {path.split(".")[1] for path in made.bad if path.startswith("shared.")} - {
+        name for _, name, _ in made.again
+    }
+    return {name: folders.meant(table or {}) for name, table in tables.items() if name not in spoilt}
 
 
 @dataclass
@@ -294,7 +148,7 @@ class _Draft:
 
     @property
     def kinds(self) -> dict[str, dict[str, Any]]:
-        return self.tree["kinds"]  # type: ignore[no-any-return]
+        return self.tree.get("kinds", {})  # type: ignore[no-any-return]
 
 
 def _fill(draw: _Draw, made: _Draft) -> None:
@@ -303,7 +157,7 @@ def _fill(draw: _Draw, made: _Draft) -> None:
     if draw(st.integers(0, 2)) == 0:
         made.tree["secrets"] = draw(values("secrets", legal=True))
     made.tree["kinds"] = {}
-    names = draw(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=3, unique=True))
+    names = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True))
     for name in names:
         chosen = [one for one in kinds.declarations() if one == "title" or draw(st.integers(0, 2)) == 0]
         table = {one: draw(values(one, legal=True)) for one in draw(st.permutations(chosen))}
@@ -318,13 +172,12 @@ def _fill(draw: _Draw, made: _Draft) -> None:
     for key in _WHO:
         everybodys.pop(key, None)
     made.values = {name: draw(secret_values(legal=True)) for name in _names(made)}
-    made.tree = {key: made.tree[key] for key in draw(st.permutations(list(made.tree)))}
 
 
 def _names(made: _Draft) -> list[str]:
     tables = (made.tree, *made.kinds.values())
     lists = [table["secrets"] for table in tables if isinstance(table.get("secrets"), list)]
-    return list(dict.fromkeys(name for one in lists for name in one if name in _NAMED))
+    return list(dict.fromkeys(name for one in lists for name in one if name in NAMED))
 
 
 def _fit(made: _Draft, table: dict[str, Any]) -> None:
@@ -332,16 +185,12 @@ def _fit(made: _Draft, table: dict[str, Any]) -> None:
     for key in ("guarantee", "memory"):
         if contradicts(made.s, read(table)):
             table.pop(key, None)
-    if not set(_groups_meant(table)) <= set(made.groups):
+    if not set(groups_meant(table.get("groups", ()))) <= set(made.groups):
         table.pop("groups")
     if made.s.authenticator not in ("github", "oidc"):
         table.pop("provider_groups", None)
     if int(table.get("gpus", 0)) > len(made.s.cards or ()):
         table.pop("gpus")
-
-
-def _groups_meant(table: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.lower().removeprefix("@") for one in table.get("groups", ())))
 
 
 def _networks_meant(table: Mapping[str, Any]) -> tuple[str, ...]:
@@ -421,6 +270,9 @@ def _spoil(draw: _Draw, made: _Draft, flaw: str, slips: tuple[str, ...]) -> None
         table["networks"] = [_ALIKE[0]]
         made.kinds["alike"] = {"title": "Alike", "networks": [_ALIKE[1]]}
         made.bad.add("kinds.alike.networks")
+    elif flaw == "folder":
+        made.tree["shared"], path = folders.spoil(draw, made.s, made.tree["shared"], made.again)
+        made.bad |= {path} if path else set()
     elif flaw == "many":
         made.tree["kinds"] = {f"k{number}": {"title": "A"} for number in range(33)}
         made.bad.add("kinds")
@@ -462,13 +314,17 @@ def _slip(draw: _Draw, made: _Draft, table: dict[str, Any], at: str, slips: tupl
         table["secrets"] = ["SLIPPED"]
         made.values["SLIPPED"] = value
     before = draw(st.sampled_from(("", "x", "http://ada:")))
-    place = draw(st.sampled_from(("environment", "for all", "users", "key", "secrets", "title")))
+    place = draw(st.sampled_from(("environment", "for all", "users", "key", "secrets", "title", "folder")))
     if place in ("environment", "for all"):
         tree = table if place == "environment" else made.tree
         tree["environment"] = {**tree.get("environment", {}), "SLIP": before + value}
     elif place == "key":
         table[value] = "x"
         made.bad.add(f"{at}.***")
+    elif place == "folder":
+        made.tree["shared"] = {**made.tree.get("shared", {}), "slip": {"path": f"/srv/{value}"}}
+        if not fits(kinds.declarations(Folder)["path"]["read"], f"/srv/{value}"):
+            made.bad.add("shared.slip.path")
     elif place == "title" and len(before + value) <= 60:
         table["title"] = before + value
     else:

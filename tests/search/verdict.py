@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 from hubdeploy.errors import InputError, Problem
 from hubdeploy.settings import kinds, loading
 from hubdeploy.settings.declarations import Settings, declarations, masked
-from hubdeploy.settings.kinds import FILE
+from hubdeploy.settings.folders import Folder
+from hubdeploy.settings.kinds import FILE, Kind
 from tests.agreement import facts
 from tests.search.meaning import Meaning, meaning
 from tests.search.relations import Relation
@@ -70,12 +72,8 @@ def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
         assert getattr(found, attribute) == getattr(wanted.settings, attribute), key
     assert found.origins == wanted.origins
     assert {name: secret.reveal() for name, secret in found.server_secrets.items()} == wanted.secrets
-    assert [kind.name for kind in found.kinds] == [*one.servers.kinds]
-    for kind in found.kinds:
-        said = one.servers.kinds[kind.name]
-        for name in kinds.declarations():
-            unsaid = next(field.default for field in dataclasses.fields(kind) if field.name == name)
-            assert getattr(kind, name) == said.get(name, unsaid), (kind.name, name)
+    _assert_entries(found.kinds, one.servers.kinds)
+    _assert_entries(found.folders, one.servers.folders)
     assert {user.name: user for user in found.users}.keys() == one.userlist.users.keys()
     for user in found.users:
         groups = {f"@{name}:read" if name in user.reads else f"@{name}" for name in user.groups}
@@ -83,6 +81,15 @@ def _assert_accepted(found: Settings, wanted: Meaning, one: Written) -> None:
     assert CANARY not in repr(found)
     assert CANARY not in repr(masked(found))
     assert facts.disagreements(found) == []
+
+
+def _assert_entries(found: Sequence[Kind] | Sequence[Folder], wanted: Mapping[str, Mapping[str, Any]]) -> None:
+    """What servers.yml has, in its order."""
+    assert [one.name for one in found] == [*wanted]
+    for entry in found:
+        for name in kinds.declarations(type(entry)):
+            unsaid = next(field.default for field in dataclasses.fields(entry) if field.name == name)
+            assert getattr(entry, name) == wanted[entry.name].get(name, unsaid), (entry.name, name)
 
 
 def _assert_refused(refused: InputError, wanted: Meaning, one: Written) -> None:

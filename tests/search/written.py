@@ -12,6 +12,7 @@ from hubdeploy.settings.declarations import LOCAL, SHARED, SHELL, Settings, decl
 from hubdeploy.settings.kinds import FILE
 from tests.search import servers, styles
 from tests.search.deployments import Texts, contradictions, deployments, settings_of
+from tests.search.fields import secret_values
 from tests.search.servers import Servers
 from tests.search.texts import CANARY, texts
 from tests.search.userlists import Userlist, userlists
@@ -180,7 +181,7 @@ def _place(draw: st.DrawFn, draft: _Draft, found: Texts) -> None:
 
 def _any_text(draw: st.DrawFn, draft: _Draft, key: str) -> str:
     legal = draw(st.booleans())
-    return draw(servers.secret_values(legal=legal) if key in draft.named else texts(key, legal=legal))
+    return draw(secret_values(legal=legal) if key in draft.named else texts(key, legal=legal))
 
 
 def _damage(draw: st.DrawFn, draft: _Draft, kind: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-# A text, a list of texts, or a table.
-Value = str | list[Any] | dict[str, Any]
+# A text, a list of texts, a table, or nothing.
+Value = str | list[Any] | dict[str, Any] | None
 _PLAIN = re.compile(r"[A-Za-z0-9/][A-Za-z0-9 ./_-]*(?<! )")
 _COMMENTS = ("", "", "", "  # and why", ' # it\'s "so": [x')
+_NOTHING = ("", " null", " ~")
 _FILLERS = ("# a comment", "", "   ", "  # {")
 
 
@@ -48,7 +49,9 @@ class Writer:
 
     def _entry(self, start: str, value: Value, indent: int, path: str) -> None:
         comment = self._draw(st.sampled_from(_COMMENTS))
-        if isinstance(value, str):
+        if value is None:
+            self.lines.append(f"{start}{self._draw(st.sampled_from(_NOTHING))}{comment}")
+        elif isinstance(value, str):
             self._scalar(start, value, comment, indent, path)
         elif (
             not value
@@ -82,6 +85,8 @@ class Writer:
             self.lines.append(f"{start}{text}{comment}")
 
     def _flow(self, value: Value, path: str) -> str:
+        if value is None:
+            return str(self._draw(st.sampled_from(_NOTHING)))
         if isinstance(value, str):
             self.texts.append((path, value))
             return self._word(value)

@@ -132,6 +132,13 @@ def test_what_does_not_fit_the_other_files_is_refused(tmp_path: Path, text: str,
     assert words in str(refused.value)
 
 
+def test_a_folder_of_the_engines_host_takes_no_volume_that_could_be_a_users(tmp_path: Path) -> None:
+    env = "USER_VOLUME=lab-shared-{username}\n"
+    assert servers(tmp_path, "shared:\n  a: {path: /srv/a}\n", env=env).folders[0].volume == ""
+    with pytest.raises(InputError, match="is lab-shared-a, which is the name of a user's volume"):
+        servers(tmp_path, "shared:\n  a: {users: [eve]}\n", env=env)
+
+
 def test_the_document_lists_what_a_folder_may_have_and_its_example_is_one() -> None:
     text = (documents_of.DOCS / "servers.md").read_text()
     for key, one in kinds.declarations(folders.Folder).items():

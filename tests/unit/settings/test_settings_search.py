@@ -11,6 +11,7 @@ import secrets
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed
@@ -18,8 +19,10 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from hubdeploy.settings import kinds
+from hubdeploy.settings.folders import Folder
+from hubdeploy.settings.kinds import Kind
 from tests import reports
-from tests.search import servers
+from tests.search.fields import values
 from tests.search.verdict import Verdict, judge, judge_spoilt
 from tests.search.written import Written, written
 
@@ -112,10 +115,12 @@ def test_an_input_with_any_bytes_in_it_is_refused_with_a_fix_or_agrees_everywher
     judge_spoilt(one, name, spoil)
 
 
-@pytest.mark.parametrize("field", kinds.declarations())
-def test_each_field_of_a_kind_is_drawn(field: str) -> None:
+@pytest.mark.parametrize(
+    ("entry", "field"), [(entry, name) for entry in (Kind, Folder) for name in kinds.declarations(entry)]
+)
+def test_each_field_of_a_kind_and_of_a_folder_is_drawn(entry: type[Any], field: str) -> None:
     for legal in (True, False):
-        assert not servers.values(field, legal=legal).is_empty
+        assert not values(field, legal=legal, entry=entry).is_empty
 
 
 def test_a_search_is_the_same_whatever_else_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
