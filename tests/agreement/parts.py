@@ -141,8 +141,8 @@ def containers(s: Settings, leaves: Leaves) -> Readings:
 
 def _kept(s: Settings) -> dict[str, str | None]:
     shared = [one.name for one in s.folders if not (one.volume or one.path or one.nfs or one.cifs)]
-    own = {"proxy": f"{s.name}-proxy", "data": s.data_volume, "brought": s.secrets_volume}
-    return {**own, **{f"shared {name}": f"{s.name}-shared-{name}" for name in shared}}
+    ours = {f"shared {name}": f"{s.name}-shared-{name}" for name in shared}
+    return {"proxy": f"{s.name}-proxy", "data": s.data_volume, **ours, "brought": s.secrets_volume}
 
 
 def _users(s: Settings) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -98,5 +99,7 @@ def spoil(draw: st.DrawFn, s: Settings, tables: Tables, again: list[tuple[str, s
     else:
         for key in ("limit", *SOURCES):
             table.pop(key, None)
-        table["volume"] = draw(st.sampled_from((s.data_volume, f"{s.name}-proxy", f"{s.name}-server-secrets")))
+        of_a_user = re.sub(r"{\w+}", "ada", s.user_volume)
+        theirs = (s.data_volume, f"{s.name}-proxy", f"{s.name}-server-secrets", of_a_user, of_a_user)
+        table["volume"] = draw(st.sampled_from(theirs))
     return whole, ""

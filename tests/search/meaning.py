@@ -68,7 +68,8 @@ def meaning(one: Written) -> Meaning:
     )
     for rule in (*RELATIONS, *relations.of_servers(one.servers.kinds), *of_folders):
         if not rule.agrees(made.settings, one.userlist.users) and not rule.named & (made.bad - made.committed):
-            may_be_fine = rule.keys & made.bad or (spoilt and rule.keys & relations.MEMORY)
+            is_of_servers = rule.keys & relations.MEMORY or any(key.startswith("kinds.") for key in rule.named)
+            may_be_fine = rule.keys & made.bad or (spoilt and is_of_servers)
             (made.possible if may_be_fine else made.broken).append(rule)
     return made
 

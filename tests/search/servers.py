@@ -52,10 +52,11 @@ FLAWS = (
 
 @dataclass(frozen=True)
 class Servers:
-    """`content` is None where there is no file. `kinds`: name -> field -> value as it is read; what all kinds have is in each.
-    `folders` is the same for what users share. `named`: the secrets that it lists, with their values; None for one that has
-    none. `texts`: path and text of all that stands there; `lines`: path -> its first and its last line. `bad` are the paths that
-    a refusal must name; FILE is the whole file. Where it is not `readable`, nobody knows what it lists."""
+    """`content` is None where there is no file. `kinds`: name -> field -> value as it is read, of those without a mistake; what
+    all kinds have is in each. `folders` is the same for what users share. `named`: the secrets that the file lists, with their
+    values; None for one that has none. `texts`: path and text of all that stands there; `lines`: path -> its first and its last
+    line. `bad` are the paths that a refusal must name; FILE is the whole file. Where it is not `readable`, nobody knows what it
+    lists."""
 
     content: bytes | None = None
     kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -97,7 +98,7 @@ def servers(
     before = head.count("\n")
     return Servers(
         content,
-        {} if made.bad else {name: _meant(made.tree, table) for name, table in made.kinds.items()},
+        _kinds_meant(made),
         _folders_meant(made),
         made.values,
         tuple(writer.texts),
@@ -123,15 +124,24 @@ def _meant(tree: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _kinds_meant(made: _Draft) -> dict[str, dict[str, Any]]:
+    for_all = {key: value for key, value in made.tree.items() if key not in made.bad}
+    return {name: _meant(for_all, table) for name, table in _unspoilt(made, "kinds").items()}
+
+
 def _folders_meant(made: _Draft) -> dict[str, dict[str, Any]]:
-    """What each entry of `shared` comes to; those with a mistake of their own are left out."""
-    tables = made.tree.get("shared")
+    return {name: folders.meant(table or {}) for name, table in _unspoilt(made, "shared").items()}
+
+
+def _unspoilt(made: _Draft, part: str) -> dict[str, Any]:
+    """The entries of a part of the file that have no mistake of their own."""
+    tables = made.tree.get(part)
     if not isinstance(tables, dict) or FILE in made.bad:
         return {}
-    spoilt = {path.split(".")[1] for path in made.bad if path.startswith("shared.")} - {
-        name for _, name, _ in made.again
-    }
-    return {name: folders.meant(table or {}) for name, table in tables.items() if name not in spoilt}
+    # Of an entry that stands there twice, the first counts.
+    twice = {name for prefix, name, _ in made.again if prefix == f"{part}."}
+    spoilt = {path.split(".")[1] for path in made.bad if path.startswith(f"{part}.")} - twice
+    return {name: table for name, table in tables.items() if name not in spoilt}
 
 
 @dataclass
