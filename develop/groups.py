@@ -48,6 +48,7 @@ _ROLLED_BACK = (
     *_DEPLOYMENT, _ROLLBACK, "tests/hub/test_replacement.py", "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py",
 )  # fmt: skip
 _REHEARSAL = "tests/hub/test_rehearsal.py"
+_UP = "tests/engine/test_up.py"
 _KILLED = "tests/hub/test_killed.py"
 _KILLED_THERE = (*_DEPLOYMENT, _KILLED, "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py")
 _CANARIES = "tests/hub/test_canaries.py"
@@ -160,6 +161,13 @@ GROUPS = (
         (*_DEPLOYMENT, "tests/hub/test_forget.py", "tests/hub/killing.py", "tests/hub/volumes.py", "tests/archive.py",
          "tests/terminal.py"),
         6,
+    ),
+    Group(
+        "killed-up",
+        (f"{_UP}::test_killed_after_any_step_and_run_again_ends_the_same",
+         f"{_UP}::test_killed_while_the_hub_is_replaced_and_run_again_ends_the_same"),
+        (*_LIBRARY, "requirements-dev.lock", _UP, "tests/engine/conftest.py", "tests/engine/project.py", "tests/ports.py"),
+        8,
     ),
     Group(
         "killed-backup",

@@ -610,6 +610,7 @@ def end_state(client: docker.DockerClient, project: Project) -> dict[str, object
     return state
 
 
+@pytest.mark.slow
 def test_killed_after_any_step_and_run_again_ends_the_same(
     client: docker.DockerClient, new_project: NewProject
 ) -> None:
@@ -649,6 +650,7 @@ def test_killed_within_a_step_of_several_calls_and_run_again_ends_the_same(
     assert network["IPRange"] != network["Subnet"]
 
 
+@pytest.mark.slow
 def test_killed_while_the_hub_is_replaced_and_run_again_ends_the_same(client: docker.DockerClient, up: Project) -> None:
     expected = end_state(client, up)
     for steps in range(1, 8):
