@@ -79,6 +79,13 @@ GROUPS = (
         8,
     ),
     Group(
+        "foreign-homes",
+        ("tests/hub/test_foreign_homes.py",),
+        (*_DEPLOYMENT, "tests/hub/test_foreign_homes.py", "tests/hub/foreign_image.py", "tests/hub/docker_stacks", _HOMES,
+         "tests/hub/wheels.py", "tests/hub/window.py", "tests/hub/browser.py"),
+        6,
+    ),
+    Group(
         "minimal-notebook",
         (f"{_IMAGES}::test_notebook_becomes_a_pdf", f"{_IMAGES}::test_minimal_notebook_has_its_tools"),
         (

@@ -14,6 +14,8 @@ from tests.hub.foreign_image import build_docker_stacks
 from tests.hub.person import Person
 from tests.hub.test_homes import make_home
 
+pytestmark = pytest.mark.slow
+
 # The image's own user, whose home is in the image.
 _USER = "jovyan"
 _LOOK = """
