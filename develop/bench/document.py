@@ -116,7 +116,7 @@ def text(runs: Sequence[Run]) -> str:
 
 
 def _classes(folder: Path) -> Iterable[str]:
-    """A line for each rehearsal that is kept in the folder, and the picture; nothing where none is."""
+    """A line for each rehearsal that is kept in the folder, why one misses its bar, and the picture; nothing where none is."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if found:
         rows = [_CLASS_COLUMNS, ("---",) * len(_CLASS_COLUMNS), *map(_class_row, found)]

@@ -131,5 +131,6 @@ def test_a_class_is_compared_with_the_bars_if_it_is_as_hard(
         course, given, {"users": users, "over": over, "minutes": minutes, "think": 10.0}
     )
     (tmp_path / "2026-11-28T230000.json").write_text(json.dumps(document_of_it))
-    table, _ = document._classes(tmp_path)
+    table, *below = document._classes(tmp_path)
     assert f" min | {row} | " in table.splitlines()[-1]
+    assert ("processors" in below[0]) == ("✗" in row)
