@@ -119,9 +119,10 @@ def _classes(folder: Path) -> Iterable[str]:
     """A line for each rehearsal that is kept in the folder, why one misses its bar, and the picture; nothing where none is."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     if found:
-        rows = [_CLASS_COLUMNS, ("---",) * len(_CLASS_COLUMNS), *map(_class_row, found)]
-        yield "\n".join([_CLASS_HEAD, *(f"| {' | '.join(cells)} |" for cells in rows)])
-        if any(cell.endswith("✗") for row in rows[2:] for cell in row):
+        rows = [*map(_class_row, found)]
+        table = (_CLASS_COLUMNS, ("---",) * len(_CLASS_COLUMNS), *rows)
+        yield "\n".join([_CLASS_HEAD, *(f"| {' | '.join(cells)} |" for cells in table)])
+        if any("✗" in cell for row in rows for cell in row):
             yield f"\n{_CLASS_BOUND}"
         yield f"\n![a class of {found[-1]['asked']['users']}, from the last line]({CLASS_PICTURE})\n"
 

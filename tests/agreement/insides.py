@@ -217,7 +217,7 @@ def _folder(s: Settings, folder: Folder, at: str) -> Readings:
     yield Reading(key, f"{at}.name", folder.name)
     yield Reading(key, f"{at}.path", folder.path or "")
     yield Reading(key, f"{at}.kinds", _absent_or(folder.kinds))
-    yield Reading(key, f"{at}.limit", ABSENT if folder.limit is None else int(folder.limit))
+    yield Reading(key, f"{at}.limit", _number(folder.limit))
     yield Reading(key, f"{at}.ours", not (folder.volume or folder.path or folder.nfs or folder.cifs))
     own = f"{s.name}-shared-{folder.name}"
     if not (folder.nfs or folder.cifs):

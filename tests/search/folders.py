@@ -18,7 +18,7 @@ from tests.search.yaml_styles import Value
 Tables = dict[str, Value]
 _NAMES = ("physics", "staff", "scans", "c", "0", "lab_2-b", "x" * 32)
 _BAD_NAMES = ("Physics", "a b", "-a", "a-", "x" * 33, "ü", "")
-SOURCES = ("volume", "path", "nfs", "cifs")
+_SOURCES = ("volume", "path", "nfs", "cifs")
 _LISTS = ("users", "groups", "kinds")
 MISTAKES = (
     "value", "value", "unknown", "twice", "twice in it", "type", "name", "two sources", "limit", "no table", "none", "many",
@@ -35,7 +35,7 @@ def folders(draw: st.DrawFn, groups: Collection[str], known: Sequence[str]) -> T
 
 @st.composite
 def _folder(draw: st.DrawFn, name: str, groups: Collection[str], known: Sequence[str]) -> Value:
-    source = draw(st.sampled_from(("", "", *SOURCES)))
+    source = draw(st.sampled_from(("", "", *_SOURCES)))
     table = {source: _legal(draw, source)} if source else {}
     table |= {key: _legal(draw, key) for key in ("users", *(() if source else ("limit",))) if draw(st.booleans())}
     if draw(st.booleans()) and groups:
@@ -81,10 +81,13 @@ def spoil(draw: st.DrawFn, s: Settings, tables: Tables, again: list[tuple[str, s
     if mistake == "name":
         bad = draw(st.sampled_from(_BAD_NAMES))
         return {bad if one == name else one: entry for one, entry in whole.items()}, f"shared.{bad}"
-    if mistake in ("two sources", "limit"):
-        wanted = draw(st.permutations(SOURCES))[: 2 if mistake == "two sources" else 1]
-        table |= {key: _legal(draw, key) for key in wanted if not table.keys() & wanted or key not in table}
-        return whole | ({name: table | {"limit": "1G"}} if mistake == "limit" else {}), at
+    if mistake == "two sources":
+        table |= {key: _legal(draw, key) for key in draw(st.permutations(_SOURCES))[:2]}
+        return whole, at
+    if mistake == "limit":
+        source = next((key for key in _SOURCES if key in table), draw(st.sampled_from(_SOURCES)))
+        table |= {source: table.get(source) or _legal(draw, source), "limit": "1G"}
+        return whole, at
     if mistake == "no table":
         return {**whole, name: draw(st.sampled_from(("x", ["x"], "0")))}, at
     if mistake == "none":
@@ -97,7 +100,7 @@ def spoil(draw: st.DrawFn, s: Settings, tables: Tables, again: list[tuple[str, s
     elif mistake == "no kind":
         table["kinds"] = ["absent"]
     else:
-        for key in ("limit", *SOURCES):
+        for key in ("limit", *_SOURCES):
             table.pop(key, None)
         of_a_user = re.sub(r"{\w+}", "ada", s.user_volume)
         theirs = (s.data_volume, f"{s.name}-proxy", f"{s.name}-server-secrets", of_a_user, of_a_user)

@@ -80,7 +80,7 @@ def report(config: pytest.Config, name: str, number: int | None, found: Found) -
 
 def test_every_input_is_refused_with_its_keys_or_agrees_everywhere(pytestconfig: pytest.Config) -> None:
     found = Found()
-    search(found, profile(NORMAL, max_examples=300), None)
+    search(found, profile(NORMAL, max_examples=500), None)
     report(pytestconfig, "normal", None, found)
     assert found.is_mixed
 
