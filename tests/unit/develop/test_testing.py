@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -169,3 +171,32 @@ def test_the_shell_scripts_are_found_by_their_first_line(tmp_path: Path) -> None
 def test_the_images_scripts_and_the_wrapper_are_checked() -> None:
     scripts = {"invoke", ".ci/run", "base-notebook/start-singleuser.sh", "anaconda3/install-distribution.sh"}
     assert scripts <= set(shellscripts.find(CHECKOUT))
+
+
+@pytest.mark.parametrize(
+    ("took", "passes", "rest"),
+    [
+        (41, True, ["./invoke test --rest --minutes 25"]),
+        (60, True, ["./invoke test --rest --minutes 18"]),
+        (77, True, ["./invoke test --rest --minutes 1"]),
+        (78, True, []),
+        (95, True, []),
+        (5, False, []),
+    ],
+)
+def test_ci_runs_the_readme_s_test_command_and_then_long_groups_in_the_minutes_left(
+    tmp_path: Path, took: int, passes: bool, rest: list[str]
+) -> None:
+    """`.ci/run` itself, with a `date` that jumps by `took` minutes and an `invoke` that writes down how it was called."""
+    run = tmp_path / ".ci" / "run"
+    run.parent.mkdir()
+    shutil.copy(CHECKOUT / ".ci" / "run", run)
+    date = f"#!/bin/sh\n[ -e called ] && echo {1_000_000 + took * 60} || echo 1000000\n"
+    invoke = f'#!/bin/sh\necho "$0 $*" >>called\nexit {0 if passes else 1}\n'
+    for path, script in ((tmp_path / "date", date), (tmp_path / "invoke", invoke)):
+        path.write_text(script)
+        path.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ended = subprocess.run([run], env=environment, cwd="/", timeout=60)
+    assert (ended.returncode == 0) == passes
+    assert (tmp_path / "called").read_text().splitlines() == ["./invoke setup test", *rest]
