@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import Field as DataclassField
 from dataclasses import dataclass, field, fields, replace
@@ -750,6 +751,6 @@ def masked(settings: Settings) -> dict[str, Any]:
         if isinstance(value, Secret | Path | readers.Seconds | readers.Bytes):
             value = str(value)
         elif isinstance(value, tuple):
-            value = (" " if declaration.read is readers.command else ", ").join(value)
+            value = shlex.join(value) if declaration.read is readers.command else ", ".join(value)
         shown[key] = value
     return shown

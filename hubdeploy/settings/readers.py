@@ -103,6 +103,8 @@ _DNS_PORT = 53
 NONE = "none"
 # Seconds of each unit of a length of time, the longest first.
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
+# Bytes of each unit of an amount, the largest first.
+_SIZES = {"T": 1024**4, "G": 1024**3, "M": 1024**2, "K": 1024}
 _LENGTH, _LONGEST = re.compile(r"([0-9]{1,9})\s*([dhm])", re.IGNORECASE), 3650 * _UNITS["d"]
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 # The engine refuses limits under 6 MiB. A server with less than this dies while it starts.
@@ -629,24 +631,27 @@ def variable(text: str) -> str:
 
 
 class Bytes(int):
-    """An amount of memory or disk, which reads as it is written, such as 256M."""
+    """An amount of memory or disk, which reads as it is written: the largest unit of which two decimals say it exactly."""
 
     def __str__(self) -> str:
-        power = next(power for power in (4, 3, 2, 1, 0) if self % 1024**power == 0)
-        return f"{self // 1024**power}{' KMGT'[power].strip()}"
+        for unit, size in _SIZES.items():
+            text = f"{self / size:.2f}".rstrip("0").rstrip(".")
+            if self >= size and float(text) * size == self:
+                return f"{text}{unit}"
+        return str(int(self))
 
 
-def size(text: str) -> int:
+def size(text: str) -> Bytes:
     return _bytes(text, _LEAST_MEMORY, "is not an amount of memory", "256M or more, such as 2G or 1500M")
 
 
-def guarantee_or_none(text: str) -> int | None:
+def guarantee_or_none(text: str) -> Bytes | None:
     if text == NONE:
         return None
     return _bytes(text, _LEAST_GUARANTEE, "is not an amount of memory", "64M or more, such as 512M; or none")
 
 
-def disk_size(text: str) -> int:
+def disk_size(text: str) -> Bytes:
     return _bytes(text, _LEAST_DISK, "is not an amount of disk space", "64M or more, such as 20G or 500M")
 
 

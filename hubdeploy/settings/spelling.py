@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import Any
 
 from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import declarations
 
-# Readers of what is written with commas between.
-_LISTS = (readers.networks, readers.groups, readers.organizations, readers.course_repositories, readers.cards)
-_UNITS = {"T": 1024**4, "G": 1024**3, "M": 1024**2, "K": 1024}
+_AMOUNTS = (readers.size, readers.guarantee_or_none, readers.disk_size)
+_LENGTHS = (readers.length_or_none,)
 
 
 def spelt(key: str, value: Any) -> str:
-    """The value of `key` as it may stand in .env; what the default is in words where the value is absent."""
+    """The value of `key` as it may stand in .env, also if it comes from a container's document; what the default is in words
+    where the value is absent."""
     declaration = declarations()[key][1]
     if declaration.secret:
         return "***"
     if value is None:
-        return declaration.derivation
+        return readers.NONE if takes_none(declaration.read) else declaration.derivation
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if declaration.read is readers.size:
-        return _size(value)
-    if declaration.read in _LISTS:
-        return ", ".join(value) or declaration.derivation
+    if declaration.read in _AMOUNTS:
+        return str(readers.Bytes(value))
+    if declaration.read in _LENGTHS:
+        return str(readers.Seconds(value))
     if isinstance(value, tuple | list):
-        return shlex.join(value)
+        is_command = declaration.read is readers.command
+        return (shlex.join(value) if is_command else ", ".join(value)) or declaration.derivation
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _size(number: int) -> str:
-    """The largest unit of which two decimals say the number exactly: 12616466432 is 11.75G."""
-    for unit, size in _UNITS.items():
-        text = f"{number / size:.2f}".rstrip("0").rstrip(".")
-        if number >= size and float(text) * size == number:
-            return f"{text}{unit}"
-    return str(number)
+def takes_none(read: Callable[[str], Any]) -> bool:
+    """Whether a setting that is read so may be the word none, and has no value then."""
+    try:
+        return read(readers.NONE) is None
+    except readers.Unfit:
+        return False

@@ -296,6 +296,9 @@ def test_a_changed_limit_waits_for_the_next_start(found: Settings) -> None:
     ("changes", "cause"),
     [
         ({"memory_limit": 2**30}, "USER_MEMORY_LIMIT: 4G -> 1G"),
+        ({"memory_guarantee": 160 * 2**20}, "USER_MEMORY_GUARANTEE: 256M -> 160M"),
+        ({"memory_guarantee": None}, "USER_MEMORY_GUARANTEE: 256M -> none"),
+        ({"idle_timeout": 7200}, "IDLE_TIMEOUT: 12h -> 2h"),
         ({"cpu_limit": 1.5}, "USER_CPU_LIMIT: no limit -> 1.5"),
         ({"grant_sudo": True}, "GRANT_SUDO: no -> yes"),
         ({"spawn_command": ("start.sh", "--x=a b")}, "DOCKER_SPAWN_CMD: start-singleuser.sh -> start.sh '--x=a b'"),

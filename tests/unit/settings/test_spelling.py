@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from hubdeploy.contract.documents import Secret
+from hubdeploy.settings import dotenv, readers
 from hubdeploy.settings.declarations import declarations
-from hubdeploy.settings.spelling import spelt
+from hubdeploy.settings.spelling import spelt, takes_none
 
 
 @pytest.mark.parametrize(
@@ -14,6 +18,7 @@ from hubdeploy.settings.spelling import spelt
     [
         ("USER_MEMORY_LIMIT", 12616466432, "11.75G"),
         ("USER_MEMORY_LIMIT", 2**30, "1G"),
+        ("USER_MEMORY_GUARANTEE", 1536 * 1024**2, "1.5G"),
         ("USER_MEMORY_LIMIT", 1500 * 1024**2, "1500M"),
         ("USER_MEMORY_LIMIT", 189 * 64 * 1024**2, "12096M"),
         ("USER_MEMORY_LIMIT", 2**30 + 1, "1073741825"),
@@ -26,6 +31,24 @@ from hubdeploy.settings.spelling import spelt
 )
 def test_a_value_is_spelt_as_it_can_be_written(key: str, value: object, text: str) -> None:
     assert spelt(key, value) == text
+    assert declarations()[key][1].read(text) == value
+
+
+def examples() -> list[tuple[str, Any]]:
+    """Key -> what its example says, and the word none wherever that is a value; secrets apart."""
+    found = []
+    for key, (_, declaration) in declarations().items():
+        texts = [dotenv.parse(f"{key}={declaration.example}", source="example", environ={})[0][key].value, readers.NONE]
+        values = [declaration.read(text) for text in texts[: 1 + takes_none(declaration.read)]]
+        found += [(key, value) for value in values if not declaration.secret]
+    return found
+
+
+@pytest.mark.parametrize(("key", "value"), examples())
+def test_what_a_container_has_of_a_setting_is_spelt_as_the_setting_itself(key: str, value: Any) -> None:
+    held = json.loads(json.dumps(value, default=str))
+    text = spelt(key, held)
+    assert text == spelt(key, value)
     assert declarations()[key][1].read(text) == value
 
 
