@@ -104,10 +104,10 @@ class NotReady(DeployError):
 
 
 class Interrupted(DeployError):
-    """Somebody pressed Ctrl-C; what was done stays done, and the same command goes on from there."""
+    """Somebody pressed Ctrl-C; what was done stays done. `again` is what the same command does then."""
 
-    def __init__(self, done: str, under_way: str = "") -> None:
-        super().__init__(wanted="all steps", found=done, fix="run the same command again: it goes on from here")
+    def __init__(self, done: str, under_way: str = "", again: str = "goes on from here") -> None:
+        super().__init__(wanted="all steps", found=done, fix=f"run the same command again: it {again}")
         doing = f"\n  under way: {under_way}" if under_way else ""
         # Below the ^C that the terminal shows.
         self.message = f"\nstopped by Ctrl-C: {done}{doing}\n  do:        {self.fix}"

@@ -143,7 +143,7 @@ class Display:
         except EOFError:
             return ""
         except KeyboardInterrupt:
-            raise Interrupted("nothing of this plan was done") from None
+            raise Interrupted("nothing of this plan was done", again="asks again") from None
 
     def refuse_without_terminal(self, wanted: str, fix: str) -> None:
         """Raises DeployError where nobody can be asked."""

@@ -192,7 +192,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted("the rehearsal was cut short, and what it made is removed") from None
+        raise Interrupted("the rehearsal was cut short, and what it made is removed", again="begins anew") from None
 
 
 def helper_name(settings: Settings) -> str:
