@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field as DataclassField
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -743,6 +743,11 @@ def defaults(**given: Any) -> Settings:
     return found
 
 
+def joined(declaration: Declaration, values: Sequence[str]) -> str:
+    """A list as it stands in .env: a command as a shell reads it, all others with commas between."""
+    return shlex.join(values) if declaration.read is readers.command else ", ".join(values)
+
+
 def masked(settings: Settings) -> dict[str, Any]:
     """Key -> value as `config` may print it: secrets as ***, paths, commands, amounts and lengths of time as text."""
     shown: dict[str, Any] = {}
@@ -751,6 +756,6 @@ def masked(settings: Settings) -> dict[str, Any]:
         if isinstance(value, Secret | Path | readers.Seconds | readers.Bytes):
             value = str(value)
         elif isinstance(value, tuple):
-            value = shlex.join(value) if declaration.read is readers.command else ", ".join(value)
+            value = joined(declaration, value)
         shown[key] = value
     return shown

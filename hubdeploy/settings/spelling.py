@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import Any
 
 from hubdeploy.settings import readers
-from hubdeploy.settings.declarations import declarations
+from hubdeploy.settings.declarations import declarations, joined
 
 _AMOUNTS = (readers.size, readers.guarantee_or_none, readers.disk_size)
 _LENGTHS = (readers.length_or_none,)
@@ -28,8 +27,7 @@ def spelt(key: str, value: Any) -> str:
     if declaration.read in _LENGTHS:
         return str(readers.Seconds(value))
     if isinstance(value, tuple | list):
-        is_command = declaration.read is readers.command
-        return (shlex.join(value) if is_command else ", ".join(value)) or declaration.derivation
+        return joined(declaration, value) or declaration.derivation
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

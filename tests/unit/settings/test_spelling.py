@@ -9,7 +9,7 @@ import pytest
 
 from hubdeploy.contract.documents import Secret
 from hubdeploy.settings import dotenv, readers
-from hubdeploy.settings.declarations import declarations
+from hubdeploy.settings.declarations import declarations, defaults, masked
 from hubdeploy.settings.spelling import spelt, takes_none
 
 
@@ -50,6 +50,13 @@ def test_what_a_container_has_of_a_setting_is_spelt_as_the_setting_itself(key: s
     text = spelt(key, held)
     assert text == spelt(key, value)
     assert declarations()[key][1].read(text) == value
+
+
+def test_config_shows_amounts_times_and_lists_as_plans_do() -> None:
+    asked = [one for one in examples() if isinstance(one[1], tuple | readers.Bytes | readers.Seconds)]
+    for key, value in [*asked, ("DOCKER_SPAWN_CMD", ("start.sh", "--x=a b"))]:
+        field = declarations()[key][0]
+        assert masked(defaults(**{field: value}))[key] == spelt(key, value)
 
 
 def test_an_absent_value_is_its_default_in_words() -> None:
