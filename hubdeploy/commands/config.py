@@ -31,7 +31,7 @@ def _kind(settings: Settings, kind: kinds.Kind) -> dict[str, dict[str, Any]]:
         if value is kinds.UNSET:
             found[name] = {"value": of_settings[key], "from": key}
         elif key or value:
-            found[name] = {"value": _plain(value), "from": f"{kinds.FILE}:{kind.line}"}
+            found[name] = {"value": _plain(value), "from": kind.where(name)}
     return found
 
 

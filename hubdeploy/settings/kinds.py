@@ -178,7 +178,8 @@ _OF_NODES = (names_of_users, names_of_groups, _groups_of_the_login, words, _vari
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of servers. A field that is UNSET takes its setting's value."""
+    """A kind of servers. A field that is UNSET takes its setting's value. `lines`: field -> its line, of those that stand in the
+    file."""
 
     name: str
     line: int = field(compare=False)
@@ -248,6 +249,11 @@ class Kind:
         example="[10.1.2.0/24, db.example.org:5432]",
         default=(),
     )
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def where(self, attribute: str = "") -> str:
+        """Where it stands, or one of its fields if that is in the file."""
+        return f"{FILE}:{self.lines.get(attribute, self.line)}"
 
     @property
     def is_for_everybody(self) -> bool:
@@ -400,6 +406,7 @@ class Reading:
             **values,
             environment=tuple(sorted(environment.items())),
             secrets=tuple(sorted(names)),
+            lines={attribute: one.start_mark.line + 1 for attribute, one in parts.items()},
         )
 
     def _refuse_same_addresses(self, node: yaml.Node, kind: str, networks: tuple[str, ...]) -> None:
@@ -529,7 +536,7 @@ def strangers(kinds: Iterable[Kind], users: Iterable[User]) -> list[Problem]:
     known = {group for user in users for group in user.groups}
     return [
         Problem(
-            f"{FILE}:{one.line}",
+            one.where("groups"),
             f"kinds.{one.name}.groups",
             f"names {group}, a group that nobody is in",
             f"{', '.join(sorted(known)) or 'no group'}, as userlist has it",
@@ -545,9 +552,9 @@ def contradictions(kinds: tuple[Kind, ...], settings: Any) -> list[Problem]:
     """Groups of a login that names none. `settings` are what `.env` says."""
     found: list[Problem] = []
     for one in kinds:
-        where, at = f"{FILE}:{one.line}", f"kinds.{one.name}"
         if one.provider_groups and not settings.login.groups:
             named = f"names groups of a login, and AUTHENTICATOR is {settings.authenticator}"
             wanted, fix = "github or oidc", "use groups of userlist instead: groups: [NAME]"
-            found.append(Problem(where, f"{at}.provider_groups", named, wanted, fix))
+            at = f"kinds.{one.name}.provider_groups"
+            found.append(Problem(one.where("provider_groups"), at, named, wanted, fix))
     return found

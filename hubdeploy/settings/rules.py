@@ -13,7 +13,7 @@ from hubdeploy.contract.servers import may_name
 from hubdeploy.errors import Problem
 from hubdeploy.settings import kinds, readers, volume_names
 from hubdeploy.settings.declarations import Settings, is_public_name, keys_of_fields
-from hubdeploy.settings.kinds import FILE, UNSET
+from hubdeploy.settings.kinds import UNSET
 from hubdeploy.settings.logins import LOGINS
 
 Where = Callable[[str], str]
@@ -34,8 +34,7 @@ class _Contradiction:
 
     def problem(self, s: Settings, where: Where) -> Problem:
         if self.kind:
-            place = f"{kinds.FILE}:{self.kind.line}"
-            return Problem(place, f"kinds.{self.kind.name}", self.found, self.wanted, self.fix)
+            return Problem(self.kind.where(), f"kinds.{self.kind.name}", self.found, self.wanted, self.fix)
         keys = self.keys.split()
         key = next((key for key in keys if s.is_set(key)), keys[0])
         return Problem(where(key), key, self.found, self.wanted, self.fix, self.instead)
@@ -61,7 +60,7 @@ def contradictions_of_kinds(s: Settings, doubtful: Collection[str] = ()) -> list
         for found in _image_of_servers(s, s.image_of(one), keys)
     ]
     return [
-        Problem(f"{FILE}:{kind.line}", f"kinds.{kind.name}.image", one.found, one.wanted, one.fix)
+        Problem(kind.where("image"), f"kinds.{kind.name}.image", one.found, one.wanted, one.fix)
         for kind, one in named
         if not set(one.keys.split()) & set(doubtful)
     ]

@@ -185,7 +185,8 @@ def test_ctrl_c_ends_it_in_peace(hub: Clone, left: Left, begun: subprocess.Popen
     begun.send_signal(signal.SIGINT)
     printed, _ = begun.communicate(timeout=_ENDS_WITHIN)
     assert begun.returncode == 130, printed
-    assert "what it made is removed" in printed and "run the same command again: it begins anew" in printed
+    assert "what it made is removed" in printed
+    assert "run the same command again: it begins anew" in printed
     assert left.is_nothing
     assert left.helper() is None
 

@@ -43,17 +43,17 @@ def test_each_value_of_a_kind_says_where_it_comes_from(tmp_path: Path, capsys: p
     found = printed(tmp_path, capsys, KINDS)
     assert found["API_TOKEN"] == {"value": "***", "from": ".env.local"}
     assert found["kinds"]["large"] == {
-        "title": {"value": "Large", "from": "servers.yml:4"},
-        "users": {"value": ["ada"], "from": "servers.yml:4"},
+        "title": {"value": "Large", "from": "servers.yml:5"},
+        "users": {"value": ["ada"], "from": "servers.yml:6"},
         "image": {"value": "crypticlabs-jupyterhub/base-notebook:latest", "from": "DOCKER_NOTEBOOK_IMAGE"},
         "command": {"value": "start-singleuser.sh", "from": "DOCKER_SPAWN_CMD"},
-        "memory": {"value": "1500M", "from": "servers.yml:4"},
-        "guarantee": {"value": None, "from": "servers.yml:4"},
+        "memory": {"value": "1500M", "from": "servers.yml:7"},
+        "guarantee": {"value": None, "from": "servers.yml:8"},
         "cpus": {"value": 1.5, "from": "USER_CPU_LIMIT"},
-        "idle_timeout": {"value": "2h", "from": "servers.yml:4"},
+        "idle_timeout": {"value": "2h", "from": "servers.yml:9"},
         "max_age": {"value": None, "from": "MAX_AGE"},
         "environment": {"value": {"COURSE": "physics"}, "from": "servers.yml:4"},
-        "secrets": {"value": ["API_TOKEN"], "from": "servers.yml:4"},
+        "secrets": {"value": ["API_TOKEN"], "from": "servers.yml:10"},
     }
     small = found["kinds"]["small"]
     assert isinstance(small, dict)

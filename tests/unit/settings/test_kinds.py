@@ -296,6 +296,19 @@ def test_an_image_that_is_none_for_servers_is_refused_as_in_the_settings(
         assert (found["servers.yml:3"].key, words in found["servers.yml:3"].found) == ("kinds.b.image", True)
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["image: crypticlabs-jupyterhub/base-notebook:autumn", "groups: [staf]", "provider_groups: [students]"],
+)
+def test_a_field_that_fits_no_setting_or_group_is_named_with_its_own_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "userlist").write_text("kaben admin\n")
+    (tmp_path / "servers.yml").write_text(f"kinds:\n  a: {{title: A}}\n  b:\n    title: B\n    {line}\n    cpus: 2\n")
+    with pytest.raises(InputError) as refused:
+        loading.load(tmp_path, {})
+    (problem,) = refused.value.problems
+    assert (problem.where, problem.key) == ("servers.yml:5", f"kinds.b.{line.partition(':')[0]}")
+
+
 def test_the_document_lists_what_a_kind_may_have_and_its_example_is_one() -> None:
     text = (documents_of.DOCS / "servers.md").read_text()
     for key, one in kinds.declarations().items():
