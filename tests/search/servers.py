@@ -20,7 +20,9 @@ from tests.search.yaml_styles import Value, Writer
 Texts = Mapping[str, str]
 _Draw = st.DrawFn
 
-_BAD_KINDS = ("Small", "a b", "-a", "a_b", "x" * 33, "ü", "", "a.b", "a\x1bb")
+# A name that a key of the file shows as two.
+DOTTED = "a.b"
+_BAD_KINDS = ("Small", "a b", "-a", "a_b", "x" * 33, "ü", "", DOTTED, "a\x1bb")
 # Lists of one entry that give servers the same MAC addresses.
 _ALIKE = ("10.0.0.1", "db92991")
 # Who may have a kind.

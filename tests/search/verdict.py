@@ -16,6 +16,7 @@ from hubdeploy.settings.kinds import FILE, Kind
 from tests.agreement import facts
 from tests.search.meaning import Meaning, meaning
 from tests.search.relations import Relation
+from tests.search.servers import DOTTED
 from tests.search.texts import CANARY, folder
 from tests.search.userlists import FLAGS
 from tests.search.written import Written
@@ -119,7 +120,7 @@ def _subject(problem: Problem) -> str:
 
 def _is_called(name: str, key: str, wanted: Meaning) -> bool:
     """Whether a problem calls a key so: a word of servers.yml that may not be shown is ***."""
-    words, others = name.split("."), key.split(".")
+    words, others = name.split("."), (key.replace(DOTTED, "***") if wanted.hidden else key).split(".")
     fits = len(words) == len(others) and all(
         one == other or (wanted.hidden and one == "***") for one, other in zip(words, others, strict=True)
     )
