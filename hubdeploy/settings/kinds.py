@@ -292,11 +292,16 @@ def secret_names(text: str, settings: Collection[str] = ()) -> dict[str, int] | 
     tables = [root, *(table for key, node in _pairs(root) if key.value == "kinds" for _, table in _pairs(node))]
     lists = [node for table in tables for key, node in _pairs(table) if key.value == "secrets"]
     named = [one for node in lists for one in _scalars(node) if _may_be_secret(one.value, settings)]
-    return {one.value: one.start_mark.line + 1 for one in reversed(named)}
+    return {one.value: _line(one) for one in reversed(named)}
 
 
 def _may_be_secret(name: str, settings: Collection[str]) -> bool:
     return _SECRET.fullmatch(name) is not None and not _is_reserved(name) and name not in settings
+
+
+def _line(node: yaml.Node) -> int:
+    """The line on which it begins, counted from 1."""
+    return int(node.start_mark.line) + 1
 
 
 def _pairs(node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
@@ -402,11 +407,11 @@ class Reading:
             self._refuse_same_addresses(parts["networks"], name, values["networks"])
         return Kind(
             name,
-            key.start_mark.line + 1,
+            _line(key),
             **values,
             environment=tuple(sorted(environment.items())),
             secrets=tuple(sorted(names)),
-            lines={attribute: one.start_mark.line + 1 for attribute, one in parts.items()},
+            lines={attribute: _line(one) for attribute, one in parts.items()},
         )
 
     def _refuse_same_addresses(self, node: yaml.Node, kind: str, networks: tuple[str, ...]) -> None:
@@ -480,7 +485,7 @@ class Reading:
             return None
         parts = self._table(node, f"{at}.", tuple(known)) if isinstance(node, yaml.MappingNode) else {}
         values = self._values(parts, at, known)
-        return made(key.value, key.start_mark.line + 1, **values) if len(self.problems) == before else None
+        return made(key.value, _line(key), **values) if len(self.problems) == before else None
 
     def _values(
         self, parts: Mapping[str, yaml.Node], at: str, known: Mapping[str, Mapping[str, Any]]
@@ -527,7 +532,7 @@ class Reading:
             return default
 
     def _problem(self, node: yaml.Node | None, key: str, found: str, wanted: str, fix: str) -> None:
-        where = f"{FILE}:{node.start_mark.line + 1}" if node is not None else FILE
+        where = f"{FILE}:{_line(node)}" if node is not None else FILE
         self.problems.append(Problem(where, key, found, wanted, fix))
 
 

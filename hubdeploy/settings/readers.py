@@ -631,7 +631,7 @@ def variable(text: str) -> str:
 
 
 class Bytes(int):
-    """An amount of memory or disk, which reads as it is written: the largest unit of which two decimals say it exactly."""
+    """An amount of memory or disk, shown in the largest unit of which two decimals say it exactly: 12616466432 is 11.75G."""
 
     def __str__(self) -> str:
         for unit, size in _SIZES.items():

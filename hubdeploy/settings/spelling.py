@@ -9,7 +9,6 @@ from hubdeploy.settings import readers
 from hubdeploy.settings.declarations import declarations, joined
 
 _AMOUNTS = (readers.size, readers.guarantee_or_none, readers.disk_size)
-_LENGTHS = (readers.length_or_none,)
 
 
 def spelt(key: str, value: Any) -> str:
@@ -24,7 +23,7 @@ def spelt(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if declaration.read in _AMOUNTS:
         return str(readers.Bytes(value))
-    if declaration.read in _LENGTHS:
+    if declaration.read is readers.length_or_none:
         return str(readers.Seconds(value))
     if isinstance(value, tuple | list):
         return joined(declaration, value) or declaration.derivation

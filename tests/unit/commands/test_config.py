@@ -18,7 +18,7 @@ kinds:
   large:
     title: Large
     users: [ada]
-    memory: 1500M
+    memory: 1536M
     guarantee: none
     idle_timeout: 2h
     secrets: [API_TOKEN]
@@ -47,7 +47,7 @@ def test_each_value_of_a_kind_says_where_it_comes_from(tmp_path: Path, capsys: p
         "users": {"value": ["ada"], "from": "servers.yml:6"},
         "image": {"value": "crypticlabs-jupyterhub/base-notebook:latest", "from": "DOCKER_NOTEBOOK_IMAGE"},
         "command": {"value": "start-singleuser.sh", "from": "DOCKER_SPAWN_CMD"},
-        "memory": {"value": "1500M", "from": "servers.yml:7"},
+        "memory": {"value": "1.5G", "from": "servers.yml:7"},
         "guarantee": {"value": None, "from": "servers.yml:8"},
         "cpus": {"value": 1.5, "from": "USER_CPU_LIMIT"},
         "idle_timeout": {"value": "2h", "from": "servers.yml:9"},
