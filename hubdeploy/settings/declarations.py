@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field as DataclassField
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -723,9 +724,14 @@ def is_public_name(host: str) -> bool:
     return "." in host and ":" not in host and not host.rpartition(".")[2].isdecimal()
 
 
-def declarations() -> dict[str, tuple[str, Declaration]]:
+def declarations() -> Mapping[str, tuple[str, Declaration]]:
     """Key -> (field of Settings, declaration), in the order of declaration."""
-    declared: list[DataclassField[Any]] = [one for one in fields(Settings) if "declaration" in one.metadata]
+    return _declarations(Settings)
+
+
+@cache
+def _declarations(settings: type[Settings]) -> Mapping[str, tuple[str, Declaration]]:
+    declared: list[DataclassField[Any]] = [one for one in fields(settings) if "declaration" in one.metadata]
     return {one.metadata["declaration"].key: (one.name, one.metadata["declaration"]) for one in declared}
 
 
