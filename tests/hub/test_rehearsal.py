@@ -85,7 +85,8 @@ def left(hub: Clone, boss: Person) -> Iterator[Left]:
 def begun(hub: Clone) -> Iterator[subprocess.Popen[str]]:
     """A rehearsal that would last for an hour."""
     words = ("class", "rehearse", "--users", "3", "--over", "0", "--minutes", "60", "--think", "1", "--yes")
-    command = [sys.executable, "-m", "hubdeploy.commands.commandline", *words]
+    # A shell ignores the signal for what it starts in the background, and this run may be one of these.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "hubdeploy.commands.commandline", *words]
     process = subprocess.Popen(
         command, cwd=hub.root, env=hub.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True,
