@@ -8,6 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from hubdeploy.contract import labels
 from tests.engine.project import Project, ensure_base
 from tests.ports import free_port
 
@@ -20,8 +21,24 @@ def client() -> Iterator[docker.DockerClient]:
     connected.close()
 
 
+@pytest.fixture(scope="session")
+def projects(client: docker.DockerClient) -> Iterator[list[Project]]:
+    """All of the run. The engine may go on with a build whose command a test killed, and leave an image after the test: that goes
+    at the end."""
+    made: list[Project] = []
+    yield made
+    ours = {"label": labels.DEPLOYMENT}
+    listed = [*client.api.images(filters=ours), *client.api.containers(all=True, filters=ours)]
+    left = {one["Labels"][labels.DEPLOYMENT] for one in listed}
+    for project in made:
+        if project.name in left:
+            project.remove(client)
+
+
 @pytest.fixture
-def new_project(client: docker.DockerClient, tmp_path: Path) -> Iterator[Callable[[], Project]]:
+def new_project(
+    client: docker.DockerClient, projects: list[Project], tmp_path: Path
+) -> Iterator[Callable[[], Project]]:
     """Makes projects side by side; removes what each left."""
     made: list[Project] = []
 
@@ -34,6 +51,7 @@ def new_project(client: docker.DockerClient, tmp_path: Path) -> Iterator[Callabl
     yield make
     for project in made:
         project.remove(client)
+    projects += made
 
 
 @pytest.fixture
